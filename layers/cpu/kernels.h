@@ -1,0 +1,100 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace lockstep::cpu {
+
+/// Where the elements of `images` images lie. block = 0: [N,H,W,C]; else [N,C/block,H,W,block],
+/// channels a multiple of block. No alignment beyond 4 bytes may be assumed for x + image * size.
+struct Geometry {
+  int channels = 0;
+  int pixels = 1;  // H*W
+  int block = 0;
+  std::size_t image_elements() const {
+    return static_cast<std::size_t>(channels) * static_cast<std::size_t>(pixels);
+  }
+};
+
+/// Pooling window over [H,W] -> [H',W'].
+struct PoolGeometry {
+  int channels = 0, height = 0, width = 0, block = 0;
+  int out_height = 0, out_width = 0;
+  int kernel = 1, stride = 1, padding = 0;
+};
+
+struct SgdOptions {
+  float learning_rate = 0, momentum = 0, weight_decay = 0, gradient_scale = 1;
+  bool nesterov = false;
+};
+
+/// Our own kernels, one table per instruction set. Every function runs on the calling thread, on
+/// f32, and gives the same bits for the same input on the same table. Pointers may be equal where a
+/// function reads and writes element by element; else they must not overlap.
+/// Sums are accumulated in f32 over at most some thousands of elements about a pivot that keeps
+/// them safe, then in double.
+struct Kernels {
+  const char* name;  // "baseline", "avx2", "avx512"
+
+  /// sums[0..C) += sum of x, sums[C..2C) += sum of x*x, per channel, in double. f32 inside uses a
+  /// pivot per call (the first pixel), so that a mean far from zero does no harm.
+  void (*channel_sums)(const Geometry&, int images, const float* x, double* sums);
+
+  /// y = x*scale[c] + shift[c] (+ residual), then max(0, .) if relu. residual may be null.
+  void (*norm_apply)(const Geometry&, int images, const float* x, const float* residual, float* y,
+                     const float* scale, const float* shift, bool relu);
+
+  /// g = (dy0 + dy1) where y > 0 (everywhere if y is null); dy1 may be null; g may be null only if
+  /// dy1 and y are null (then g is dy0). sums[0..C) += sum g, sums[C..2C) += sum g*(x - mean[c]).
+  void (*norm_backward_sums)(const Geometry&, int images, const float* dy0, const float* dy1,
+                             const float* y, const float* x, const float* mean, float* g,
+                             double* sums);
+
+  /// dx = a[c]*g + b[c]*x + k[c].
+  void (*norm_backward_data)(const Geometry&, int images, const float* g, const float* x, float* dx,
+                             const float* a, const float* b, const float* k);
+
+  void (*add)(std::size_t n, const float* a, const float* b, float* dst);        // dst = a + b
+  void (*accumulate)(std::size_t n, const float* src, float* dst);               // dst += src
+  void (*scale)(std::size_t n, const float* src, float factor, float* dst);      // dst = factor*src
+
+  void (*relu)(std::size_t n, const float* x, float* y);
+  void (*relu_backward)(std::size_t n, const float* dy, const float* y, float* dx);  // dy where y > 0
+
+  /// Window maximum; `index` gets the position inside the window (row-major, 0..kernel^2-1) per output.
+  void (*max_pool)(const PoolGeometry&, int images, const float* x, float* y, std::uint8_t* index);
+  void (*max_pool_backward)(const PoolGeometry&, int images, const float* dy,
+                            const std::uint8_t* index, float* dx);
+  /// The average leaves padding out of its count.
+  void (*average_pool)(const PoolGeometry&, int images, const float* x, float* y);
+  void (*average_pool_backward)(const PoolGeometry&, int images, const float* dy, float* dx);
+
+  /// y[N,C] = mean over pixels; its backward writes dy/pixels to every pixel.
+  void (*global_average)(const Geometry&, int images, const float* x, float* y);
+  void (*global_average_backward)(const Geometry&, int images, const float* dy, float* dx);
+
+  /// Squeeze-excitation: y[n,c,p] = x[n,c,p]*gate[n,c]; backward dx = dy*gate, dgate = sum_p dy*x.
+  void (*channel_scale)(const Geometry&, int images, const float* x, const float* gate, float* y);
+  void (*channel_scale_backward_data)(const Geometry&, int images, const float* dy,
+                                      const float* gate, float* dx);
+  void (*channel_scale_backward_gate)(const Geometry&, int images, const float* dy, const float* x,
+                                      float* dgate);
+
+  /// Sum of squares in double of n floats (blocks of at most 64 Ki are handed in).
+  double (*sum_of_squares)(std::size_t n, const float* x);
+
+  /// PyTorch's SGD on n contiguous elements: g' = g*gradient_scale + weight_decay*w;
+  /// v = momentum*v + g'; w -= learning_rate * (nesterov ? g' + momentum*v : v).
+  void (*sgd)(std::size_t n, const SgdOptions&, const float* g, float* v, float* w);
+};
+
+/// The best table that this CPU runs, or the one that `limit` ("avx512", "avx2", "baseline") allows.
+const Kernels& kernels_for(const char* limit);
+
+/// The table in use: set once at start by use_kernels() (default: the best), then fixed.
+const Kernels& kernels();
+void use_kernels(const Kernels& table);
+
+/// Flushes denormals in the calling thread (FTZ/DAZ): they cost several times a step otherwise.
+void flush_denormals();
+
+}  // namespace lockstep::cpu
