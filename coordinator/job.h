@@ -1,0 +1,82 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "layers/model.h"
+#include "worker/optimizer.h"
+
+namespace lockstep {
+
+/// [run]
+struct RunOptions {
+  std::string name = "run";            // runs/NAME
+  std::string directory = "runs";      // where run directories live
+  std::uint64_t seed = 1;
+  bool resume = true;                  // from the newest good checkpoint, if there is one
+  double log_every_s = 10;             // a line in a batch log; a terminal has a progress line
+};
+
+/// [data]
+struct DataOptions {
+  std::string source = "synthetic";    // idx | cifar10 | cifar100 | folder | packed | synthetic
+  std::string path;
+  std::string distribute = "shared";   // shared: every rank reads; scatter: rank 0 reads and sends
+  int threads = 1;                     // loader threads a rank
+  int prefetch = 3;                    // batches kept ahead
+  std::int64_t train_samples = 0;      // 0: all; else the first so many
+  std::int64_t val_samples = 0;
+  int synthetic_samples = 1024, synthetic_classes = 10;
+  int channels = 0, height = 0, width = 0;  // network input; 0: as the data set's
+};
+
+/// [augment]; padding and flips for CIFAR, random resized crops for photographs.
+struct AugmentJobOptions {
+  int pad = 0;
+  bool flip = false;
+  int cutout = 0;
+  bool random_resized_crop = false;
+  double min_scale = 0.08;
+  int resize = 0;                      // shorter side before the centre crop of validation
+  std::string mean, std;               // comma separated; empty: those of the source
+};
+
+/// [train]
+struct TrainOptions {
+  double epochs = 10;
+  std::int64_t max_steps = 0;          // 0: epochs decide
+  int batch = 128;                     // global
+  int micro_batches = 1;               // gradient accumulation: each rank's part in so many pieces
+  bool sync_bn = true;
+  int validate_every = 1;              // epochs; 0: never
+  int early_stopping = 0;              // validations without improvement; 0: off
+  int hash_every = 100;                // steps between comparisons of parameters across ranks; 0: never
+};
+
+/// [parallel]
+struct ParallelOptions {
+  int threads = 0;                     // lanes a rank; 0: the cores that the rank may use
+  std::string coordinator = "worker";  // worker: rank 0 works too; dedicated: it only coordinates
+  std::string all_reduce = "ring";     // ring | mpi
+  int bucket_kib = 4096;               // gradients reduced together
+};
+
+/// [checkpoint]
+struct CheckpointOptions {
+  std::int64_t every_steps = 0;        // 0: at the end of every epoch
+  int keep = 3;                        // newest verified; the best is kept besides
+};
+
+/// One job file, with every default filled in.
+struct Job {
+  RunOptions run;
+  DataOptions data;
+  AugmentJobOptions augment;
+  ModelOptions model;
+  TrainOptions train;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  ParallelOptions parallel;
+  CheckpointOptions checkpoint;
+};
+
+}  // namespace lockstep
