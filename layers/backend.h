@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "layers/call.h"
@@ -17,7 +18,8 @@ struct StepContext {
   std::span<const std::int64_t> positions;     // of each image in the epoch's order: keys dropout
   const float* pixels = nullptr;               // [n,H,W,C] of this micro-batch
   const std::int32_t* labels = nullptr;        // [n]
-  bool first_micro_batch = true;               // gradients are written, not added
+  bool first_micro_batch = true;               // gradients and loss are written, not added
+  int images = 0;                              // of this micro-batch on this rank
   bool update_running = true;                  // batch norm's running statistics
   float learning_rate = 0;
 };
@@ -28,6 +30,15 @@ struct Lane {
   int begin = 0, end = 0;          // images of this lane in this micro-batch; may be empty
   std::byte* scratch = nullptr;    // 64-byte aligned
 };
+
+/// Images [first, last) of lane `lane` out of `lanes` when a micro-batch has `images`: contiguous, even.
+/// Lanes without images take no part in sums.
+inline std::pair<int, int> lane_images(int images, int lanes, int lane) {
+  const auto at = [&](int l) {
+    return static_cast<int>(static_cast<std::int64_t>(images) * l / lanes);
+  };
+  return {at(lane), at(lane + 1)};
+}
 
 /// Images [first,last) of the micro-batch; or units of work for calls that are not about images.
 struct Range {
@@ -62,22 +73,45 @@ struct Memory {
 class Kernel {
  public:
   virtual ~Kernel() = default;
-  virtual void run(const StepContext& context, const Lane& lane, const Range& range) = 0;
 
   /// Called outside a step, before run() may see ranges of `images` images.
   virtual void prepare(int images) { static_cast<void>(images); }
 
-  /// Calls that are not about images: how many units of work may be shared among threads.
+  /// Bytes of Lane::scratch that run() uses; fixed once prepare() has been called.
+  virtual std::size_t scratch_bytes() const { return 0; }
+
+  /// Calls that are not about images: how many units of work threads may share; ranges count units.
   virtual int units() const { return 1; }
+
+  virtual void run(const StepContext& context, const Lane& lane, const Range& range) = 0;
 };
 
-/// What kernels of one plan have in common.
+/// Buffers of a call by role.
 struct Binding {
-  const Graph& graph;
-  LayoutKind layout = LayoutKind::kNhwc;
+  std::vector<std::pair<Role, Memory>> memories;
   int lanes = 1;
-  int first_active_lane = 0, active_lanes = 1;  // lanes that hold images
-  int images = 0;                               // of the micro-batch on this rank
+
+  const Memory& operator[](Role role) const;
+  bool has(Role role) const;
+};
+
+
+/// Implements every call of a graph on one kind of hardware.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// Bytes of the weights of `op` in the layout that the forward (backward) primitive wants.
+  virtual std::size_t packed_bytes(OpId op, bool backward) const = 0;
+
+  /// Bytes of one lane's weight gradient of `op`, in the primitive's layout.
+  virtual std::size_t lane_gradient_bytes(OpId op) const = 0;
+
+  /// @throws InternalError if only a reference implementation exists for the op's shapes.
+  virtual std::unique_ptr<Kernel> make_kernel(const Call& call, Binding binding) = 0;
+
+  /// Every thread that runs kernels calls this once.
+  virtual void start_thread() = 0;
 };
 
 }  // namespace lockstep

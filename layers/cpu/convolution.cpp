@@ -1,0 +1,119 @@
+#include "layers/cpu/convolution.h"
+
+#include "layers/layout.h"
+
+namespace lockstep::cpu {
+
+namespace {
+
+using dnnl::memory;
+using tag = memory::format_tag;
+constexpr auto kF32 = memory::data_type::f32;
+
+}  // namespace
+
+Convolution::Convolution(const Graph& graph, const Op& op, LayoutKind layout)
+    : name_(op.name),
+      attributes_(std::get<Conv2d>(op.attributes)),
+      in_(graph.value(op.inputs[0]).shape),
+      out_(graph.value(op.output).shape),
+      src_block_(value_block(graph, op.inputs[0], layout)),
+      dst_block_(value_block(graph, op.output, layout)),
+      bias_(attributes_.bias),
+      data_gradient_(op.inputs[0] != graph.input()) {
+  const memory::desc any = [&] {
+    const memory::desc plain = plain_weights();
+    return memory::desc(plain.get_dims(), kF32, tag::any);
+  }();
+  const int few = chunk_images(graph, op, false);
+  const auto forward_desc = forward_with(few, any);
+  packed_ = forward_desc.weights_desc();
+  refuse_reference(forward_desc.impl_info_str(), name_ + " (forward)");
+  if (data_gradient_) {
+    const auto data_desc = backward_data_with(few, any);
+    packed_backward_ = data_desc.weights_desc();
+    refuse_reference(data_desc.impl_info_str(), name_ + " (data gradient)");
+  }
+  const auto weights_desc = backward_weights_with(chunk_images(graph, op, true), any);
+  lane_gradient_ = weights_desc.diff_weights_desc();
+  refuse_reference(weights_desc.impl_info_str(), name_ + " (weight gradient)");
+}
+
+memory::desc Convolution::plain_weights() const {
+  const int g = attributes_.groups, k = attributes_.kernel;
+  if (g == 1) return {{attributes_.out_channels, in_.channels, k, k}, kF32, tag::oihw};
+  return {{g, attributes_.out_channels / g, in_.channels / g, k, k}, kF32, tag::goihw};
+}
+
+std::int64_t Convolution::weight_count() const {
+  return static_cast<std::int64_t>(attributes_.out_channels) * (in_.channels / attributes_.groups) *
+         attributes_.kernel * attributes_.kernel;
+}
+
+memory::desc Convolution::src(int images) const {
+  return {{images, in_.channels, in_.height, in_.width}, kF32, activation_tag(src_block_)};
+}
+
+memory::desc Convolution::dst(int images) const {
+  return {{images, out_.channels, out_.height, out_.width}, kF32, activation_tag(dst_block_)};
+}
+
+memory::desc Convolution::bias() const {
+  return bias_ ? memory::desc({attributes_.out_channels}, kF32, tag::x) : memory::desc();
+}
+
+dnnl::convolution_forward::primitive_desc Convolution::forward(int images) const {
+  return forward_with(images, packed_);
+}
+
+dnnl::convolution_backward_data::primitive_desc Convolution::backward_data(int images) const {
+  return backward_data_with(images, packed_backward_);
+}
+
+dnnl::convolution_backward_weights::primitive_desc Convolution::backward_weights(
+    int images) const {
+  return backward_weights_with(images, lane_gradient_);
+}
+
+dnnl::convolution_forward::primitive_desc Convolution::forward_with(int images,
+                                                                    const desc& weights) const {
+  return create_primitive(name_, [&] {
+    const memory::dims stride{attributes_.stride, attributes_.stride};
+    const memory::dims padding{attributes_.padding, attributes_.padding};
+    return dnnl::convolution_forward::primitive_desc(
+        cpu_engine(), dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct,
+        src(images), weights, bias(), dst(images), stride, padding, padding, user_scratchpad());
+  });
+}
+
+dnnl::convolution_backward_data::primitive_desc Convolution::backward_data_with(
+    int images, const desc& weights) const {
+  return create_primitive(name_, [&] {
+    const memory::dims stride{attributes_.stride, attributes_.stride};
+    const memory::dims padding{attributes_.padding, attributes_.padding};
+    const memory::desc any(plain_weights().get_dims(), kF32, tag::any);
+    const dnnl::convolution_forward::primitive_desc hint(
+        cpu_engine(), dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct,
+        src(images), any, dst(images), stride, padding, padding);
+    return dnnl::convolution_backward_data::primitive_desc(
+        cpu_engine(), dnnl::algorithm::convolution_direct, src(images), weights, dst(images),
+        stride, padding, padding, hint, user_scratchpad());
+  });
+}
+
+dnnl::convolution_backward_weights::primitive_desc Convolution::backward_weights_with(
+    int images, const desc& weights) const {
+  return create_primitive(name_, [&] {
+    const memory::dims stride{attributes_.stride, attributes_.stride};
+    const memory::dims padding{attributes_.padding, attributes_.padding};
+    const memory::desc any(plain_weights().get_dims(), kF32, tag::any);
+    const dnnl::convolution_forward::primitive_desc hint(
+        cpu_engine(), dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct,
+        src(images), any, bias(), dst(images), stride, padding, padding);
+    return dnnl::convolution_backward_weights::primitive_desc(
+        cpu_engine(), dnnl::algorithm::convolution_direct, src(images), weights, bias(),
+        dst(images), stride, padding, padding, hint, user_scratchpad());
+  });
+}
+
+}  // namespace lockstep::cpu

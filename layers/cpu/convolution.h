@@ -1,0 +1,53 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "layers/backend.h"
+#include "layers/cpu/primitive.h"
+
+namespace lockstep::cpu {
+
+/// One convolution of a graph: descriptors for oneDNN, shared by its kernels. Weight layouts are
+/// chosen once, by the chunk that the op likes, and fixed for every other number of images.
+class Convolution {
+ public:
+  Convolution(const Graph& graph, const Op& op, LayoutKind layout);
+
+  dnnl::convolution_forward::primitive_desc forward(int images) const;
+  dnnl::convolution_backward_data::primitive_desc backward_data(int images) const;
+  dnnl::convolution_backward_weights::primitive_desc backward_weights(int images) const;
+
+  const std::string& name() const { return name_; }
+  bool has_bias() const { return bias_; }
+  bool needs_data_gradient() const { return data_gradient_; }
+  dnnl::memory::desc plain_weights() const;              // f32 [K,C/g,kh,kw], row-major
+  dnnl::memory::desc packed_weights() const { return packed_; }
+  dnnl::memory::desc packed_weights_backward() const { return packed_backward_; }
+  dnnl::memory::desc lane_gradient() const { return lane_gradient_; }
+  std::int64_t weight_count() const;
+
+ private:
+  using desc = dnnl::memory::desc;
+  desc src(int images) const;
+  desc dst(int images) const;
+  desc bias() const;
+  dnnl::convolution_forward::primitive_desc forward_with(int images, const desc& weights) const;
+  dnnl::convolution_backward_data::primitive_desc backward_data_with(int images,
+                                                                     const desc& weights) const;
+  dnnl::convolution_backward_weights::primitive_desc backward_weights_with(
+      int images, const desc& weights) const;
+
+  std::string name_;
+  Conv2d attributes_;
+  Shape in_, out_;
+  int src_block_, dst_block_;
+  bool bias_, data_gradient_;
+  desc packed_, packed_backward_, lane_gradient_;
+};
+
+/// Kernels of one convolution: kForward, kBackwardData, kBackwardWeights, kPackWeights(Backward),
+/// kFoldGradient.
+std::unique_ptr<Kernel> make_convolution_kernel(std::shared_ptr<const Convolution> convolution,
+                                                const Call& call, Binding binding);
+
+}  // namespace lockstep::cpu

@@ -1,0 +1,86 @@
+#include "layers/cpu/cpu_backend.h"
+
+#include <string_view>
+
+#include "data/error.h"
+#include "layers/cpu/convolution.h"
+#include "layers/cpu/kernel_factories.h"
+#include "layers/layout.h"
+
+namespace lockstep::cpu {
+
+Geometry CallSite::geometry(ValueId value) const {
+  const Shape& s = graph.value(value).shape;
+  return {s.channels, s.pixels(), value_block(graph, value, layout)};
+}
+
+void CallSite::no_kernel() const {
+  throw InternalError(op.name + " (" + kind_name(op.attributes) + "): no kernel for call kind " +
+                      std::to_string(static_cast<int>(call.kind)));
+}
+
+CpuBackend::CpuBackend(const Graph& graph, CpuBackendOptions options)
+    : graph_(graph), options_(options) {
+  for (std::size_t i = 0; i < graph.ops().size(); ++i)
+    if (std::holds_alternative<Conv2d>(graph.ops()[i].attributes))
+      convolutions_.emplace(static_cast<OpId>(i), std::make_shared<const Convolution>(
+                                                      graph, graph.ops()[i], options.layout));
+}
+
+CpuBackend::~CpuBackend() = default;
+
+const Convolution& CpuBackend::convolution(OpId op) const { return *convolutions_.at(op); }
+
+std::size_t CpuBackend::packed_bytes(OpId op, bool backward) const {
+  const Convolution& c = convolution(op);
+  return (backward ? c.packed_weights_backward() : c.packed_weights()).get_size();
+}
+
+std::size_t CpuBackend::lane_gradient_bytes(OpId op) const {
+  const auto found = convolutions_.find(op);
+  if (found != convolutions_.end()) return found->second->lane_gradient().get_size();
+  const Op& o = graph_.op(op);
+  return static_cast<std::size_t>(graph_.parameter(o.parameters[0]).elements()) * sizeof(float);
+}
+
+std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding binding) {
+  if (call.op == kNone)
+    return make_update_kernel(graph_, options_.sgd, options_.clip_norm, call, binding);
+  const Op& op = graph_.op(call.op);
+  const CallSite site{graph_, op, options_.layout, call, binding, call.op};
+  if (call.kind == CallKind::kSum) return make_sum_kernel(site, op.output);
+  struct Factory {
+    const CallSite& site;
+    const std::shared_ptr<const Convolution>* convolution;
+    using Made = std::unique_ptr<Kernel>;
+    Made operator()(const Conv2d&) const {
+      return make_convolution_kernel(*convolution, site.call, site.binding);
+    }
+    Made operator()(const Linear&) const { return make_linear_kernel(site); }
+    Made operator()(const BatchNorm&) const { return make_batch_norm_kernel(site); }
+    Made operator()(const GroupNorm&) const { return make_group_norm_kernel(site); }
+    Made operator()(const Activation&) const { return make_elementwise_kernel(site); }
+    Made operator()(const Add&) const { return make_elementwise_kernel(site); }
+    Made operator()(const Scale&) const { return make_elementwise_kernel(site); }
+    Made operator()(const Dropout&) const { return make_random_kernel(site); }
+    Made operator()(const StochasticDepth&) const { return make_random_kernel(site); }
+    Made operator()(const Concat&) const { return make_channel_kernel(site); }
+    Made operator()(const ChannelPad&) const { return make_channel_kernel(site); }
+    Made operator()(const ChannelScale&) const { return make_channel_kernel(site); }
+    Made operator()(const Pool&) const { return make_pool_kernel(site); }
+    Made operator()(const GlobalAveragePool&) const { return make_pool_kernel(site); }
+    Made operator()(const SoftmaxCrossEntropy&) const { return make_loss_kernel(site); }
+  };
+  const auto found = convolutions_.find(call.op);
+  return std::visit(Factory{site, found == convolutions_.end() ? nullptr : &found->second},
+                    op.attributes);
+}
+
+void CpuBackend::start_thread() { flush_denormals(); }
+
+int preferred_block() {
+  const std::string_view isa = kernels().name;
+  return isa == "avx512" ? 16 : isa == "avx2" ? 8 : 0;
+}
+
+}  // namespace lockstep::cpu

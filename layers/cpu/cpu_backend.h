@@ -1,0 +1,41 @@
+#pragma once
+#include <map>
+#include <memory>
+
+#include "layers/backend.h"
+#include "layers/cpu/kernels.h"
+
+namespace lockstep::cpu {
+
+class Convolution;
+
+struct CpuBackendOptions {
+  LayoutKind layout = LayoutKind::kNhwc;
+  SgdOptions sgd;        // momentum, weight decay, nesterov; the rate comes with each step
+  double clip_norm = 0;  // 0: off
+};
+
+/// Implements a graph's calls with oneDNN (convolution, linear) and our own kernels (the rest).
+class CpuBackend : public Backend {
+ public:
+  CpuBackend(const Graph& graph, CpuBackendOptions options);
+  ~CpuBackend() override;
+
+  std::size_t packed_bytes(OpId op, bool backward) const override;
+  std::size_t lane_gradient_bytes(OpId op) const override;
+  std::unique_ptr<Kernel> make_kernel(const Call& call, Binding binding) override;
+  void start_thread() override;
+
+ private:
+  const Convolution& convolution(OpId op) const;
+
+  const Graph& graph_;
+  CpuBackendOptions options_;
+  std::map<OpId, std::shared_ptr<const Convolution>> convolutions_;
+};
+
+/// How many channels a block has on this CPU: 16 with AVX-512, else 8 (0 without AVX2).
+int preferred_block();
+
+
+}  // namespace lockstep::cpu

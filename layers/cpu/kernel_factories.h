@@ -1,0 +1,43 @@
+#pragma once
+#include <memory>
+
+#include "layers/backend.h"
+#include "layers/cpu/kernels.h"
+
+namespace lockstep::cpu {
+
+/// What every kernel factory below needs.
+struct CallSite {
+  const Graph& graph;
+  const Op& op;
+  LayoutKind layout;
+  const Call& call;
+  const Binding& binding;
+  OpId op_id;
+
+  Geometry geometry(ValueId value) const;
+  const Shape& shape(ValueId value) const { return graph.value(value).shape; }
+  [[noreturn]] void no_kernel() const;  // throws InternalError
+};
+
+std::unique_ptr<Kernel> make_linear_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_batch_norm_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_group_norm_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_elementwise_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_random_kernel(const CallSite& site);  // dropout, stochastic depth
+std::unique_ptr<Kernel> make_channel_kernel(const CallSite& site);  // concat, pad, SE scale
+std::unique_ptr<Kernel> make_pool_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_loss_kernel(const CallSite& site);
+
+/// Adds lane gradients that are kept in the plain layout: linear, group norm.
+std::unique_ptr<Kernel> make_fold_kernel(const CallSite& site);
+
+/// dst = diff_dst + diff_dst2: a value's gradient from two consumers.
+std::unique_ptr<Kernel> make_sum_kernel(const CallSite& site, ValueId value);
+
+/// kGradientNorm, kFinishGradientNorm and kUpdate over all parameters of the graph.
+std::unique_ptr<Kernel> make_update_kernel(const Graph& graph, const SgdOptions& sgd,
+                                           double clip_norm, const Call& call,
+                                           const Binding& binding);
+
+}  // namespace lockstep::cpu

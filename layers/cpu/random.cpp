@@ -1,0 +1,86 @@
+#include <algorithm>
+
+#include "data/random.h"
+#include "layers/cpu/kernel_factories.h"
+
+namespace lockstep::cpu {
+
+namespace {
+
+/// Random bits of four elements, keyed by (seed, step, op, sample position, index / 4): the same in
+/// forward, backward and replay, on any rank.
+PhiloxCounter draw(const PhiloxKey& key, const StepContext& context, OpId op, int image,
+                   std::uint32_t block) {
+  const auto position = static_cast<std::uint32_t>(context.positions[static_cast<std::size_t>(image)]);
+  return philox({block, position, static_cast<std::uint32_t>(op),
+                 static_cast<std::uint32_t>(context.step)},
+                key);
+}
+
+/// Forward and backward are the same map: x -> x * mask / (1 - p).
+class DropoutKernel : public Kernel {
+ public:
+  explicit DropoutKernel(const CallSite& site)
+      : op_(site.op_id), probability_(std::get<Dropout>(site.op.attributes).probability),
+        elements_(static_cast<std::size_t>(site.shape(site.op.output).elements())),
+        from_(site.binding[site.call.kind == CallKind::kForward ? Role::kSrc : Role::kDiffDst]),
+        to_(site.binding[site.call.kind == CallKind::kForward ? Role::kDst : Role::kDiffSrc]) {}
+
+  void run(const StepContext& context, const Lane& lane, const Range& range) override {
+    const PhiloxKey key = random_key(context.seed, RandomUse::kDropout);
+    const float keep_scale = 1.0f / (1.0f - probability_);
+    for (Range image = range; image.first < range.last; ++image.first) {
+      const float* from = from_.at(lane, image);
+      float* to = to_.at(lane, image);
+      for (std::size_t i = 0; i < elements_; i += 4) {
+        const auto bits = draw(key, context, op_, image.first, static_cast<std::uint32_t>(i / 4));
+        const std::size_t n = std::min<std::size_t>(4, elements_ - i);
+        for (std::size_t j = 0; j < n; ++j)
+          to[i + j] = uniform_float(bits[j]) < probability_ ? 0.0f : from[i + j] * keep_scale;
+      }
+    }
+  }
+
+ private:
+  OpId op_;
+  float probability_;
+  std::size_t elements_;
+  Memory from_, to_;
+};
+
+/// x -> x * b / keep with b drawn per image; the same map backward.
+class StochasticDepthKernel : public Kernel {
+ public:
+  explicit StochasticDepthKernel(const CallSite& site)
+      : op_(site.op_id), keep_(std::get<StochasticDepth>(site.op.attributes).keep),
+        elements_(static_cast<std::size_t>(site.shape(site.op.output).elements())),
+        from_(site.binding[site.call.kind == CallKind::kForward ? Role::kSrc : Role::kDiffDst]),
+        to_(site.binding[site.call.kind == CallKind::kForward ? Role::kDst : Role::kDiffSrc]) {}
+
+  void run(const StepContext& context, const Lane& lane, const Range& range) override {
+    const PhiloxKey key = random_key(context.seed, RandomUse::kStochasticDepth);
+    for (Range image = range; image.first < range.last; ++image.first) {
+      const bool kept = uniform_float(draw(key, context, op_, image.first, 0)[0]) < keep_;
+      kernels().scale(elements_, from_.at(lane, image), kept ? 1.0f / keep_ : 0.0f,
+                      to_.at(lane, image));
+    }
+  }
+
+ private:
+  OpId op_;
+  float keep_;
+  std::size_t elements_;
+  Memory from_, to_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_random_kernel(const CallSite& site) {
+  if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
+    site.no_kernel();
+  if (std::holds_alternative<Dropout>(site.op.attributes))
+    return std::make_unique<DropoutKernel>(site);
+  return std::make_unique<StochasticDepthKernel>(site);
+}
+
+}  // namespace lockstep::cpu

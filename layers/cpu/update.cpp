@@ -1,0 +1,145 @@
+#include <algorithm>
+#include <cmath>
+
+#include "layers/cpu/kernel_factories.h"
+#include "layers/layout.h"
+
+namespace lockstep::cpu {
+
+namespace {
+
+/// Adds lane gradients kept in the plain layout: first the weights', then the bias's.
+class FoldPlain : public Kernel {
+ public:
+  explicit FoldPlain(const Binding& b) : lanes_(b.lanes) {
+    add(b, Role::kLaneGradient, Role::kGradient);
+    add(b, Role::kLaneBiasGradient, Role::kBiasGradient);
+  }
+
+  void run(const StepContext& context, const Lane&, const Range&) override {
+    for (const Part& part : parts_) {
+      if (context.first_micro_batch) std::fill_n(part.gradient, part.floats, 0.0f);
+      for (int l = 0; l < lanes_; ++l) {
+        const auto [begin, end] = lane_images(context.images, lanes_, l);
+        if (begin != end) kernels().accumulate(part.floats, part.lane.of_lane(l), part.gradient);
+      }
+    }
+  }
+
+ private:
+  struct Part {
+    Memory lane;
+    float* gradient;
+    std::size_t floats;
+  };
+  void add(const Binding& b, Role lane, Role gradient) {
+    if (b.has(lane))
+      parts_.push_back({b[lane], b[gradient].of_lane(), b[lane].bytes / sizeof(float)});
+  }
+
+  int lanes_;
+  std::vector<Part> parts_;
+};
+
+/// Blocks of at most 64 Ki elements, none crossing a parameter: units of work that threads share,
+/// and sums that do not depend on the number of threads.
+struct UpdateBlock {
+  std::size_t begin, count;
+  bool decay;
+};
+
+std::vector<UpdateBlock> update_blocks(const Graph& graph) {
+  constexpr std::size_t kBlock = 1 << 16;
+  std::vector<UpdateBlock> blocks;
+  const auto offsets = parameter_offsets(graph);
+  for (std::size_t p = 0; p < graph.parameters().size(); ++p) {
+    const Parameter& parameter = graph.parameters()[p];
+    const auto total = static_cast<std::size_t>(parameter.elements());
+    for (std::size_t at = 0; at < total; at += kBlock)
+      blocks.push_back({offsets[p] + at, std::min(kBlock, total - at), parameter.decay});
+  }
+  return blocks;
+}
+
+class GradientNorm : public Kernel {
+ public:
+  GradientNorm(const Graph& graph, const Binding& b)
+      : blocks_(update_blocks(graph)), gradients_(b[Role::kGradient].of_lane()),
+        partial_(b[Role::kLaneSums].of_lane<double>()) {}
+  int units() const override { return static_cast<int>(blocks_.size()); }
+  void run(const StepContext&, const Lane&, const Range& range) override {
+    for (int i = range.first; i < range.last; ++i) {
+      const UpdateBlock& block = blocks_[static_cast<std::size_t>(i)];
+      partial_[i] = kernels().sum_of_squares(block.count, gradients_ + block.begin);
+    }
+  }
+
+ private:
+  std::vector<UpdateBlock> blocks_;
+  const float* gradients_;
+  double* partial_;
+};
+
+/// sums = [global norm, factor that clips it].
+class FinishGradientNorm : public Kernel {
+ public:
+  FinishGradientNorm(const Graph& graph, double clip_norm, const Binding& b)
+      : blocks_(update_blocks(graph).size()), clip_norm_(clip_norm),
+        partial_(b[Role::kLaneSums].of_lane<double>()), sums_(b[Role::kSums].of_lane<double>()) {}
+  void run(const StepContext&, const Lane&, const Range&) override {
+    double total = 0;
+    for (std::size_t i = 0; i < blocks_; ++i) total += partial_[i];
+    sums_[0] = std::sqrt(total);
+    sums_[1] = clip_norm_ > 0 && sums_[0] > clip_norm_ ? clip_norm_ / sums_[0] : 1.0;
+  }
+
+ private:
+  std::size_t blocks_;
+  double clip_norm_;
+  const double* partial_;
+  double* sums_;
+};
+
+class Update : public Kernel {
+ public:
+  Update(const Graph& graph, const SgdOptions& sgd, const Binding& b)
+      : blocks_(update_blocks(graph)), sgd_(sgd), gradients_(b[Role::kGradient].of_lane()),
+        momentum_(b[Role::kRunning].of_lane()), weights_(b[Role::kWeights].of_lane()),
+        norm_(b[Role::kSums].of_lane<double>()) {}
+  int units() const override { return static_cast<int>(blocks_.size()); }
+  void run(const StepContext& context, const Lane&, const Range& range) override {
+    SgdOptions options = sgd_;
+    options.learning_rate = context.learning_rate;
+    options.gradient_scale = static_cast<float>(norm_[1]);
+    for (int i = range.first; i < range.last; ++i) {
+      const UpdateBlock& block = blocks_[static_cast<std::size_t>(i)];
+      options.weight_decay = block.decay ? sgd_.weight_decay : 0.0f;
+      kernels().sgd(block.count, options, gradients_ + block.begin, momentum_ + block.begin,
+                    weights_ + block.begin);
+    }
+  }
+
+ private:
+  std::vector<UpdateBlock> blocks_;
+  SgdOptions sgd_;
+  const float* gradients_;
+  float *momentum_, *weights_;
+  const double* norm_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_fold_kernel(const CallSite& site) {
+  return std::make_unique<FoldPlain>(site.binding);
+}
+
+std::unique_ptr<Kernel> make_update_kernel(const Graph& graph, const SgdOptions& sgd,
+                                           double clip_norm, const Call& call,
+                                           const Binding& binding) {
+  if (call.kind == CallKind::kGradientNorm) return std::make_unique<GradientNorm>(graph, binding);
+  if (call.kind == CallKind::kFinishGradientNorm)
+    return std::make_unique<FinishGradientNorm>(graph, clip_norm, binding);
+  return std::make_unique<Update>(graph, sgd, binding);
+}
+
+}  // namespace lockstep::cpu

@@ -1,0 +1,91 @@
+#include "layers/layout.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace lockstep {
+
+namespace {
+
+constexpr std::size_t kAlignFloats = 16;
+constexpr std::int64_t kChunkBytes = 1 << 20;
+constexpr int kMaxChunk = 1024;
+
+bool fits(const Graph& graph, const Op& op, int block) {
+  auto whole = [&](int channels) { return channels % block == 0; };
+  if (const auto* conv = std::get_if<Conv2d>(&op.attributes)) {
+    if (!whole(conv->out_channels / conv->groups)) return false;
+    const bool first = op.inputs[0] == graph.input();
+    return first || whole(graph.value(op.inputs[0]).shape.channels / conv->groups);
+  }
+  if (std::holds_alternative<Concat>(op.attributes) ||
+      std::holds_alternative<ChannelPad>(op.attributes)) {
+    return std::all_of(op.inputs.begin(), op.inputs.end(), [&](ValueId v) {
+      return whole(graph.value(v).shape.channels);
+    }) && whole(graph.value(op.output).shape.channels);
+  }
+  // Anything else keeps its input's channels; only a convolution may read the input images.
+  return std::none_of(op.inputs.begin(), op.inputs.end(),
+                      [&](ValueId v) { return v == graph.input(); });
+}
+
+}  // namespace
+
+int block_of(LayoutKind layout) {
+  switch (layout) {
+    case LayoutKind::kNhwc: return 0;
+    case LayoutKind::kBlocked8: return 8;
+    case LayoutKind::kBlocked16: return 16;
+  }
+  return 0;
+}
+
+LayoutKind choose_layout(const Graph& graph, int wanted_block) {
+  if (wanted_block != 8 && wanted_block != 16) return LayoutKind::kNhwc;
+  const bool all = std::all_of(graph.ops().begin(), graph.ops().end(),
+                               [&](const Op& op) { return fits(graph, op, wanted_block); });
+  if (!all) return LayoutKind::kNhwc;
+  return wanted_block == 16 ? LayoutKind::kBlocked16 : LayoutKind::kBlocked8;
+}
+
+int value_block(const Graph& graph, ValueId value, LayoutKind layout) {
+  if (value == graph.input() || graph.value(value).shape.pixels() == 1) return 0;
+  return block_of(layout);
+}
+
+std::vector<std::size_t> parameter_offsets(const Graph& graph) {
+  std::vector<std::size_t> offsets{0};
+  for (const Parameter& p : graph.parameters()) {
+    const auto n = static_cast<std::size_t>(p.elements());
+    offsets.push_back(offsets.back() + (n + kAlignFloats - 1) / kAlignFloats * kAlignFloats);
+  }
+  return offsets;
+}
+
+std::vector<std::size_t> statistic_offsets(const Graph& graph) {
+  std::vector<std::size_t> offsets{0};
+  for (const Statistic& s : graph.statistics()) {
+    const auto n = static_cast<std::size_t>(s.channels);
+    offsets.push_back(offsets.back() + (n + kAlignFloats - 1) / kAlignFloats * kAlignFloats);
+  }
+  return offsets;
+}
+
+int chunk_images(const Graph& graph, const Op& op, bool weight_gradient) {
+  std::int64_t bytes = 0;
+  for (ValueId v : op.inputs) bytes += 4 * graph.value(v).shape.elements();
+  if (op.output != kNone) bytes += 4 * graph.value(op.output).shape.elements();
+  bytes = std::max<std::int64_t>(bytes, 4);
+  auto chunk = std::bit_floor(
+      static_cast<std::uint64_t>(std::clamp<std::int64_t>(kChunkBytes / bytes, 1, kMaxChunk)));
+  if (weight_gradient && !op.parameters.empty()) {
+    // Adding a chunk's gradient to the lane's moves 12 bytes a weight: let the chunk move four
+    // times that.
+    const std::int64_t weights = graph.parameter(op.parameters[0]).elements();
+    const std::int64_t wanted = std::clamp<std::int64_t>(48 * weights / bytes, 1, kMaxChunk);
+    chunk = std::max(chunk, std::bit_ceil(static_cast<std::uint64_t>(wanted)));
+  }
+  return static_cast<int>(chunk);
+}
+
+}  // namespace lockstep

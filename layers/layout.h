@@ -1,0 +1,33 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "layers/call.h"
+#include "layers/graph.h"
+
+namespace lockstep {
+
+/// Channels per block: 0 (nhwc), 8 or 16.
+int block_of(LayoutKind layout);
+
+/// The layout of a whole model: blocked where the channels per group of every convolution and every
+/// offset of a concatenation or channel pad are multiples of the block (16 with AVX-512, else 8),
+/// else nhwc. `wanted_block` is what the instruction set likes.
+LayoutKind choose_layout(const Graph& graph, int wanted_block);
+
+/// The block of one value: the graph's input and vectors are never blocked.
+int value_block(const Graph& graph, ValueId value, LayoutKind layout);
+
+/// Where each parameter begins in the contiguous parameter, gradient and momentum segments, in
+/// floats, 64-byte aligned; the last entry is the size of a segment.
+std::vector<std::size_t> parameter_offsets(const Graph& graph);
+
+/// The same for running statistics.
+std::vector<std::size_t> statistic_offsets(const Graph& graph);
+
+/// Images that an op likes at a time: a power of two with src and dst together about 1 MiB (so that
+/// a chunk stays in L2); for weight gradients more where adding them up would cost more than that.
+/// A function of the op alone: neither ranks nor recomputation nor schedules change it.
+int chunk_images(const Graph& graph, const Op& op, bool weight_gradient);
+
+}  // namespace lockstep
