@@ -1,0 +1,116 @@
+#include "tests/reference/elementwise.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace lockstep::reference {
+namespace {
+
+/// Probability that a standard normal variable is below x.
+double normal_cdf(double x) { return 0.5 * (1 + std::erf(x / std::numbers::sqrt2)); }
+
+double normal_density(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2 * std::numbers::pi); }
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+double value_of(ActivationKind kind, double x, double alpha) {
+  switch (kind) {
+    case ActivationKind::kRelu:
+      return x > 0 ? x : 0;
+    case ActivationKind::kLeakyRelu:
+      return x > 0 ? x : alpha * x;
+    case ActivationKind::kElu:
+      return x > 0 ? x : alpha * std::expm1(x);
+    case ActivationKind::kGelu:
+      return x * normal_cdf(x);
+    case ActivationKind::kSigmoid:
+      return sigmoid(x);
+  }
+  throw std::invalid_argument("reference: an unknown activation");
+}
+
+double slope_of(ActivationKind kind, double x, double alpha) {
+  switch (kind) {
+    case ActivationKind::kRelu:
+      return x > 0 ? 1 : 0;
+    case ActivationKind::kLeakyRelu:
+      return x > 0 ? 1 : alpha;
+    case ActivationKind::kElu:
+      return x > 0 ? 1 : alpha * std::exp(x);
+    case ActivationKind::kGelu:
+      return normal_cdf(x) + x * normal_density(x);
+    case ActivationKind::kSigmoid:
+      return sigmoid(x) * (1 - sigmoid(x));
+  }
+  throw std::invalid_argument("reference: an unknown activation");
+}
+
+void require_same(const Tensor& a, const Tensor& b, const std::string& what) {
+  require(a.dims == b.dims, what + " of " + dims_text(a) + " and " + dims_text(b));
+}
+
+}  // namespace
+
+Tensor activation(const Tensor& src, ActivationKind kind, double alpha) {
+  Tensor dst = src;
+  for (double& v : dst.values) v = value_of(kind, v, alpha);
+  return dst;
+}
+
+Tensor activation_backward(const Tensor& src, const Tensor& diff_dst, ActivationKind kind,
+                           double alpha) {
+  require_same(src, diff_dst, "activation_backward");
+  Tensor diff_src = diff_dst;
+  for (std::int64_t i = 0; i < src.elements(); ++i) diff_src[i] *= slope_of(kind, src[i], alpha);
+  return diff_src;
+}
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  require_same(a, b, "add");
+  Tensor dst = a;
+  for (std::int64_t i = 0; i < a.elements(); ++i) dst[i] += b[i];
+  return dst;
+}
+
+Tensor scale(const Tensor& src, double alpha) {
+  Tensor dst = src;
+  for (double& v : dst.values) v *= alpha;
+  return dst;
+}
+
+Tensor dropout(const Tensor& src, const Tensor& mask, double probability) {
+  require_same(src, mask, "dropout");
+  Tensor dst = src;
+  for (std::int64_t i = 0; i < src.elements(); ++i) dst[i] *= mask[i] / (1 - probability);
+  return dst;
+}
+
+Tensor stochastic_depth(const Tensor& src, const std::vector<double>& factors) {
+  require(static_cast<std::int64_t>(factors.size()) == src.dim(0),
+          "stochastic_depth of " + dims_text(src) + " with " + std::to_string(factors.size()) +
+              " factors");
+  Tensor dst = src;
+  for (std::size_t i = 0; i < dst.values.size(); ++i)
+    dst.values[i] *= factors[i / (dst.values.size() / factors.size())];
+  return dst;
+}
+
+Tensor channel_scale(const Tensor& src, const Tensor& gate) {
+  require(gate.elements() == src.dim(0) * src.dim(1),
+          "channel_scale of " + dims_text(src) + " by " + dims_text(gate));
+  Tensor dst = src;
+  const std::int64_t pixels = src.dim(2) * src.dim(3);
+  for (std::int64_t i = 0; i < src.elements(); ++i) dst[i] *= gate[i / pixels];
+  return dst;
+}
+
+ChannelScaleGradients channel_scale_backward(const Tensor& src, const Tensor& gate,
+                                             const Tensor& diff_dst) {
+  require_same(src, diff_dst, "channel_scale_backward");
+  ChannelScaleGradients result{channel_scale(diff_dst, gate), make_tensor(gate.dims)};
+  const std::int64_t pixels = src.dim(2) * src.dim(3);
+  for (std::int64_t i = 0; i < src.elements(); ++i) result.gate[i / pixels] += src[i] * diff_dst[i];
+  return result;
+}
+
+}  // namespace lockstep::reference

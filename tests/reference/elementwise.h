@@ -1,0 +1,38 @@
+#pragma once
+#include "tests/reference/tensor.h"
+
+namespace lockstep::reference {
+
+// Ops that map each element on its own, or multiply it by a factor. Where backward takes `src`, it
+// is the forward's input.
+
+enum class ActivationKind { kRelu, kLeakyRelu, kElu, kGelu, kSigmoid };
+
+/// relu: max(x, 0). leaky_relu: alpha*x below 0. elu: alpha*(exp(x) - 1) below 0.
+/// gelu: x*(1 + erf(x/sqrt(2)))/2. sigmoid: 1/(1 + exp(-x)). At x = 0 the slope is that of x < 0.
+Tensor activation(const Tensor& src, ActivationKind kind, double alpha = 0);
+Tensor activation_backward(const Tensor& src, const Tensor& diff_dst, ActivationKind kind,
+                           double alpha = 0);
+
+/// a + b, of the same dims. The gradient of both is diff_dst.
+Tensor add(const Tensor& a, const Tensor& b);
+
+/// alpha * src; its own backward, applied to diff_dst.
+Tensor scale(const Tensor& src, double alpha);
+
+/// src * mask / (1 - probability), the mask of 0 and 1 given; its own backward.
+Tensor dropout(const Tensor& src, const Tensor& mask, double probability);
+
+/// Image n of src [N,...] times factors[n] (0 or 1/keep); its own backward.
+Tensor stochastic_depth(const Tensor& src, const std::vector<double>& factors);
+
+struct ChannelScaleGradients {
+  Tensor src, gate;
+};
+
+/// Squeeze-excitation's product: dst[n,c,h,w] = src[n,c,h,w] * gate[n,c]. gate: [N,C] or [N,C,1,1].
+Tensor channel_scale(const Tensor& src, const Tensor& gate);
+ChannelScaleGradients channel_scale_backward(const Tensor& src, const Tensor& gate,
+                                             const Tensor& diff_dst);
+
+}  // namespace lockstep::reference
