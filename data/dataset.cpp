@@ -1,0 +1,64 @@
+#include "data/dataset.h"
+
+#include "data/error.h"
+#include "data/memory_dataset.h"
+#include "data/synthetic.h"
+
+namespace lockstep {
+
+void Dataset::decode(std::span<const std::uint8_t> encoded, Image& out) const {
+  decode_sample(info_, encoded, out);
+}
+
+void Dataset::read(std::int64_t index, Image& out) const {
+  const std::vector<std::uint8_t> bytes = encoded(index);
+  try {
+    decode(bytes, out);
+  } catch (const DataError& error) {
+    throw DataError(where(index) + ": " + error.what());
+  }
+}
+
+std::string Dataset::where(std::int64_t index) const {
+  return info_.path + ", sample " + std::to_string(index);
+}
+
+void decode_sample(const DatasetInfo& info, std::span<const std::uint8_t> encoded, Image& out) {
+  const std::int64_t expected = std::int64_t{info.height} * info.width * info.channels;
+  if (static_cast<std::int64_t>(encoded.size()) != expected) {
+    throw DataError("a raw picture of " + std::to_string(info.height) + " x " +
+                    std::to_string(info.width) + " x " + std::to_string(info.channels) + " has " +
+                    std::to_string(expected) + " bytes, this one has " +
+                    std::to_string(encoded.size()));
+  }
+  out.height = info.height;
+  out.width = info.width;
+  out.channels = info.channels;
+  out.pixels.assign(encoded.begin(), encoded.end());
+}
+
+std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options) {
+  if (options.split != "train" && options.split != "val") {
+    throw ConfigError("dataset split '" + options.split + "' is not known: use train or val");
+  }
+  if (options.source == "synthetic") return open_synthetic(options);
+  if (options.path.empty()) {
+    throw ConfigError("dataset source '" + options.source + "' needs a path");
+  }
+  if (options.source == "idx") return open_idx(options);
+  if (options.source == "cifar10") return open_cifar10(options);
+  if (options.source == "cifar100") return open_cifar100(options);
+  throw ConfigError("dataset source '" + options.source +
+                    "' is not known: use idx, cifar10, cifar100 or synthetic");
+}
+
+std::vector<std::int64_t> class_counts(const Dataset& dataset,
+                                       std::span<const std::int64_t> samples) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(dataset.info().classes));
+  for (const std::int64_t sample : samples) {
+    ++counts.at(static_cast<std::size_t>(dataset.label(sample)));
+  }
+  return counts;
+}
+
+}  // namespace lockstep

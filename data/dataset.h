@@ -1,0 +1,102 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace lockstep {
+
+/// 8-bit picture, interleaved [H,W,C]; 1 channel is greyscale, 3 are R,G,B.
+struct Image {
+  int height = 0;
+  int width = 0;
+  int channels = 0;
+  std::vector<std::uint8_t> pixels;
+};
+
+/// A picture with more pixels than this is refused before memory is taken for it.
+inline constexpr std::int64_t kMaxImagePixels = std::int64_t{64} << 20;
+
+struct DatasetOptions {
+  std::string source;           // idx | cifar10 | cifar100 | synthetic
+  std::string path;             // folder of the files; unused by synthetic
+  std::string split = "train";  // train | val
+  // idx: explicit files, relative to `path`, instead of the usual names. Both or none.
+  std::string images_file;
+  std::string labels_file;
+  // synthetic: each class has its own coarse pattern under noise, so a model can learn it.
+  int synthetic_samples = 1024;
+  int synthetic_classes = 10;
+  int synthetic_channels = 3;
+  int synthetic_height = 32;
+  int synthetic_width = 32;
+  std::uint64_t synthetic_seed = 1;
+};
+
+/// How a sample's bytes are stored.
+enum class SampleFormat {
+  kRaw,  // pixels [H,W,C] of the sizes in DatasetInfo
+};
+
+struct DatasetInfo {
+  std::string source;
+  std::string path;
+  std::string split;
+  SampleFormat format = SampleFormat::kRaw;
+  int channels = 0;  // 0: varies by sample; so do height and width
+  int height = 0;
+  int width = 0;
+  int classes = 0;
+  std::vector<std::string> class_names;  // empty: not known
+  std::int64_t samples = 0;
+};
+
+/// Labelled pictures, numbered 0 to size()-1. All const methods are safe to call from many threads.
+/// Reading is cut in two, encoded() and decode(), so that samples can be packed into a file or sent
+/// to another rank as they are stored and be decoded there.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+
+  const DatasetInfo& info() const { return info_; }
+  std::int64_t size() const { return info_.samples; }
+
+  /// In [0, classes).
+  virtual int label(std::int64_t index) const = 0;
+
+  /// The sample's bytes in info().format. @throws MissingFileError, IoError, DataError.
+  virtual std::vector<std::uint8_t> encoded(std::int64_t index) const = 0;
+
+  /// Bytes of encoded() -> picture. Needs nothing but info(). @throws DataError.
+  virtual void decode(std::span<const std::uint8_t> encoded, Image& out) const;
+
+  /// encoded() and decode(); an error names the sample. `out` keeps its memory between calls.
+  virtual void read(std::int64_t index, Image& out) const;
+
+  /// Where the sample is stored, for messages: file, file and offset in bytes, or path and number.
+  virtual std::string where(std::int64_t index) const;
+
+ protected:
+  explicit Dataset(DatasetInfo info) : info_(std::move(info)) {}
+
+  DatasetInfo info_;
+};
+
+/// Opens one split. Files are looked for, read or listed, and checked: counts, sizes, label ranges.
+/// @throws ConfigError on an unknown source or split, MissingFileError naming what was looked for,
+///         DataError naming file and offset.
+std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options);
+
+/// Bytes in `info.format` -> picture; what Dataset::decode does. @throws DataError.
+void decode_sample(const DatasetInfo& info, std::span<const std::uint8_t> encoded, Image& out);
+
+/// How many samples of each class there are among `samples` (a shard): logged per rank, to see
+/// skew.
+std::vector<std::int64_t> class_counts(const Dataset& dataset,
+                                       std::span<const std::int64_t> samples);
+
+}  // namespace lockstep
