@@ -86,11 +86,14 @@ class Graph {
 Shape infer_shape(const std::string& name, const OpAttributes& attributes,
                   const std::vector<Shape>& inputs, const std::string& hint);
 
-/// Work of one image: multiply-adds counted as two FLOPs; bytes in f32 read and written, each once.
+/// Work of one image: a multiply-add is two FLOPs; bytes are those of activations in f32 that the op's
+/// own passes over memory read and write, unfused (weights serve a whole micro-batch: not counted).
+/// An op that reads the input images computes no data gradient.
 struct OpCost {
   double forward_flops = 0;
   double backward_flops = 0;
   double forward_bytes = 0;
+  double backward_bytes = 0;
 };
 OpCost op_cost(const Graph& graph, const Op& op);
 

@@ -8,39 +8,61 @@
 namespace lockstep {
 
 /// [model] of a job file: which residual network. Defaults give ResNet-20 for CIFAR.
+///
+/// family and depth:
+///   resnet   6n+2 (CIFAR: 20, 32, 44, 56, 110, 1202; basic blocks), 18, 34, 50, 101, 152
+///   (ImageNet), or
+///            with block = bottleneck 9n+2 (CIFAR: 164).  He et al. 2015, arXiv:1512.03385.
+///            50 and 152 are also 6n+2: with stem = cifar (auto: image height below 64) they are
+///            CIFAR networks, else the ImageNet ones; block = basic or bottleneck settles it by
+///            hand.
+///   preact   6n+2 basic (20, 110) or 9n+2 bottleneck (164, 1001), pre-activation.  He et al. 2016,
+///            arXiv:1603.05027. Depths that are both are basic below 164, bottleneck from there.
+///   wide     6n+4: WRN-depth-widen.  Zagoruyko & Komodakis 2016, arXiv:1605.07146.
+///   resnext  9n+2 (CIFAR: 29) or 50, 101, 152 (ImageNet).  Xie et al. 2017, arXiv:1611.05431. 101
+///   is
+///            both: decided by the stem as above.
+///   custom   counts and widths, one entry per group; depth is not used.
 struct ModelOptions {
-  /// "resnet" (CIFAR 6n+2, or ImageNet 18/34/50/101/152), "preact" (6n+2 basic or 9n+2 bottleneck),
-  /// "wide" (WRN-d-k, 6n+4), "resnext" (CIFAR 9n+2 or ImageNet 50/101/152), "custom" (counts, widths).
   std::string family = "resnet";
   int depth = 20;
-  std::string stem = "auto";      // auto | cifar (3x3) | imagenet (7x7/2 + max pool) | resnet_d (three 3x3 + max pool, pooled shortcuts)
-  std::string block = "auto";     // auto | basic | bottleneck
-  int widen = 1;                  // wide: k
-  int cardinality = 1;            // groups of the 3x3 convolution (ResNeXt: 32; CIFAR: 8)
-  int base_width = 64;            // ResNeXt: width of one group at 64 channels (4 in 32x4d)
-  std::string shortcut = "B";     // A (pad) | B (projection where shapes change) | C (projection everywhere)
-  int se_reduction = 0;           // 0: no squeeze-excitation; usual 16
-  std::string norm = "batch";     // batch | group | layer
-  int norm_groups = 32;           // norm = group; fewer where there are fewer channels
+  /// cifar (3x3) | imagenet (7x7/2 + max pool) | resnet_d (three 3x3 + max pool, pooled shortcuts;
+  /// He et al. 2019, arXiv:1812.01187) | auto: cifar for CIFAR networks and for images below 64
+  /// pixels of height, else imagenet. Pre-activation networks leave the stem's last norm to their
+  /// first block.
+  std::string stem = "auto";
+  int stem_width = 0;  // channels of the stem; 0: the family's own (16 or 64; custom: widths[0])
+  std::string block = "auto";   // auto | basic | bottleneck (1x1, 3x3, 1x1 to four times the width)
+  bool pre_activation = false;  // always so in preact and wide
+  int widen = 1;                // k: factor of every group's width, not of the stem's
+  int cardinality = 0;  // groups of a bottleneck's 3x3; 0: 1, resnext 32 (ImageNet) or 8 (CIFAR)
+  int base_width = 0;   // width of one of them where the group has 64 channels: 4 in 32x4d;
+                        // 0: together as wide as the group; resnext 4 (ImageNet), 64 (CIFAR)
+  std::string shortcut = "B";  // A (pad) | B (project where shapes change) | C (project everywhere)
+  int se_reduction = 0;        // 0: no squeeze-excitation; usual 16
+  std::string norm = "batch";  // batch | group | layer
+  int norm_groups = 32;  // norm = group; where they do not divide the channels: what divides both
   float norm_momentum = 0.1f;
   float norm_eps = 1e-5f;
   float last_gamma = 1.0f;        // gamma of the last norm of every branch: 0, 0.1, 1
   float dropout = 0.0f;           // wide: between the convolutions; others: before the classifier
-  float stochastic_depth = 0.0f;  // drop probability of the last block, growing linearly from 0
-  std::string residual_scale = "1";      // a number, or "1/L" (L blocks)
-  std::string activation = "relu";       // relu | leaky_relu | elu | gelu
-  float activation_alpha = 0.01f;
+  float stochastic_depth = 0.0f;  // p: block l of L drops with probability p*l/L
+  std::string residual_scale = "1";  // factor of every branch: a number, or "1/L" (L blocks)
+  std::string activation = "relu";   // relu | leaky_relu | elu | gelu
+  float activation_alpha = 0.0f;     // 0: the usual (leaky_relu 0.01, elu 1)
   float label_smoothing = 0.0f;
-  std::vector<int> counts;        // custom: blocks per group
-  std::vector<int> widths;        // custom: channels per group (of the 3x3 convolution)
+  std::vector<int> counts;  // custom: blocks per group
+  std::vector<int> widths;  // custom: channels per group (of the 3x3 convolution)
 };
 
 /// Builds the training graph: input images -> ... -> logits (op "fc") -> loss (op "loss").
+/// Ops are named stem.conv, group1.block0.conv1, group1.block0.shortcut.conv, ... : groups count
+/// from 1, blocks from 0.
 /// @throws ConfigError for an unknown word or an impossible depth (naming the valid ones),
 ///         ShapeError where shapes do not fit.
 Graph build_model(const ModelOptions& options, Shape input, int classes);
 
-/// The value that holds the logits.
+/// The value that holds the logits: what the loss reads.
 ValueId logits_of(const Graph& graph);
 
 }  // namespace lockstep

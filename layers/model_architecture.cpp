@@ -1,0 +1,236 @@
+#include "layers/model_architecture.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <string>
+
+#include "data/error.h"
+#include "layers/model_depth.h"
+
+namespace lockstep {
+
+namespace {
+
+[[noreturn]] void fail(const std::string& key, const std::string& value, const std::string& takes) {
+  throw ConfigError("model." + key + " = " + value + ": " + takes);
+}
+
+/// The shortest digits that mean `value`.
+std::string text(float value) {
+  std::array<char, 32> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  return std::string(digits.data(), end);
+}
+
+/// The meaning of a word, or an error that lists the words.
+template <class T, std::size_t N>
+T choose(const std::string& key, const std::string& word,
+         const std::array<std::pair<const char*, T>, N>& choices) {
+  std::string valid;
+  for (const auto& [name, meaning] : choices) {
+    if (word == name) return meaning;
+    valid += (valid.empty() ? "" : ", ") + std::string(name);
+  }
+  fail(key, word, "takes " + valid);
+}
+
+template <class T>
+using Choices2 = std::array<std::pair<const char*, T>, 2>;
+template <class T>
+using Choices3 = std::array<std::pair<const char*, T>, 3>;
+
+void require_at_least(const std::string& key, int value, int least) {
+  if (value < least) fail(key, std::to_string(value), "must be at least " + std::to_string(least));
+}
+
+void require_probability(const std::string& key, float value) {
+  if (!(value >= 0.0f && value < 1.0f)) fail(key, text(value), "must be at least 0 and below 1");
+}
+
+float parse_residual_scale(const std::string& word, int blocks) {
+  if (word == "1/L") return 1.0f / static_cast<float>(blocks);
+  float value = 0;
+  const char* end = word.data() + word.size();
+  const auto [stop, error] = std::from_chars(word.data(), end, value);
+  if (error != std::errc() || stop != end || !std::isfinite(value) || value <= 0)
+    fail("residual_scale", word, "takes a number above 0, or 1/L (L blocks)");
+  return value;
+}
+
+Activation parse_activation(const ModelOptions& options) {
+  using Kind = ActivationKind;
+  const std::array<std::pair<const char*, Kind>, 4> kinds{{{"relu", Kind::kRelu},
+                                                           {"leaky_relu", Kind::kLeakyRelu},
+                                                           {"elu", Kind::kElu},
+                                                           {"gelu", Kind::kGelu}}};
+  Activation activation{choose("activation", options.activation, kinds), options.activation_alpha};
+  const bool has_alpha = activation.kind == Kind::kLeakyRelu || activation.kind == Kind::kElu;
+  if (options.activation_alpha < 0 || !std::isfinite(options.activation_alpha))
+    fail("activation_alpha", text(options.activation_alpha), "must be a number of at least 0");
+  if (!has_alpha && options.activation_alpha != 0)
+    fail("activation_alpha", text(options.activation_alpha),
+         options.activation + " has none; use activation = leaky_relu or elu");
+  if (has_alpha && activation.alpha == 0)
+    activation.alpha = activation.kind == Kind::kElu ? 1.0f : 0.01f;
+  return activation;
+}
+
+/// Families: the pattern of blocks, before widths. `planes` are the widths before cardinality.
+struct Pattern {
+  BlockKind block = BlockKind::kBasic;
+  bool pre_activation = false;
+  bool cifar = true;  // a network for small images: three groups from 16 channels (ResNeXt: 64)
+  std::vector<int> counts = {}, planes = {};
+  int stem_width = 16;
+};
+
+StemKind resolve_stem(const ModelOptions& options, Shape input, bool cifar) {
+  if (options.stem == "auto")
+    return cifar || input.height < kSmallImage ? StemKind::kCifar : StemKind::kImagenet;
+  // "auto" is listed for the error's sake.
+  const std::array<std::pair<const char*, StemKind>, 4> stems{{{"auto", StemKind::kCifar},
+                                                               {"cifar", StemKind::kCifar},
+                                                               {"imagenet", StemKind::kImagenet},
+                                                               {"resnet_d", StemKind::kResnetD}}};
+  return choose("stem", options.stem, stems);
+}
+
+Pattern custom_pattern(const ModelOptions& options) {
+  if (options.counts.empty() || options.counts.size() != options.widths.size())
+    throw ConfigError("model.counts has " + std::to_string(options.counts.size()) +
+                      " entries and model.widths " + std::to_string(options.widths.size()) +
+                      ": family custom takes one of each per group, e.g. counts = 3,3,3 and "
+                      "widths = 16,32,64");
+  for (int count : options.counts) require_at_least("counts", count, 1);
+  for (int width : options.widths) require_at_least("widths", width, 1);
+  return {.block = options.block == "bottleneck" ? BlockKind::kBottleneck : BlockKind::kBasic,
+          .pre_activation = options.pre_activation,
+          .cifar = false,
+          .counts = options.counts,
+          .planes = options.widths,
+          .stem_width = options.widths[0]};
+}
+
+Pattern published_pattern(const ModelOptions& options, Shape input) {
+  if (!options.counts.empty() || !options.widths.empty())
+    throw ConfigError("model.counts and model.widths belong to family custom, not to " +
+                      options.family + "; remove them, or use family = custom");
+  const BlockPattern blocks = blocks_of_depth(options, input);
+  const bool wide_stem = !blocks.cifar || options.family == "resnext";
+  Pattern pattern{.block = blocks.bottleneck ? BlockKind::kBottleneck : BlockKind::kBasic,
+                  .pre_activation = options.pre_activation || options.family == "preact" ||
+                                    options.family == "wide",
+                  .cifar = blocks.cifar,
+                  .counts = blocks.counts,
+                  .stem_width = wide_stem ? 64 : 16};
+  for (std::size_t g = 0; g < blocks.counts.size(); ++g)
+    pattern.planes.push_back(pattern.stem_width << g);
+  return pattern;
+}
+
+/// Widths of the 3x3 convolutions and of what leaves a block.
+/// ResNeXt's 32x4d: 64 channels become cardinality * 4, and the block still gives 4 * 64.
+void add_groups(const ModelOptions& options, const Pattern& pattern, Architecture& a) {
+  const bool resnext = options.family == "resnext";
+  const bool bottleneck = a.block == BlockKind::kBottleneck;
+  a.cardinality = options.cardinality > 0 ? options.cardinality
+                  : resnext               ? (pattern.cifar ? 8 : 32)
+                                          : 1;
+  const int base_width = options.base_width > 0 ? options.base_width
+                         : resnext              ? (pattern.cifar ? 64 : 4)
+                                                : 0;
+  const std::string bottleneck_only = "only bottleneck blocks have it; use block = bottleneck";
+  if (!bottleneck && a.cardinality > 1)
+    fail("cardinality", std::to_string(a.cardinality), bottleneck_only);
+  if (!bottleneck && base_width > 0)
+    fail("base_width", std::to_string(base_width), bottleneck_only);
+  for (std::size_t g = 0; g < pattern.counts.size(); ++g) {
+    const int planes = pattern.planes[g] * options.widen;
+    const int width = base_width > 0 ? planes * base_width / 64 * a.cardinality : planes;
+    if (width < 1 || width % a.cardinality != 0)
+      throw ConfigError("model.cardinality = " + std::to_string(a.cardinality) +
+                        ": does not divide the " + std::to_string(width) + " channels of group" +
+                        std::to_string(g + 1) + "; change it, widths or base_width");
+    a.groups.push_back({.blocks = pattern.counts[g],
+                        .width = width,
+                        .out_channels = bottleneck ? 4 * planes : planes,
+                        .stride = g == 0 ? 1 : 2});
+  }
+}
+
+void check_numbers(const ModelOptions& options) {
+  require_at_least("widen", options.widen, 1);
+  require_at_least("stem_width", options.stem_width, 0);
+  require_at_least("cardinality", options.cardinality, 0);
+  require_at_least("base_width", options.base_width, 0);
+  require_at_least("se_reduction", options.se_reduction, 0);
+  require_at_least("norm_groups", options.norm_groups, 1);
+  require_probability("dropout", options.dropout);
+  require_probability("stochastic_depth", options.stochastic_depth);
+  require_probability("label_smoothing", options.label_smoothing);
+  if (!(options.norm_momentum > 0 && options.norm_momentum <= 1))
+    fail("norm_momentum", text(options.norm_momentum), "must be above 0 and at most 1");
+  if (!(options.norm_eps > 0 && std::isfinite(options.norm_eps)))
+    fail("norm_eps", text(options.norm_eps), "must be above 0");
+  if (!std::isfinite(options.last_gamma))
+    fail("last_gamma", text(options.last_gamma), "takes a number: 0, 0.1 or 1");
+}
+
+void check_words(const ModelOptions& options) {
+  const std::array<std::pair<const char*, bool>, 5> families{
+      {{"resnet", true}, {"preact", true}, {"wide", true}, {"resnext", true}, {"custom", true}}};
+  choose("family", options.family, families);
+  choose("block", options.block,
+         Choices3<bool>{{{"auto", true}, {"basic", true}, {"bottleneck", true}}});
+}
+
+}  // namespace
+
+Architecture resolve_architecture(const ModelOptions& options, Shape input) {
+  check_words(options);
+  check_numbers(options);
+  const Pattern pattern =
+      options.family == "custom" ? custom_pattern(options) : published_pattern(options, input);
+  Architecture a;
+  a.block = pattern.block;
+  a.pre_activation = pattern.pre_activation;
+  a.stem = resolve_stem(options, input, pattern.cifar);
+  a.stem_width = options.stem_width > 0 ? options.stem_width : pattern.stem_width;
+  add_groups(options, pattern, a);
+  a.shortcut = choose("shortcut", options.shortcut,
+                      Choices3<ShortcutKind>{{{"A", ShortcutKind::kPad},
+                                              {"B", ShortcutKind::kProjection},
+                                              {"C", ShortcutKind::kProjectionEverywhere}}});
+  a.norm = choose(
+      "norm", options.norm,
+      Choices3<NormKind>{
+          {{"batch", NormKind::kBatch}, {"group", NormKind::kGroup}, {"layer", NormKind::kLayer}}});
+  a.se_reduction = options.se_reduction;
+  a.norm_groups = options.norm_groups;
+  a.norm_momentum = options.norm_momentum;
+  a.norm_eps = options.norm_eps;
+  a.last_gamma = options.last_gamma;
+  if (a.pre_activation && a.last_gamma != 1.0f)
+    fail("last_gamma", text(a.last_gamma),
+         "a pre-activation branch does not end with a norm; use residual_scale");
+  (options.family == "wide" ? a.block_dropout : a.head_dropout) = options.dropout;
+  a.stochastic_depth = options.stochastic_depth;
+  a.residual_scale = parse_residual_scale(options.residual_scale, a.blocks());
+  a.activation = parse_activation(options);
+  a.label_smoothing = options.label_smoothing;
+  return a;
+}
+
+int Architecture::blocks() const {
+  int n = 0;
+  for (const BlockGroup& group : groups) n += group.blocks;
+  return n;
+}
+
+float keep_probability(float last_drop, int index, int blocks) {
+  return 1.0f - last_drop * static_cast<float>(index + 1) / static_cast<float>(blocks);
+}
+
+}  // namespace lockstep

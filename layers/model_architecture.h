@@ -1,0 +1,53 @@
+#pragma once
+#include <vector>
+
+#include "layers/model.h"
+
+namespace lockstep {
+
+enum class StemKind { kCifar, kImagenet, kResnetD };
+enum class BlockKind { kBasic, kBottleneck };
+enum class ShortcutKind { kPad, kProjection, kProjectionEverywhere };
+enum class NormKind { kBatch, kGroup, kLayer };
+
+/// Blocks of one resolution. The first of them has the stride.
+struct BlockGroup {
+  int blocks = 0;
+  int width = 0;         // channels of the 3x3 convolutions
+  int out_channels = 0;  // channels that leave a block
+  int stride = 1;
+};
+
+/// ModelOptions with every word, depth and default resolved: what the builder builds.
+struct Architecture {
+  StemKind stem = StemKind::kCifar;
+  int stem_width = 16;
+  BlockKind block = BlockKind::kBasic;
+  bool pre_activation = false;
+  std::vector<BlockGroup> groups;
+  int cardinality = 1;
+  ShortcutKind shortcut = ShortcutKind::kProjection;
+  int se_reduction = 0;
+  NormKind norm = NormKind::kBatch;
+  int norm_groups = 32;
+  float norm_momentum = 0.1f;
+  float norm_eps = 1e-5f;
+  float last_gamma = 1.0f;
+  float block_dropout = 0.0f;  // between the convolutions of a block
+  float head_dropout = 0.0f;   // before the classifier
+  float stochastic_depth = 0.0f;
+  float residual_scale = 1.0f;
+  Activation activation;
+  float label_smoothing = 0.0f;
+
+  int blocks() const;
+};
+
+/// @throws ConfigError naming the key, its value and the values that it takes.
+Architecture resolve_architecture(const ModelOptions& options, Shape input);
+
+/// Probability that training keeps the branch of block `index` (from 0) of `blocks`.
+/// Huang et al. 2016, arXiv:1603.09382: 1 - last_drop * (index + 1) / blocks.
+float keep_probability(float last_drop, int index, int blocks);
+
+}  // namespace lockstep
