@@ -1,0 +1,241 @@
+#include "worker/comm/all_reduce.h"
+
+#include <gtest/gtest.h>
+#include <mpi.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "data/error.h"
+#include "worker/comm/communicator.h"
+
+namespace lockstep {
+namespace {
+
+template <typename T>
+MPI_Datatype type_of() {
+  return sizeof(T) == 4 ? MPI_FLOAT : MPI_DOUBLE;
+}
+
+template <typename T>
+std::vector<T> sum_by_mpi(std::vector<T> values) {
+  MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), type_of<T>(), MPI_SUM,
+                MPI_COMM_WORLD);
+  return values;
+}
+
+template <typename T>
+std::vector<T> integers(std::size_t size, int rank) {
+  std::vector<T> values(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    values[i] = static_cast<T>(
+        static_cast<int>((i * 7 + 13 * static_cast<std::size_t>(rank)) % 2001) - 1000);
+  }
+  return values;
+}
+
+template <typename T>
+std::vector<T> fractions(std::size_t size, int rank) {
+  std::mt19937 random(static_cast<unsigned>(17 * rank + 1));
+  std::uniform_real_distribution<T> uniform(T(0.5), T(1.5));  // of one sign: no cancellation
+  std::vector<T> values(size);
+  for (T& value : values) value = uniform(random);
+  return values;
+}
+
+// Whether all ranks hold the same bits.
+template <typename T>
+bool same_on_all(const Communicator& world, const std::vector<T>& values) {
+  std::uint64_t hash = 1469598103934665603u;
+  for (const std::byte b : std::as_bytes(std::span<const T>(values))) {
+    hash = (hash ^ static_cast<std::uint64_t>(b)) * 1099511628211u;
+  }
+  const auto all = world.all_gather_value(hash, "hash");
+  for (const std::uint64_t other : all) {
+    if (other != all.front()) return false;
+  }
+  return true;
+}
+
+// Odd sizes around P and around segments of 5 values.
+std::vector<std::size_t> sizes(int ranks) {
+  const auto p = static_cast<std::size_t>(ranks);
+  return {0, 1, 2, p - 1, p, p + 1, 3 * p - 1, 5 * p, 5 * p + 1, 11 * p + 3, 97, 1001};
+}
+
+// One way to all-reduce, by which all sizes are tried.
+struct Way {
+  const char* name;
+  AllReduceOptions options;
+};
+
+const Way kWays[] = {
+    {"ring, segments of 1 float", {.small_bytes = 0, .segment_bytes = 4, .window = 1}},
+    {"ring, segments of 5 floats", {.small_bytes = 0, .segment_bytes = 20, .window = 3}},
+    {"ring, odd segment bytes", {.small_bytes = 0, .segment_bytes = 127, .window = 8}},
+    {"ring, one segment", {.small_bytes = 0}},
+    {"recursive doubling", {.small_bytes = 1 << 20}},
+    {"mpi", {.algorithm = AllReduceAlgorithm::kMpi}},
+};
+
+template <typename T>
+void expect_near(const std::vector<T>& ours, const std::vector<T>& theirs, double tolerance) {
+  ASSERT_EQ(ours.size(), theirs.size());
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    ASSERT_NEAR(ours[i], theirs[i], tolerance * std::abs(theirs[i])) << "value " << i;
+  }
+}
+
+template <typename T>
+void try_all_sizes(const Way& way) {
+  SCOPED_TRACE(way.name);
+  const Communicator world = Communicator::world();
+  for (const std::size_t size : sizes(world.size())) {
+    SCOPED_TRACE(size);
+    std::vector<T> exact = integers<T>(size, world.rank());
+    const std::vector<T> expected = sum_by_mpi(exact);
+    all_reduce_sum<T>(world, exact, "integers", way.options);
+    EXPECT_EQ(exact, expected);
+
+    std::vector<T> rounded = fractions<T>(size, world.rank());
+    std::vector<T> again = rounded;
+    const std::vector<T> near = sum_by_mpi(rounded);
+    all_reduce_sum<T>(world, rounded, "fractions", way.options);
+    all_reduce_sum<T>(world, again, "fractions again", way.options);
+    expect_near(rounded, near, sizeof(T) == 4 ? 1e-6 : 1e-14);
+    EXPECT_EQ(rounded, again);
+    if (way.options.algorithm == AllReduceAlgorithm::kRing) {
+      EXPECT_TRUE(same_on_all(world, rounded));
+    }
+  }
+}
+
+TEST(AllReduce, EqualsMpiInFloat) {
+  for (const Way& way : kWays) try_all_sizes<float>(way);
+}
+
+TEST(AllReduce, EqualsMpiInDouble) {
+  for (const Way& way : kWays) try_all_sizes<double>(way);
+}
+
+TEST(AllReduce, LargerThanManySegments) {
+  const Communicator world = Communicator::world();
+  std::vector<float> values = integers<float>(300'001, world.rank());
+  const std::vector<float> expected = sum_by_mpi(values);
+  all_reduce_sum<float>(world, values, "large");
+  EXPECT_EQ(values, expected);
+}
+
+TEST(AllReduce, SegmentsAndWindowDoNotChangeBits) {
+  const Communicator world = Communicator::world();
+  std::vector<float> one = fractions<float>(1003, world.rank());
+  std::vector<float> other = one;
+  all_reduce_sum<float>(world, one, "one", {.small_bytes = 0, .segment_bytes = 20, .window = 2});
+  all_reduce_sum<float>(world, other, "other", {.small_bytes = 0, .segment_bytes = 4000});
+  EXPECT_EQ(one, other);
+}
+
+TEST(AllReduce, NotANumberIsTheSameOnAllRanks) {
+  const Communicator world = Communicator::world();
+  for (const std::size_t small : {std::size_t{0}, std::size_t{1} << 20}) {
+    std::vector<float> values(64, 1.0f);
+    const auto payload = static_cast<std::uint32_t>(0x7fc00001 + world.rank());
+    values[static_cast<std::size_t>(world.rank()) % 3] = std::bit_cast<float>(payload);
+    all_reduce_sum<float>(world, values, "nan", {.small_bytes = small});
+    EXPECT_TRUE(std::isnan(values[0]));
+    EXPECT_TRUE(same_on_all(world, values));
+  }
+}
+
+TEST(RingAllReduce, SumsAgainAndAgain) {
+  const Communicator world = Communicator::world();
+  for (const auto algorithm : {AllReduceAlgorithm::kRing, AllReduceAlgorithm::kMpi}) {
+    RingAllReduce reduce(world, 1001, {.algorithm = algorithm, .segment_bytes = 36});
+    EXPECT_TRUE(reduce.idle());
+    std::uint64_t sequence = 32760;  // past the end of the tags
+    for (const std::size_t size : sizes(world.size())) {
+      std::vector<float> values = integers<float>(size, world.rank());
+      const std::vector<float> expected = sum_by_mpi(values);
+      reduce.start(values, sequence++, "again");
+      reduce.finish();
+      EXPECT_TRUE(reduce.idle());
+      EXPECT_TRUE(reduce.progress());
+      EXPECT_EQ(values, expected) << size;
+    }
+  }
+}
+
+TEST(RingAllReduce, SeveralUnderWayBesideASmallOne) {
+  const Communicator world = Communicator::world();
+  constexpr std::size_t kBuckets = 5;
+  std::vector<RingAllReduce> reduces;
+  std::vector<std::vector<float>> buckets, expected;
+  for (std::size_t b = 0; b < kBuckets; ++b) {
+    buckets.push_back(integers<float>(3000 * b + b, world.rank() + static_cast<int>(b)));
+    expected.push_back(sum_by_mpi(buckets.back()));
+    reduces.emplace_back(world, buckets.back().size(), AllReduceOptions{.segment_bytes = 1020});
+  }
+  for (int round = 0; round < 3; ++round) {
+    auto values = buckets;
+    for (std::size_t b = 0; b < kBuckets; ++b) {
+      reduces[b].start(values[b], static_cast<std::uint64_t>(round) * kBuckets + b, "bucket");
+      if (world.rank() % 2 == 0) reduces[b / 2].progress();
+      std::vector<double> statistics = integers<double>(7, world.rank());
+      const auto sums = sum_by_mpi(statistics);
+      all_reduce_sum<double>(world, statistics, "statistics");
+      EXPECT_EQ(statistics, sums);
+    }
+    for (std::size_t b = 0; b < kBuckets; ++b) {
+      reduces[b].finish();
+      EXPECT_EQ(values[b], expected[b]) << b;
+    }
+  }
+}
+
+TEST(RingAllReduce, ProgressAloneComesToTheEnd) {
+  const Communicator world = Communicator::world();
+  std::vector<float> values = integers<float>(4099, world.rank());
+  const std::vector<float> expected = sum_by_mpi(values);
+  RingAllReduce reduce(world, values.size(), {.segment_bytes = 256, .window = 2});
+  reduce.start(values, 1, "polled");
+  while (!reduce.progress()) {
+  }
+  EXPECT_TRUE(reduce.idle());
+  EXPECT_EQ(values, expected);
+}
+
+TEST(RingAllReduce, RefusesASecondStartAndTooManyValues) {
+  const Communicator world = Communicator::world();
+  RingAllReduce reduce(world, 10);
+  std::vector<float> values(11, 1.0f);
+  EXPECT_THROW(reduce.start(values, 1, "too large"), InternalError);
+  const std::span<float> first(values.data(), 10);
+  reduce.start(first, 1, "first");
+  if (!reduce.idle()) {
+    EXPECT_THROW(reduce.start(first, 2, "second"), InternalError);
+  }
+  reduce.finish();
+  EXPECT_EQ(values[9], static_cast<float>(world.size()));
+}
+
+TEST(RingAllReduce, SizesThatDoNotAgreeAreAnError) {
+  const Communicator world = Communicator::world();
+  if (world.size() != 2) return;  // with more ranks some would wait for those that threw
+  std::vector<float> values(world.rank() == 0 ? 10 : 12, 1.0f);
+  RingAllReduce reduce(world, 12);
+  reduce.start(values, 1, "uneven");
+  try {
+    reduce.finish();
+    FAIL() << "no error";
+  } catch (const CommError& error) {
+    EXPECT_NE(std::string(error.what()).find("\"uneven\", peer rank"), std::string::npos)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace lockstep

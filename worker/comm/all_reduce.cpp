@@ -1,0 +1,251 @@
+#include "worker/comm/all_reduce.h"
+
+#include <algorithm>
+#include <climits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/error.h"
+#include "worker/comm/communicator_state.h"
+#include "worker/comm/ring_engine.h"
+
+namespace lockstep {
+namespace {
+
+using State = Communicator::State;
+
+int clamp_window(int window) { return std::clamp(window, 1, RingEngine<float>::kMaxWindow); }
+
+// Values per segment: no more than a chunk needs, so that small sums take little scratch.
+template <typename T>
+std::size_t segment_values(const AllReduceOptions& options, std::size_t values, int ranks) {
+  const std::size_t chunk = values / static_cast<std::size_t>(ranks) + 1;
+  const std::size_t wanted = std::min(options.segment_bytes, std::size_t{1} << 30) / sizeof(T);
+  return std::clamp<std::size_t>(wanted, 1, chunk);
+}
+
+// Scratch memory of blocking all-reduces; it stays with the group.
+template <typename T>
+std::span<T> scratch_of(State& state, std::size_t values) {
+  if (state.scratch.size() < values * sizeof(T)) state.scratch.resize(values * sizeof(T));
+  return {reinterpret_cast<T*>(state.scratch.data()), values};
+}
+
+// One all-reduce by recursive doubling: who am I, and what do I exchange with whom.
+template <typename T>
+class RecursiveDoubling {
+ public:
+  RecursiveDoubling(const State& state, std::span<T> values, std::span<T> other,
+                    std::string_view name)
+      : state_(state), values_(values), other_(other), name_(name) {
+    while (2 * power_ <= state.size) power_ *= 2;
+    folded_ = state.size - power_;
+  }
+
+  void run() {
+    const int rank = state_.rank;
+    if (rank < 2 * folded_ && rank % 2 == 1) {  // an even rank adds for me
+      exchange(rank - 1, values_, {});
+      exchange(rank - 1, {}, values_);
+      return;
+    }
+    if (rank < 2 * folded_) {
+      exchange(rank + 1, {}, other_);
+      add_upper();
+    }
+    const int place = rank < 2 * folded_ ? rank / 2 : rank - folded_;
+    for (int bit = 1; bit < power_; bit *= 2) {
+      const int partner = place ^ bit;
+      exchange(rank_at(partner), values_, other_);
+      partner > place ? add_upper() : add_lower();
+    }
+    if (rank < 2 * folded_) exchange(rank + 1, values_, {});
+  }
+
+ private:
+  int rank_at(int place) const { return place < folded_ ? 2 * place : place + folded_; }
+
+  // Operands in the order of ranks on both sides: NaNs too come out the same.
+  void add_upper() {
+    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = values_[i] + other_[i];
+  }
+  void add_lower() {
+    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = other_[i] + values_[i];
+  }
+
+  // Sends and receives; an empty side is left out.
+  void exchange(int peer, std::span<const T> out, std::span<T> in) {
+    const CallContext context = {name_, peer, static_cast<std::int64_t>(values_.size_bytes())};
+    MPI_Request receive = MPI_REQUEST_NULL;
+    MPI_Request send = MPI_REQUEST_NULL;
+    if (!in.empty()) {
+      check_mpi(MPI_Irecv(in.data(), static_cast<int>(in.size()), mpi_type<T>(), peer, kBlockingTag,
+                          state_.reductions, &receive),
+                "MPI_Irecv", context);
+    }
+    if (!out.empty()) {
+      check_mpi(MPI_Isend(out.data(), static_cast<int>(out.size()), mpi_type<T>(), peer,
+                          kBlockingTag, state_.reductions, &send),
+                "MPI_Isend", context);
+    }
+    if (!in.empty()) {
+      MPI_Status status;
+      wait_for(receive, "MPI_Irecv", context, &status);
+      int count = 0;
+      check_mpi(MPI_Get_count(&status, mpi_type<T>(), &count), "MPI_Get_count", context);
+      if (count != static_cast<int>(in.size())) {
+        check_mpi(MPI_ERR_TRUNCATE, "MPI_Irecv (the message is shorter)", context);
+      }
+    }
+    wait_for(send, "MPI_Isend", context);
+  }
+
+  const State& state_;
+  std::span<T> values_;
+  std::span<T> other_;
+  std::string_view name_;
+  int power_ = 1;   // largest power of 2 that is at most the number of ranks
+  int folded_ = 0;  // ranks beyond it
+};
+
+template <typename T>
+void ring(State& state, std::span<T> values, std::string_view name,
+          const AllReduceOptions& options) {
+  const int window = clamp_window(options.window);
+  const std::size_t segment = segment_values<T>(options, values.size(), state.size);
+  const auto scratch = scratch_of<T>(state, segment * static_cast<std::size_t>(window));
+  RingEngine<T> engine(state, scratch, segment, window);
+  engine.start(values, kBlockingTag, name);
+  Backoff backoff;
+  while (!engine.progress()) backoff.pause();
+}
+
+template <typename T>
+void mpi_all_reduce(State& state, std::span<T> values, std::string_view name) {
+  constexpr std::size_t kPiece = INT_MAX;
+  for (std::size_t begin = 0; begin < values.size(); begin += kPiece) {
+    const int count = static_cast<int>(std::min(kPiece, values.size() - begin));
+    check_mpi(MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, count, mpi_type<T>(), MPI_SUM,
+                            state.comm),
+              "MPI_Allreduce", {name, -1, static_cast<std::int64_t>(values.size_bytes())});
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void all_reduce_sum(const Communicator& group, std::span<T> values, std::string_view name,
+                    const AllReduceOptions& options) {
+  State& state = group.state();
+  const auto scope = state.record(CollectiveKind::kAllReduce, values.size_bytes(), name);
+  if (state.size == 1 || values.empty()) return;
+  if (options.algorithm == AllReduceAlgorithm::kMpi) {
+    mpi_all_reduce(state, values, name);
+  } else if (values.size_bytes() <= options.small_bytes && values.size() <= INT_MAX) {
+    RecursiveDoubling<T>(state, values, scratch_of<T>(state, values.size()), name).run();
+  } else {
+    ring(state, values, name, options);
+  }
+}
+
+template void all_reduce_sum<float>(const Communicator&, std::span<float>, std::string_view,
+                                    const AllReduceOptions&);
+template void all_reduce_sum<double>(const Communicator&, std::span<double>, std::string_view,
+                                     const AllReduceOptions&);
+
+struct RingAllReduce::Impl {
+  Impl(State& group, std::size_t values, const AllReduceOptions& chosen)
+      : state(group),
+        options(chosen),
+        max_values(values),
+        window(clamp_window(chosen.window)),
+        segment(segment_values<float>(chosen, values, group.size)),
+        scratch(chosen.algorithm == AllReduceAlgorithm::kRing && group.size > 1
+                    ? segment * static_cast<std::size_t>(window)
+                    : 0),
+        engine(group, scratch, segment, window) {}
+
+  State& state;
+  AllReduceOptions options;
+  std::size_t max_values;
+  int window;
+  std::size_t segment;
+  std::vector<float> scratch;
+  RingEngine<float> engine;
+  MPI_Request request = MPI_REQUEST_NULL;  // of MPI_Iallreduce
+  std::uint64_t ticket = 0;
+  bool under_way = false;
+};
+
+RingAllReduce::RingAllReduce(const Communicator& group, std::size_t max_values,
+                             const AllReduceOptions& options)
+    : impl_(std::make_unique<Impl>(group.state(), max_values, options)) {
+  if (options.algorithm == AllReduceAlgorithm::kMpi && max_values > INT_MAX) {
+    throw InternalError(
+        "algorithm = mpi sums at most 2^31 - 1 values at once: use smaller buckets");
+  }
+}
+
+RingAllReduce::RingAllReduce(RingAllReduce&&) noexcept = default;
+
+RingAllReduce& RingAllReduce::operator=(RingAllReduce&& other) noexcept {
+  std::swap(impl_, other.impl_);  // what was under way here is given up by the other's destructor
+  return *this;
+}
+
+RingAllReduce::~RingAllReduce() {
+  if (!impl_ || !impl_->under_way) return;
+  // Left by an error. MPI may still write to the scratch memory, so that is not given back.
+  impl_->engine.abandon();
+  static_cast<void>(impl_.release());
+}
+
+void RingAllReduce::start(std::span<float> values, std::uint64_t sequence, std::string_view name) {
+  Impl& impl = *impl_;
+  if (impl.under_way || values.size() > impl.max_values) {
+    throw InternalError("all-reduce \"" + std::string(name) + "\" of " +
+                        std::to_string(values.size()) + " values cannot start: " +
+                        (impl.under_way ? "the last one is still under way"
+                                        : "it was made for " + std::to_string(impl.max_values)));
+  }
+  State& state = impl.state;
+  impl.ticket = state.log->begin(CollectiveKind::kAllReduce, ++state.sequence,
+                                 static_cast<std::int64_t>(values.size_bytes()), name, state.name);
+  if (state.size == 1 || values.empty()) {
+    state.log->end(impl.ticket);
+    return;
+  }
+  impl.under_way = true;
+  if (impl.options.algorithm == AllReduceAlgorithm::kMpi) {
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()),
+                             MPI_FLOAT, MPI_SUM, state.comm, &impl.request),
+              "MPI_Iallreduce", {name, -1, static_cast<std::int64_t>(values.size_bytes())});
+  } else {
+    impl.engine.start(values, static_cast<int>(sequence % kBlockingTag), name);
+  }
+}
+
+bool RingAllReduce::progress() {
+  Impl& impl = *impl_;
+  if (!impl.under_way) return true;
+  int done = 0;
+  if (impl.options.algorithm == AllReduceAlgorithm::kMpi) {
+    check_mpi(MPI_Test(&impl.request, &done, MPI_STATUS_IGNORE), "MPI_Iallreduce");
+  } else {
+    done = impl.engine.progress();
+  }
+  if (!done) return false;
+  impl.state.log->end(impl.ticket);
+  impl.under_way = false;
+  return true;
+}
+
+void RingAllReduce::finish() {
+  Backoff backoff;
+  while (!progress()) backoff.pause();
+}
+
+bool RingAllReduce::idle() const { return !impl_->under_way; }
+
+}  // namespace lockstep

@@ -1,0 +1,96 @@
+#pragma once
+// Sums over ranks, in place, with the same bits on every rank.
+//
+// Ring (large). P ranks stand in a ring; each sends to the next and receives from the one before.
+// The values are cut into P chunks, c0 .. cP-1. In step t rank r sends chunk r-t and receives chunk
+// r-t-1 (mod P):
+//   steps 0 .. P-2     reduce-scatter: what arrives is added to the own chunk and sent on in the
+//   next
+//                      step. Then rank r holds the whole sum of chunk r+1.
+//   steps P-1 .. 2P-3  all-gather: what arrives is a finished sum; it is kept and sent on.
+//
+//   P = 3          rank 0          rank 1          rank 2
+//   start          a0 b0 c0        a1 b1 c1        a2 b2 c2
+//   step 0         a0 -> 1         b1 -> 2         c2 -> 0
+//                  c20             a01             b12            (c20 = c2 + c0, and so on)
+//   step 1         c20 -> 1        a01 -> 2        b12 -> 0
+//                  b120            c201            a012           reduce-scatter is done
+//   step 2         b120 -> 1       c201 -> 2       a012 -> 0
+//   step 3         a012 -> 1       b120 -> 2       c201 -> 0      every rank has all three
+//
+//   Each rank sends 2(P-1) chunks, 2(P-1)/P of the bytes in all, whatever P is; the latency is
+//   2(P-1) messages. Chunks travel in segments: a segment is sent on as soon as it is added, so
+//   adding, sending and receiving overlap. A chunk is summed in the order of the ring, on one rank
+//   at a time, and then copied: the bits depend on values, ranks and size, and not on timing or on
+//   the size of segments.
+//
+// Recursive doubling (small, where latency counts). With P = 2^k ranks, in step s rank r swaps all
+// its values with rank r xor 2^s and adds: k messages of all bytes. Both partners compute lower +
+// upper, so they get the same bits. If P is not a power of 2, the first 2(P - 2^k) ranks first fold
+// in pairs (odd to even), and even hands the result back at the end: k + 2 messages.
+//
+//   P = 4:   0 <-> 1   2 <-> 3      (0+1) (0+1) (2+3) (2+3)
+//            0 <-> 2   1 <-> 3      (0+1)+(2+3) on all
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "worker/comm/communicator.h"
+
+namespace lockstep {
+
+enum class AllReduceAlgorithm {
+  kRing,  // ours: ring, or recursive doubling for small ones
+  kMpi,   // MPI_Allreduce and MPI_Iallreduce, for comparison; their order of sums is MPI's affair
+};
+
+struct AllReduceOptions {
+  AllReduceAlgorithm algorithm = AllReduceAlgorithm::kRing;
+  std::size_t small_bytes = 32 << 10;    // up to here all_reduce_sum takes recursive doubling
+  std::size_t segment_bytes = 64 << 10;  // of the ring; at least one value
+  int window = 4;                        // segments under way in each direction, 1 to 8
+};
+
+/// Sums `values` over the group, in place, and waits for it. T is float or double; all ranks give
+/// the same size and options. Allocates only when it grows the group's scratch memory.
+/// @throws CommError naming the call, `name`, the peer and the bytes.
+template <typename T>
+void all_reduce_sum(const Communicator& group, std::span<T> values, std::string_view name,
+                    const AllReduceOptions& options = {});
+
+/// A ring all-reduce that runs beside computation: start it, call progress() now and then, finish
+/// it. Several may be under way at once (one per bucket): start them in the same order on all
+/// ranks, and finish them in the same order too, or poll all of them. Allocates nothing after
+/// construction. Must not outlive the group. All functions throw CommError as above; after that it
+/// is of no use.
+class RingAllReduce {
+ public:
+  /// For sums of up to `max_values`.
+  RingAllReduce(const Communicator& group, std::size_t max_values,
+                const AllReduceOptions& options = {});
+  RingAllReduce(RingAllReduce&&) noexcept;
+  RingAllReduce& operator=(RingAllReduce&&) noexcept;
+  ~RingAllReduce();
+
+  /// Begins to sum `values` in place; until finish() returns nobody else may touch them.
+  /// `sequence` is any number that is the same on all ranks, and another for each sum under way.
+  /// @throws InternalError if the last sum is still under way or `values` is larger than planned.
+  void start(std::span<float> values, std::uint64_t sequence, std::string_view name);
+
+  /// Does what can be done now without waiting, at most a window of segments. True when idle.
+  bool progress();
+
+  /// Returns when the sum is there; spins briefly, then yields the core while it waits.
+  void finish();
+
+  /// Nothing is under way.
+  bool idle() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,84 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep {
+
+enum class CollectiveKind : std::uint8_t {
+  kBarrier,
+  kBroadcast,
+  kAllGather,
+  kGather,
+  kAllReduce,
+  kSplit,
+  kSend,
+  kRecv,
+};
+const char* to_string(CollectiveKind kind);
+
+/// One collective (or message) of this rank, in fixed memory.
+struct CollectiveRecord {
+  static constexpr std::size_t kNameLength = 48;  // longer names are cut
+  static constexpr std::size_t kGroupLength = 16;
+
+  std::uint64_t sequence = 0;  // counts the collectives of the group; equal on all its ranks
+  CollectiveKind kind = CollectiveKind::kBarrier;
+  std::int64_t bytes = 0;                     // of this rank's buffer
+  std::int64_t begin_ns = 0;                  // steady clock
+  std::int64_t end_ns = 0;                    // 0: still under way
+  std::array<char, kNameLength> name = {};    // zero-terminated
+  std::array<char, kGroupLength> group = {};  // zero-terminated name of the communicator
+
+  bool under_way() const { return end_ns == 0; }
+};
+
+/// "world #17 all_reduce \"bucket 3\" 65536 bytes, 12.5 ms" or "..., under way for 3000.0 ms".
+std::string describe(const CollectiveRecord& record, std::int64_t now_ns);
+
+/// The last 256 collectives of this rank: what it was doing when something hangs. Recording
+/// allocates nothing. One thread records; any thread (a watchdog) may take a snapshot.
+class CollectiveLog {
+ public:
+  static constexpr std::size_t kCapacity = 256;
+
+  /// Records the start of a collective. Returns the ticket for end().
+  std::uint64_t begin(CollectiveKind kind, std::uint64_t sequence, std::int64_t bytes,
+                      std::string_view name, std::string_view group);
+  /// Records its end. A record that was already overwritten is left alone.
+  void end(std::uint64_t ticket);
+
+  /// Copies the records, oldest first.
+  std::vector<CollectiveRecord> snapshot() const;
+  /// The same as text, one line each.
+  std::string dump() const;
+  /// How many were recorded since the start, the overwritten ones too.
+  std::uint64_t count() const;
+  static std::int64_t now_ns();
+
+ private:
+  mutable std::mutex mutex_;
+  std::array<CollectiveRecord, kCapacity> records_ = {};
+  std::uint64_t count_ = 0;
+};
+
+/// Begins in its constructor, ends in its destructor; left by an exception, the record stays open,
+/// so that a dump shows what failed.
+class CollectiveScope {
+ public:
+  CollectiveScope(CollectiveLog& log, CollectiveKind kind, std::uint64_t sequence,
+                  std::int64_t bytes, std::string_view name, std::string_view group);
+  ~CollectiveScope();
+  CollectiveScope(const CollectiveScope&) = delete;
+  CollectiveScope& operator=(const CollectiveScope&) = delete;
+
+ private:
+  CollectiveLog& log_;
+  std::uint64_t ticket_;
+  int exceptions_at_begin_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,239 @@
+#include "worker/comm/communicator.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <climits>
+#include <cmath>
+#include <exception>
+
+#include "data/error.h"
+#include "worker/comm/communicator_state.h"
+
+namespace lockstep {
+namespace {
+
+// MPI counts in int; larger messages go in pieces of this size.
+constexpr std::size_t kPieceBytes = std::size_t{1} << 30;
+
+CallContext context_of(std::string_view name, int peer, std::size_t bytes) {
+  return {name, peer, static_cast<std::int64_t>(bytes)};
+}
+
+MPI_Comm duplicate(MPI_Comm comm) {
+  MPI_Comm copy = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_dup(comm, &copy), "MPI_Comm_dup");
+  return copy;
+}
+
+// Calls piece(offset, bytes) for consecutive pieces; once, with 0 bytes, for an empty message.
+template <typename Function>
+void for_each_piece(std::size_t bytes, Function&& piece) {
+  std::size_t offset = 0;
+  do {
+    const std::size_t length = std::min(kPieceBytes, bytes - offset);
+    piece(offset, static_cast<int>(length));
+    offset += length;
+  } while (offset < bytes);
+}
+
+template <typename T>
+T combine(T a, T b, ReduceOp op) {
+  switch (op) {
+    case ReduceOp::kMin:
+      return b < a ? b : a;
+    case ReduceOp::kMax:
+      return a < b ? b : a;
+    case ReduceOp::kSum:
+      return a + b;
+  }
+  throw InternalError("all_reduce: unknown operation");
+}
+
+template <typename T>
+T combine_in_order(const std::vector<T>& values, ReduceOp op) {
+  T result = values.front();
+  for (std::size_t i = 1; i < values.size(); ++i) result = combine(result, values[i], op);
+  return result;
+}
+
+}  // namespace
+
+void Backoff::pause() {
+  constexpr int kSpins = 200;  // some tens of microseconds of MPI_Test
+  if (++tries_ > kSpins) sched_yield();
+}
+
+void wait_for(MPI_Request& request, const char* call, const CallContext& context,
+              MPI_Status* status) {
+  Backoff backoff;
+  for (;;) {
+    int done = 0;
+    check_mpi(MPI_Test(&request, &done, status), call, context);
+    if (done) return;
+    backoff.pause();
+  }
+}
+
+Communicator::State::State(MPI_Comm taken, std::string_view group_name,
+                           std::shared_ptr<CollectiveLog> shared_log)
+    : comm(taken), name(group_name), log(std::move(shared_log)) {
+  check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
+  reductions = duplicate(comm);
+
+  MPI_Comm node = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node),
+            "MPI_Comm_split_type");
+  check_mpi(MPI_Comm_rank(node, &node_rank), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
+  check_mpi(MPI_Comm_free(&node), "MPI_Comm_free");
+}
+
+Communicator::State::~State() {
+  int finalized = 0;
+  MPI_Finalized(&finalized);
+  // MPI_Comm_free is collective: ranks that end by an exception must not wait in it for others.
+  if (finalized || std::uncaught_exceptions() > 0) return;
+  if (reductions != MPI_COMM_NULL) MPI_Comm_free(&reductions);
+  if (comm != MPI_COMM_NULL) MPI_Comm_free(&comm);
+}
+
+CollectiveScope Communicator::State::record(CollectiveKind kind, std::size_t bytes,
+                                            std::string_view what) {
+  // Messages are not counted: only collectives come in the same order on all ranks.
+  const bool message = kind == CollectiveKind::kSend || kind == CollectiveKind::kRecv;
+  if (!message) ++sequence;
+  return CollectiveScope(*log, kind, sequence, static_cast<std::int64_t>(bytes), what, name);
+}
+
+Communicator::Communicator(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Communicator::Communicator(Communicator&&) noexcept = default;
+Communicator& Communicator::operator=(Communicator&&) noexcept = default;
+Communicator::~Communicator() = default;
+
+Communicator Communicator::world() {
+  return Communicator(std::make_unique<State>(duplicate(MPI_COMM_WORLD), "world",
+                                              std::make_shared<CollectiveLog>()));
+}
+
+int Communicator::rank() const { return state_->rank; }
+int Communicator::size() const { return state_->size; }
+int Communicator::node_rank() const { return state_->node_rank; }
+int Communicator::node_size() const { return state_->node_size; }
+const CollectiveLog& Communicator::log() const { return *state_->log; }
+
+Communicator Communicator::split(int color, int key, std::string_view name) const {
+  const auto scope = state_->record(CollectiveKind::kSplit, 0, name);
+  MPI_Comm part = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_split(state_->comm, color, key, &part), "MPI_Comm_split", {name});
+  if (part == MPI_COMM_NULL)
+    throw CommError("split of \"" + std::string(name) + "\" left no group");
+  return Communicator(std::make_unique<State>(part, name, state_->log));
+}
+
+void Communicator::barrier(std::string_view name) const {
+  const auto scope = state_->record(CollectiveKind::kBarrier, 0, name);
+  MPI_Request request = MPI_REQUEST_NULL;
+  check_mpi(MPI_Ibarrier(state_->comm, &request), "MPI_Ibarrier", {name});
+  wait_for(request, "MPI_Ibarrier", {name});
+}
+
+void Communicator::broadcast(std::span<std::byte> bytes, int root, std::string_view name) const {
+  const auto scope = state_->record(CollectiveKind::kBroadcast, bytes.size(), name);
+  const CallContext context = context_of(name, root, bytes.size());
+  for_each_piece(bytes.size(), [&](std::size_t offset, int length) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check_mpi(MPI_Ibcast(bytes.data() + offset, length, MPI_BYTE, root, state_->comm, &request),
+              "MPI_Ibcast", context);
+    wait_for(request, "MPI_Ibcast", context);
+  });
+}
+
+void Communicator::broadcast(std::string& text, int root, std::string_view name) const {
+  std::uint64_t length = text.size();
+  broadcast_value(length, root, name);
+  text.resize(length);
+  broadcast(std::as_writable_bytes(std::span<char>(text)), root, name);
+}
+
+void Communicator::all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
+                              std::string_view name) const {
+  const auto scope = state_->record(CollectiveKind::kAllGather, mine.size(), name);
+  if (all.size() != mine.size() * static_cast<std::size_t>(size()) || mine.size() > INT_MAX) {
+    throw CommError("all_gather \"" + std::string(name) + "\": " + std::to_string(size()) +
+                    " ranks give " + std::to_string(mine.size()) +
+                    " bytes each, but there is room for " + std::to_string(all.size()) +
+                    " in all (and a rank gives less than 2 GiB): a bug, please report it");
+  }
+  const int bytes = static_cast<int>(mine.size());
+  const CallContext context = context_of(name, -1, mine.size());
+  MPI_Request request = MPI_REQUEST_NULL;
+  check_mpi(MPI_Iallgather(mine.data(), bytes, MPI_BYTE, all.data(), bytes, MPI_BYTE, state_->comm,
+                           &request),
+            "MPI_Iallgather", context);
+  wait_for(request, "MPI_Iallgather", context);
+}
+
+std::vector<std::string> Communicator::gather(const std::string& mine, int root,
+                                              std::string_view name) const {
+  const auto scope = state_->record(CollectiveKind::kGather, mine.size(), name);
+  if (root < 0 || root >= size())
+    check_mpi(MPI_ERR_ROOT, "gather", context_of(name, root, mine.size()));
+  const auto lengths = all_gather_value<std::uint64_t>(mine.size(), name);
+  if (rank() != root) {
+    send(std::as_bytes(std::span<const char>(mine)), root, kBlockingTag, name);
+    return {};
+  }
+  std::vector<std::string> all(lengths.size());
+  for (int from = 0; from < size(); ++from) {
+    std::string& text = all[static_cast<std::size_t>(from)];
+    text.resize(lengths[static_cast<std::size_t>(from)]);
+    if (from == root) {
+      text = mine;
+    } else {
+      recv(std::as_writable_bytes(std::span<char>(text)), from, kBlockingTag, name);
+    }
+  }
+  return all;
+}
+
+void Communicator::send(std::span<const std::byte> bytes, int to, int tag,
+                        std::string_view name) const {
+  const auto scope = state_->record(CollectiveKind::kSend, bytes.size(), name);
+  const CallContext context = context_of(name, to, bytes.size());
+  for_each_piece(bytes.size(), [&](std::size_t offset, int length) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check_mpi(MPI_Isend(bytes.data() + offset, length, MPI_BYTE, to, tag, state_->comm, &request),
+              "MPI_Isend", context);
+    wait_for(request, "MPI_Isend", context);
+  });
+}
+
+void Communicator::recv(std::span<std::byte> bytes, int from, int tag,
+                        std::string_view name) const {
+  const auto scope = state_->record(CollectiveKind::kRecv, bytes.size(), name);
+  const CallContext context = context_of(name, from, bytes.size());
+  for_each_piece(bytes.size(), [&](std::size_t offset, int length) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Status status;
+    check_mpi(MPI_Irecv(bytes.data() + offset, length, MPI_BYTE, from, tag, state_->comm, &request),
+              "MPI_Irecv", context);
+    wait_for(request, "MPI_Irecv", context, &status);
+    int received = 0;
+    check_mpi(MPI_Get_count(&status, MPI_BYTE, &received), "MPI_Get_count", context);
+    if (received != length) check_mpi(MPI_ERR_TRUNCATE, "MPI_Irecv (message is shorter)", context);
+  });
+}
+
+std::int64_t Communicator::all_reduce(std::int64_t value, ReduceOp op,
+                                      std::string_view name) const {
+  return combine_in_order(all_gather_value(value, name), op);
+}
+
+double Communicator::all_reduce(double value, ReduceOp op, std::string_view name) const {
+  return combine_in_order(all_gather_value(value, name), op);
+}
+
+}  // namespace lockstep

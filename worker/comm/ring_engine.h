@@ -1,0 +1,99 @@
+#pragma once
+// The state machine of the ring of all_reduce.h, without memory of its own. For worker/comm only.
+#include <mpi.h>
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "worker/comm/communicator_state.h"
+
+namespace lockstep {
+
+template <typename T>
+MPI_Datatype mpi_type();
+template <>
+inline MPI_Datatype mpi_type<float>() {
+  return MPI_FLOAT;
+}
+template <>
+inline MPI_Datatype mpi_type<double>() {
+  return MPI_DOUBLE;
+}
+
+/// dst[i] += src[i]
+template <typename T>
+inline void add_to(T* __restrict dst, const T* __restrict src, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) dst[i] += src[i];
+}
+
+/// A rank handles two streams of segments, in the order (step, segment): those that it receives and
+/// those that it sends. In step t it sends the chunk that it received in step t-1, so a send waits
+/// for the segment of the same number one step earlier to be received (and added).
+/// In the reduce-scatter a segment is received into a slot of the scratch memory and then added; in
+/// the all-gather it is received in place, once our own send of that place (P-1 steps earlier) is
+/// done.
+template <typename T>
+class RingEngine {
+ public:
+  static constexpr int kMaxWindow = 8;
+
+  /// `scratch` has window * segment_values values. Borrows the group and the scratch.
+  RingEngine(const Communicator::State& group, std::span<T> scratch, std::size_t segment_values,
+             int window);
+
+  void start(std::span<T> values, int tag, std::string_view name);
+  bool progress();  // true when done
+  bool done() const;
+  /// Gives up what is under way; the memory must stay valid, since MPI may still write to it.
+  void abandon();
+
+ private:
+  struct Place {  // in a stream
+    int step = 0;
+    std::size_t segment = 0;
+    auto operator<=>(const Place&) const = default;
+  };
+  struct Requests {  // at most a window of them, oldest first
+    std::array<MPI_Request, kMaxWindow> items;
+    std::uint64_t posted = 0;
+    std::uint64_t retired = 0;
+  };
+
+  int steps() const { return 2 * (group_->size - 1); }
+  bool reduces(int step) const { return step < group_->size - 1; }
+  int sent_chunk(int step) const { return wrap(group_->rank - step); }
+  int received_chunk(int step) const { return wrap(group_->rank - step - 1); }
+  int wrap(int chunk) const;
+  std::size_t chunk_begin(int chunk) const;
+  std::size_t segments(int chunk) const;
+  std::span<T> segment_of(int chunk, std::size_t segment) const;
+  void settle_send(Place& place) const;  // skips steps whose chunk is empty
+  void settle_receive(Place& place) const;
+
+  void post();
+  bool post_receive();
+  bool post_send();
+  bool take_receive();
+  bool retire_send();
+
+  const Communicator::State* group_;
+  std::span<T> scratch_;
+  std::size_t segment_values_;
+  int window_;
+
+  std::span<T> values_ = {};
+  int tag_ = 0;
+  std::array<char, CollectiveRecord::kNameLength> name_ = {};
+  Place next_receive_;  // to be posted
+  Place next_taken_;    // posted, to be received and added
+  Place next_send_;     // to be posted
+  Place next_sent_;     // posted, to be done
+  Requests receives_;
+  Requests sends_;
+};
+
+}  // namespace lockstep
