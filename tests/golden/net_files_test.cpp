@@ -1,0 +1,84 @@
+// The kept files of the nets hold together: names, dims, and the loss that their logits give.
+#include <gtest/gtest.h>
+
+#include "tests/golden/golden_file.h"
+#include "tests/reference/classifier.h"
+#include "tests/reference/finite_difference.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+using reference::Tensor;
+
+std::vector<fs::path> net_files() {
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::directory_iterator(LOCKSTEP_SOURCE_DIR "/tests/golden"))
+    if (entry.path().extension() == ".golden" && entry.path().stem() != "ops")
+      paths.push_back(entry.path());
+  return paths;
+}
+
+std::vector<int> labels_of(const GoldenFile& file) {
+  const Tensor& labels = file.tensor("labels");
+  return {labels.values.begin(), labels.values.end()};
+}
+
+TEST(NetFiles, ThereAreEnough) { EXPECT_GE(net_files().size(), 9u); }
+
+TEST(NetFiles, EveryParameterHasAGradientAndItsTrainedValue) {
+  for (const fs::path& path : net_files()) {
+    const GoldenFile file(path);
+    const std::vector<std::string> names = file.names("parameter/");
+    EXPECT_EQ(names.back(), "fc.bias") << path;
+    EXPECT_EQ(file.names("gradient/"), names) << path;
+    EXPECT_EQ(file.names("trained/"), names) << path;
+    for (const std::string& name : names) {
+      const auto& dims = file.tensor("parameter/" + name).dims;
+      EXPECT_EQ(file.tensor("gradient/" + name).dims, dims) << path << ' ' << name;
+      EXPECT_EQ(file.tensor("trained/" + name).dims, dims) << path << ' ' << name;
+    }
+    EXPECT_EQ(file.names("statistic/").empty(), file.text("norm") != "batch") << path;
+  }
+}
+
+TEST(NetFiles, DimsAreThoseOfTheSettings) {
+  for (const fs::path& path : net_files()) {
+    const GoldenFile file(path);
+    const std::int64_t batch = file.integer("batch"), image = file.integer("image");
+    EXPECT_EQ(file.tensor("input").dims,
+              (std::vector<std::int64_t>{batch, file.integer("channels"), image, image}));
+    EXPECT_EQ(file.tensor("logits").dims,
+              (std::vector<std::int64_t>{batch, file.integer("classes")}));
+    EXPECT_EQ(file.tensor("evaluation").dims, file.tensor("logits").dims);
+    EXPECT_EQ(file.tensor("loss").elements(), file.integer("steps"));
+    EXPECT_EQ(file.integers("counts").size(), file.integers("widths").size());
+  }
+}
+
+TEST(NetFiles, LossIsThatOfTheLogits) {
+  for (const fs::path& path : net_files()) {
+    const GoldenFile file(path);
+    const reference::CrossEntropy twin =
+        reference::softmax_cross_entropy(file.tensor("logits"), labels_of(file),
+                                         file.number("label_smoothing"), file.number("batch"));
+    EXPECT_NEAR(twin.loss, file.tensor("loss")[0], 1e-12) << path;
+
+    Tensor bias = reference::make_tensor({file.integer("classes")});
+    for (std::int64_t i = 0; i < twin.diff_src.elements(); ++i)
+      bias[i % bias.elements()] += twin.diff_src[i];
+    EXPECT_LT(reference::relative_difference(bias, file.tensor("gradient/fc.bias")), 1e-4) << path;
+  }
+}
+
+TEST(NetFiles, TrainingMovedEveryParameter) {
+  for (const fs::path& path : net_files()) {
+    const GoldenFile file(path);
+    for (const std::string& name : file.names("parameter/"))
+      EXPECT_NE(file.tensor("parameter/" + name).values, file.tensor("trained/" + name).values)
+          << path << ' ' << name;
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
