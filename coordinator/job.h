@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "layers/model.h"
 #include "worker/optimizer.h"
@@ -37,7 +38,7 @@ struct AugmentJobOptions {
   bool random_resized_crop = false;
   double min_scale = 0.08;
   int resize = 0;                      // shorter side before the centre crop of validation
-  std::string mean, std;               // comma separated; empty: those of the source
+  std::vector<float> mean, std;        // of pixels in [0,1], one per channel; empty: those of the source
 };
 
 /// [train]

@@ -1,0 +1,74 @@
+#include "jobs/command_line.h"
+
+#include <iostream>
+
+#include "data/error.h"
+#include "jobs/job_file.h"
+#include "jobs/spelling.h"
+
+namespace lockstep {
+
+namespace po = boost::program_options;
+
+namespace {
+
+std::string nearest_option(const std::string& word, const po::options_description& options) {
+  std::vector<std::string> names;
+  for (const auto& option : options.options()) names.push_back("--" + option->long_name());
+  return nearest_word(word, names);
+}
+
+}  // namespace
+
+std::optional<po::variables_map> parse_command_line(const CommandSyntax& syntax,
+                                                    std::span<const std::string> arguments) {
+  po::options_description visible = syntax.options;
+  visible.add_options()("help,h", "Print this help.");
+  po::options_description all;
+  all.add(visible).add(syntax.hidden);
+  const std::string command = "lockstep " + syntax.usage.substr(0, syntax.usage.find(' '));
+
+  po::variables_map values;
+  try {
+    // An option must be spelled out: what a prefix means today may be another option tomorrow.
+    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+    po::command_line_parser parser(std::vector<std::string>(arguments.begin(), arguments.end()));
+    po::store(parser.options(all).positional(syntax.positions).style(style).run(), values);
+    if (values.count("help")) {
+      std::cout << "Usage: lockstep " << syntax.usage << "\n\n"
+                << syntax.about << "\n\n"
+                << visible;
+      return std::nullopt;
+    }
+    po::notify(values);
+  } catch (const po::unknown_option& error) {
+    throw ConfigError(command + ": unknown option '" + error.get_option_name() +
+                      "'; did you mean '" + nearest_option(error.get_option_name(), visible) +
+                      "'?");
+  } catch (const po::error& error) {
+    throw ConfigError(command + ": " + error.what() + "; see " + command + " --help");
+  }
+  return values;
+}
+
+void add_job_options(CommandSyntax& syntax) {
+  syntax.options.add_options()(
+      "set", po::value<std::vector<std::string>>()->composing()->value_name("section.key=value"),
+      "Overrides a key of the job file; may be given several times.")(
+      "help-job", "Print every key of a job file, with its default.");
+  syntax.hidden.add_options()("job", po::value<std::string>());
+  syntax.positions.add("job", 1);
+}
+
+std::optional<JobArguments> job_arguments(const po::variables_map& values) {
+  if (values.count("help-job")) {
+    std::cout << describe_job_keys();
+    return std::nullopt;
+  }
+  if (!values.count("job")) throw ConfigError("no job file was named; give one, as in: JOB.cfg");
+  JobArguments arguments{values["job"].as<std::string>(), {}};
+  if (values.count("set")) arguments.overrides = values["set"].as<std::vector<std::string>>();
+  return arguments;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,52 @@
+#include "jobs/job_check.h"
+
+#include <algorithm>
+
+#include "data/error.h"
+#include "jobs/job_key.h"
+
+namespace lockstep {
+
+void check_job(const Job& job, const std::function<std::string(const std::string& key)>& where) {
+  const auto require = [&](bool holds, const std::string& key, const std::string& complaint) {
+    if (holds) return;
+    throw ConfigError(where(key) + ": " + key + " = '" + find_job_key(key)->get(job) +
+                      "': " + complaint);
+  };
+  const auto& [run, data, augment, model, train, optimizer, schedule, parallel, checkpoint] = job;
+
+  require(data.source == "synthetic" || !data.path.empty(), "data.path",
+          "data.source = " + data.source + " needs the path of its files");
+  require((data.height == 0) == (data.width == 0), data.height == 0 ? "data.width" : "data.height",
+          "give both data.height and data.width, or neither");
+  require(!augment.random_resized_crop || data.height > 0, "augment.random_resized_crop",
+          "needs the size of the network's input: set data.height and data.width");
+  require(augment.resize == 0 || augment.resize >= std::min(data.height, data.width),
+          "augment.resize", "must not be smaller than the network's input");
+  require(augment.mean.size() == augment.std.size(),
+          augment.mean.empty() ? "augment.std" : "augment.mean",
+          "give as many values for augment.mean as for augment.std");
+
+  const bool custom = model.family == "custom";
+  require(!custom || !model.counts.empty(), "model.counts",
+          "model.family = custom needs the number of blocks of every group");
+  require(!custom || model.counts.size() == model.widths.size(), "model.widths",
+          "give one width for each of the " + std::to_string(model.counts.size()) + " groups");
+  require(custom || model.counts.empty(), "model.counts", "only with model.family = custom");
+  require(custom || model.widths.empty(), "model.widths", "only with model.family = custom");
+
+  require(train.micro_batches <= train.batch, "train.micro_batches",
+          "more pieces than train.batch = " + std::to_string(train.batch) + " has images");
+  require(train.early_stopping == 0 || train.validate_every > 0, "train.early_stopping",
+          "needs validations: set train.validate_every to 1 or more");
+  require(!optimizer.nesterov || optimizer.momentum > 0, "optimizer.nesterov",
+          "needs optimizer.momentum above 0");
+  require(schedule.warmup_epochs < train.epochs, "schedule.warmup_epochs",
+          "must end before the training does, at train.epochs");
+  require(std::is_sorted(schedule.milestones.begin(), schedule.milestones.end()),
+          "schedule.milestones", "must be in ascending order");
+  require(schedule.policy == "step" || schedule.milestones.empty(), "schedule.milestones",
+          "only with schedule.policy = step; here it is " + schedule.policy);
+}
+
+}  // namespace lockstep

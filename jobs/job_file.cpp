@@ -1,0 +1,147 @@
+#include "jobs/job_file.h"
+
+#include <boost/program_options.hpp>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <vector>
+
+#include "data/error.h"
+#include "jobs/job_check.h"
+#include "jobs/job_key.h"
+#include "jobs/value_text.h"
+
+namespace lockstep {
+namespace {
+
+namespace po = boost::program_options;
+
+/// "key = value" with the place where it was said.
+struct Assignment {
+  std::string where;  // "FILE:LINE" or "--set"
+  std::string key;
+  std::string value;
+};
+
+std::string place(const std::string& name, int line) { return name + ":" + std::to_string(line); }
+
+/// Numbers of the lines that hold an assignment, in order: Boost does not tell them, nor where a
+/// line is that it does not understand.
+std::vector<int> assignment_lines(const std::string& text, const std::string& name) {
+  std::vector<int> lines;
+  std::istringstream in(text);
+  std::string line;
+  for (int number = 1; std::getline(in, line); ++number) {
+    const std::string_view body = trimmed(std::string_view(line).substr(0, line.find('#')));
+    if (body.empty() || (body.front() == '[' && body.back() == ']')) continue;
+    if (body.find('=') == std::string_view::npos) {
+      throw ConfigError(place(name, number) + ": '" + std::string(body) +
+                        "' is neither [section] nor key = value");
+    }
+    lines.push_back(number);
+  }
+  return lines;
+}
+
+std::vector<Assignment> read_assignments(const std::string& text, const std::string& name) {
+  const std::vector<int> lines = assignment_lines(text, name);
+  std::istringstream in(text);
+  const auto parsed = po::parse_config_file(in, po::options_description(), true);
+  std::vector<Assignment> assignments;
+  for (std::size_t i = 0; i < parsed.options.size(); ++i) {
+    const auto& option = parsed.options[i];
+    const std::string value = option.value.empty() ? "" : option.value.front();
+    assignments.push_back({place(name, lines.at(i)), option.string_key, value});
+  }
+  return assignments;
+}
+
+Assignment read_override(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos) {
+    throw ConfigError("--set " + text + ": use --set section.key=value");
+  }
+  return {"--set", std::string(trimmed(std::string_view(text).substr(0, equals))),
+          std::string(trimmed(std::string_view(text).substr(equals + 1)))};
+}
+
+void assign(Job& job, const Assignment& assignment) {
+  const JobKey* key = find_job_key(assignment.key);
+  if (!key) {
+    throw ConfigError(assignment.where + ": unknown key '" + assignment.key + "'; did you mean '" +
+                      nearest_job_key(assignment.key) + "'?");
+  }
+  if (!key->set(job, assignment.value)) {
+    throw ConfigError(assignment.where + ": " + key->name + " = '" + assignment.value +
+                      "' is not valid; use " + key->valid);
+  }
+}
+
+std::string read_text(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto status = std::filesystem::status(file, error);
+  if (!std::filesystem::exists(status)) {
+    throw MissingFileError("job file " + file.string() + " does not exist (looked from " +
+                           std::filesystem::current_path(error).string() + ")");
+  }
+  if (std::filesystem::is_directory(status)) {
+    throw ConfigError(file.string() + " is a directory; name the job file in it");
+  }
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in || !text)
+    throw IoError("cannot read job file " + file.string() + "; check its permissions");
+  return text.str();
+}
+
+std::string write_job(const Job& job, bool with_help) {
+  std::string text, section;
+  for (const JobKey& key : job_keys()) {
+    const auto dot = key.name.find('.');
+    if (key.name.substr(0, dot) != section) {
+      section = key.name.substr(0, dot);
+      text += (text.empty() ? "[" : "\n[") + section + "]\n";
+    }
+    if (with_help) text += "# " + key.help + " (" + key.valid + ")\n";
+    const std::string value = key.get(job);
+    text += key.name.substr(dot + 1) + (value.empty() ? " =" : " = ") + value + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+Job parse_job(const std::string& text, const std::string& name,
+              std::span<const std::string> overrides) {
+  Job job;
+  std::map<std::string, std::string> places;  // key -> where it was set
+  for (const Assignment& assignment : read_assignments(text, name)) {
+    assign(job, assignment);
+    const auto [first, inserted] = places.emplace(assignment.key, assignment.where);
+    if (!inserted) {
+      throw ConfigError(assignment.where + ": '" + assignment.key + "' was set before, at " +
+                        first->second + "; keep one of them");
+    }
+  }
+  for (const std::string& text_of_override : overrides) {
+    const Assignment assignment = read_override(text_of_override);
+    assign(job, assignment);
+    places[assignment.key] = assignment.where;
+  }
+  check_job(job, [&](const std::string& key) {
+    const auto found = places.find(key);
+    return found == places.end() ? name : found->second;
+  });
+  return job;
+}
+
+Job load_job(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  return parse_job(read_text(file), file.string(), overrides);
+}
+
+std::string to_ini(const Job& job) { return write_job(job, false); }
+
+std::string describe_job_keys() { return write_job(Job{}, true); }
+
+}  // namespace lockstep

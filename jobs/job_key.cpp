@@ -1,0 +1,291 @@
+#include "jobs/job_key.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "jobs/spelling.h"
+#include "jobs/value_text.h"
+
+namespace lockstep {
+namespace {
+
+// The name of a key is the name of its field: one text gives both.
+#define FIELD(path) \
+#path, [](auto& job) -> auto& { return job.path; }
+
+template <typename Field>
+using ValueOf = std::remove_cvref_t<std::invoke_result_t<Field, Job&>>;
+
+/// A key whose text is read as the field's type and kept if `accept(value)`.
+template <typename Field, typename Accept>
+JobKey make_key(std::string name, Field field, std::string help, std::string valid, Accept accept) {
+  return {std::move(name), std::move(help), std::move(valid),
+          [field](const Job& job) { return write_value(field(job)); },
+          [field, accept](Job& job, std::string_view text) {
+            ValueOf<Field> value{};
+            if (!read_value(text, value) || !accept(value)) return false;
+            field(job) = std::move(value);
+            return true;
+          }};
+}
+
+struct Bounds {
+  double least;
+  bool least_included = true;
+  double most = HUGE_VAL;
+  bool most_included = true;
+
+  bool contain(double value) const {
+    return std::isfinite(value) && (least_included ? value >= least : value > least) &&
+           (most_included ? value <= most : value < most);
+  }
+  std::string describe() const {
+    std::string text = (least_included ? "at least " : "above ") + write_value(least);
+    if (most == HUGE_VAL) return text;
+    return text + (most_included ? ", at most " : ", below ") + write_value(most);
+  }
+};
+
+Bounds at_least(double least) { return {least}; }
+Bounds above(double least) { return {least, false}; }
+Bounds between(double least, double most) { return {least, true, most, true}; }
+Bounds from_zero_below(double most) { return {0, true, most, false}; }
+Bounds above_zero_to(double most) { return {0, false, most, true}; }
+
+template <typename Field>
+JobKey number(std::string name, Field field, Bounds bounds, std::string help) {
+  const char* kind = std::is_integral_v<ValueOf<Field>> ? "an integer, " : "a number, ";
+  return make_key(std::move(name), field, std::move(help), kind + bounds.describe(),
+                  [bounds](auto value) { return bounds.contain(static_cast<double>(value)); });
+}
+
+template <typename Field>
+JobKey numbers(std::string name, Field field, Bounds bounds, std::string help) {
+  const char* kind =
+      std::is_integral_v<typename ValueOf<Field>::value_type> ? "integers" : "numbers";
+  return make_key(std::move(name), field, std::move(help),
+                  std::string(kind) + " with commas between them, each " + bounds.describe(),
+                  [bounds](const auto& values) {
+                    return std::all_of(values.begin(), values.end(), [&](auto value) {
+                      return bounds.contain(static_cast<double>(value));
+                    });
+                  });
+}
+
+template <typename Field>
+JobKey flag(std::string name, Field field, std::string help) {
+  return make_key(std::move(name), field, std::move(help), "true or false",
+                  [](bool) { return true; });
+}
+
+template <typename Field>
+JobKey word(std::string name, Field field, std::vector<std::string> words, std::string help) {
+  return make_key(std::move(name), field, std::move(help), join_words(words),
+                  [words](const std::string& value) {
+                    return std::find(words.begin(), words.end(), value) != words.end();
+                  });
+}
+
+template <typename Field, typename Accept>
+JobKey text(std::string name, Field field, std::string valid, Accept accept, std::string help) {
+  return make_key(std::move(name), field, std::move(help), std::move(valid), accept);
+}
+
+bool is_file_name(const std::string& text) {
+  return !text.empty() && text != "." && text != ".." && text.find('/') == std::string::npos;
+}
+
+bool is_residual_scale(const std::string& text) {
+  double value = 0;
+  return text == "1/L" || (read_value(text, value) && std::isfinite(value) && value > 0);
+}
+
+std::vector<JobKey> run_keys() {
+  return {
+      text(FIELD(run.name), "a file name without '/'", is_file_name,
+           "The run's directory is DIRECTORY/NAME."),
+      text(
+          FIELD(run.directory), "a directory",
+          [](const std::string& value) { return !value.empty(); },
+          "Where run directories live; made if it is missing."),
+      number(FIELD(run.seed), at_least(0),
+             "Of initial weights, order of samples, augmentation and dropout."),
+      flag(FIELD(run.resume), "Go on from the run's newest good checkpoint, if there is one."),
+      number(FIELD(run.log_every_s), above(0),
+             "Seconds between lines of progress where output is not a terminal."),
+  };
+}
+
+std::vector<JobKey> data_keys() {
+  return {
+      word(FIELD(data.source), {"idx", "cifar10", "cifar100", "folder", "packed", "synthetic"},
+           "Format of the data set. folder: one folder of JPEG or PNG files per class."),
+      text(
+          FIELD(data.path), "a path", [](const std::string&) { return true; },
+          "Folder of its files, or the packed file; relative to the current directory."),
+      word(FIELD(data.distribute), {"shared", "scatter"},
+           "shared: every rank reads its part; scatter: rank 0 reads and sends."),
+      number(FIELD(data.threads), at_least(1), "Threads a rank that decode and augment."),
+      number(FIELD(data.prefetch), at_least(1), "Batches kept ahead of the step."),
+      number(FIELD(data.train_samples), at_least(0), "Use only the first so many; 0: all."),
+      number(FIELD(data.val_samples), at_least(0), "Likewise, for validation."),
+      number(FIELD(data.synthetic_samples), at_least(1), "synthetic: samples of each split."),
+      number(FIELD(data.synthetic_classes), at_least(2), "synthetic: classes."),
+      number(FIELD(data.channels), at_least(0), "Of the network's input; 0: as the data set's."),
+      number(FIELD(data.height), at_least(0), "Likewise, in pixels."),
+      number(FIELD(data.width), at_least(0), "Likewise, in pixels."),
+  };
+}
+
+std::vector<JobKey> augment_keys() {
+  return {
+      number(FIELD(augment.pad), at_least(0),
+             "Pixels added on each side before a random crop (CIFAR: 4); 0: no crop."),
+      flag(FIELD(augment.flip), "Mirror every second picture, left to right."),
+      number(FIELD(augment.cutout), at_least(0), "Side of the square cut out, in pixels; 0: none."),
+      flag(FIELD(augment.random_resized_crop), "Train on random crops, scaled to height x width."),
+      number(FIELD(augment.min_scale), above_zero_to(1), "Smallest such crop: part of the area."),
+      number(FIELD(augment.resize), at_least(0),
+             "Validation: scale the shorter side to it, then crop the centre; 0: do not."),
+      numbers(FIELD(augment.mean), between(0, 1),
+              "Per channel, of pixels from 0 to 1; empty: those of the source."),
+      numbers(FIELD(augment.std), above(0), "Likewise, the standard deviation."),
+  };
+}
+
+std::vector<JobKey> model_keys() {
+  return {
+      word(FIELD(model.family), {"resnet", "preact", "wide", "resnext", "custom"},
+           "Which residual network. custom: of `counts` and `widths`."),
+      number(FIELD(model.depth), at_least(1),
+             "Layers: CIFAR 20, 32, 44, 56, 110 (6n+2); ImageNet 18, 34, 50, 101, 152."),
+      word(FIELD(model.stem), {"auto", "cifar", "imagenet", "resnet_d"},
+           "First layers: 3x3; 7x7/2 and max pool; three 3x3 and max pool."),
+      word(FIELD(model.block), {"auto", "basic", "bottleneck"}, "Two 3x3, or 1x1, 3x3, 1x1."),
+      number(FIELD(model.widen), at_least(1), "wide: k of WRN-depth-k."),
+      number(FIELD(model.cardinality), at_least(1), "resnext: groups of the 3x3 convolutions."),
+      number(FIELD(model.base_width), at_least(1), "resnext: a group's width at 64 channels."),
+      word(FIELD(model.shortcut), {"A", "B", "C"},
+           "A: pad with zeros; B: project where shapes change; C: project everywhere."),
+      number(FIELD(model.se_reduction), at_least(0), "Squeeze-excitation, usually 16; 0: none."),
+      word(FIELD(model.norm), {"batch", "group", "layer"}, "Normalization."),
+      number(FIELD(model.norm_groups), at_least(1), "norm = group: how many."),
+      number(FIELD(model.norm_momentum), above_zero_to(1),
+             "Weight of a step in running statistics."),
+      number(FIELD(model.norm_eps), above(0), "Added to variances."),
+      number(FIELD(model.last_gamma), between(0, 1),
+             "Initial gamma of every branch's last norm; 0: blocks start as the identity."),
+      number(FIELD(model.dropout), from_zero_below(1), "Probability to drop; 0: off."),
+      number(FIELD(model.stochastic_depth), from_zero_below(1),
+             "Probability to drop the last block, growing linearly from 0; 0: off."),
+      text(FIELD(model.residual_scale), "a number above 0, or 1/L", is_residual_scale,
+           "Factor of every branch; 1/L: one over the number of blocks."),
+      word(FIELD(model.activation), {"relu", "leaky_relu", "elu", "gelu"}, "Activation."),
+      number(FIELD(model.activation_alpha), at_least(0), "leaky_relu, elu: alpha."),
+      number(FIELD(model.label_smoothing), from_zero_below(1),
+             "Share of the label given to all classes."),
+      numbers(FIELD(model.counts), at_least(1), "custom: blocks of every group."),
+      numbers(FIELD(model.widths), at_least(1), "custom: channels of every group."),
+  };
+}
+
+std::vector<JobKey> train_keys() {
+  return {
+      number(FIELD(train.epochs), above(0), "How long; may be a fraction."),
+      number(FIELD(train.max_steps), at_least(0), "Stop after so many steps; 0: epochs decide."),
+      number(FIELD(train.batch), at_least(1), "Images of a step, all ranks together."),
+      number(FIELD(train.micro_batches), at_least(1),
+             "Gradient accumulation: each rank's part of the batch in so many pieces."),
+      flag(FIELD(train.sync_bn), "Batch norm over all ranks' images, not each rank's own."),
+      number(FIELD(train.validate_every), at_least(0), "Epochs between validations; 0: never."),
+      number(FIELD(train.early_stopping), at_least(0),
+             "Stop after so many validations without improvement; 0: off."),
+      number(FIELD(train.hash_every), at_least(0),
+             "Steps between checks that all ranks hold the same parameters; 0: never."),
+  };
+}
+
+std::vector<JobKey> optimizer_keys() {
+  return {
+      number(FIELD(optimizer.learning_rate), above(0), "SGD's learning rate; see [schedule]."),
+      number(FIELD(optimizer.momentum), from_zero_below(1), "Momentum."),
+      flag(FIELD(optimizer.nesterov), "Nesterov's form of it."),
+      number(FIELD(optimizer.weight_decay), at_least(0), "Of conv and linear weights only."),
+      number(FIELD(optimizer.clip_norm), at_least(0), "Largest norm of the gradient; 0: off."),
+      number(FIELD(optimizer.reference_batch), at_least(0),
+             "Linear scaling: the rate is for this batch, and is scaled to train.batch; 0: off."),
+  };
+}
+
+std::vector<JobKey> schedule_keys() {
+  return {
+      word(FIELD(schedule.policy), {"step", "cosine", "one_cycle", "constant"},
+           "How the learning rate changes."),
+      number(FIELD(schedule.warmup_epochs), at_least(0), "Epochs of linear growth at the start."),
+      number(FIELD(schedule.warmup_start), between(0, 1),
+             "Where it starts, as a part of the rate."),
+      numbers(FIELD(schedule.milestones), above(0),
+              "step: epochs at which the rate is multiplied."),
+      number(FIELD(schedule.gamma), above(0), "step: by what."),
+      number(FIELD(schedule.final_fraction), between(0, 1),
+             "cosine, one_cycle: the last rate, as a part of the rate."),
+      number(FIELD(schedule.peak_fraction), {0, false, 1, false},
+             "one_cycle: where the peak lies, as a part of the training."),
+  };
+}
+
+std::vector<JobKey> parallel_keys() {
+  return {
+      number(FIELD(parallel.threads), at_least(0),
+             "Threads a rank that compute; 0: the cores that the rank may use."),
+      word(FIELD(parallel.coordinator), {"worker", "dedicated"},
+           "worker: rank 0 trains too; dedicated: it only coordinates."),
+      word(FIELD(parallel.all_reduce), {"ring", "mpi"},
+           "Our ring, or the library's MPI_Allreduce."),
+      number(FIELD(parallel.bucket_kib), at_least(1), "Gradients that are reduced together."),
+  };
+}
+
+std::vector<JobKey> checkpoint_keys() {
+  return {
+      number(FIELD(checkpoint.every_steps), at_least(0),
+             "Steps between checkpoints; 0: one at the end of every epoch."),
+      number(FIELD(checkpoint.keep), at_least(1), "Newest ones kept; the best is kept besides."),
+  };
+}
+#undef FIELD
+
+std::string_view leaf(std::string_view name) { return name.substr(name.find('.') + 1); }
+
+}  // namespace
+
+const std::vector<JobKey>& job_keys() {
+  static const std::vector<JobKey> keys = [] {
+    std::vector<JobKey> all;
+    for (auto section : {run_keys, data_keys, augment_keys, model_keys, train_keys, optimizer_keys,
+                         schedule_keys, parallel_keys, checkpoint_keys}) {
+      for (JobKey& key : section()) all.push_back(std::move(key));
+    }
+    return all;
+  }();
+  return keys;
+}
+
+const JobKey* find_job_key(std::string_view name) {
+  for (const JobKey& key : job_keys()) {
+    if (key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+std::string nearest_job_key(std::string_view name) {
+  std::vector<std::string> names;
+  for (const JobKey& key : job_keys()) {
+    if (leaf(key.name) == leaf(name)) return key.name;  // right key, wrong section
+    names.push_back(key.name);
+  }
+  return nearest_word(name, names);
+}
+
+}  // namespace lockstep

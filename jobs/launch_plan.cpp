@@ -1,0 +1,48 @@
+#include "jobs/launch_plan.h"
+
+#include <algorithm>
+
+namespace lockstep {
+namespace {
+
+std::string quoted(const std::string& word) {
+  const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+  std::string text = "'";
+  for (char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
+  return text + "'";
+}
+
+}  // namespace
+
+LaunchPlan plan_launch(const LaunchRequest& request) {
+  const int threads =
+      request.threads > 0 ? request.threads : std::max(1, request.cores / request.ranks);
+  LaunchPlan plan;
+  if (request.as_root) {
+    plan.environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}};
+  }
+  plan.command = {request.mpirun.string(), "-n", std::to_string(request.ranks)};
+  const auto add = [&](std::initializer_list<std::string> words) {
+    plan.command.insert(plan.command.end(), words);
+  };
+  if (request.ranks > request.cores) add({"--oversubscribe"});
+  if (request.ranks * threads <= request.cores) {
+    add({"--map-by", "slot:PE=" + std::to_string(threads), "--bind-to", "core"});
+  } else {
+    add({"--bind-to", "none"});
+  }
+  add({"-x", "OMP_NUM_THREADS=" + std::to_string(threads), request.program.string()});
+  plan.command.insert(plan.command.end(), request.arguments.begin(), request.arguments.end());
+  return plan;
+}
+
+std::string to_shell(const LaunchPlan& plan) {
+  std::string text;
+  for (const auto& [name, value] : plan.environment) text += name + "=" + quoted(value) + " ";
+  for (const std::string& word : plan.command) text += quoted(word) + " ";
+  text.pop_back();
+  return text;
+}
+
+}  // namespace lockstep

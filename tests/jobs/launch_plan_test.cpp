@@ -1,0 +1,48 @@
+#include "jobs/launch_plan.h"
+
+#include <gtest/gtest.h>
+
+namespace lockstep {
+namespace {
+
+LaunchRequest request(int ranks, int threads, int cores) {
+  LaunchRequest request;
+  request.ranks = ranks;
+  request.threads = threads;
+  request.cores = cores;
+  request.mpirun = "/mpi/mpirun";
+  request.program = "/bin/lockstep";
+  request.arguments = {"train", "my job.cfg"};
+  return request;
+}
+
+TEST(LaunchPlan, RanksShareTheCoresAndAreBoundToThem) {
+  EXPECT_EQ(to_shell(plan_launch(request(2, 0, 9))),
+            "/mpi/mpirun -n 2 --map-by slot:PE=4 --bind-to core -x OMP_NUM_THREADS=4 "
+            "/bin/lockstep train 'my job.cfg'");
+}
+
+TEST(LaunchPlan, MoreRanksThanCores) {
+  EXPECT_EQ(to_shell(plan_launch(request(4, 0, 2))),
+            "/mpi/mpirun -n 4 --oversubscribe --bind-to none -x OMP_NUM_THREADS=1 "
+            "/bin/lockstep train 'my job.cfg'");
+}
+
+TEST(LaunchPlan, MoreThreadsThanCoresAreNotBound) {
+  EXPECT_EQ(
+      to_shell(plan_launch(request(2, 2, 2))),
+      "/mpi/mpirun -n 2 --bind-to none -x OMP_NUM_THREADS=2 /bin/lockstep train 'my job.cfg'");
+}
+
+TEST(LaunchPlan, RootIsAllowedInTheChildOnly) {
+  LaunchRequest as_root = request(1, 0, 1);
+  as_root.as_root = true;
+  EXPECT_EQ(to_shell(plan_launch(as_root))
+                .find("OMPI_ALLOW_RUN_AS_ROOT=1 "
+                      "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 /mpi/mpirun"),
+            0u);
+  EXPECT_TRUE(plan_launch(request(1, 0, 1)).environment.empty());
+}
+
+}  // namespace
+}  // namespace lockstep
