@@ -13,6 +13,7 @@
 #include "jobs/commands.h"
 #include "jobs/launcher_rank.h"
 #include "jobs/spelling.h"
+#include "worker/comm/mpi.h"
 
 namespace lockstep {
 namespace {
@@ -60,8 +61,8 @@ int run(const std::vector<std::string>& arguments) {
                     nearest_word(name, names) + "'? lockstep --help lists them all");
 }
 
-/// Prints the error and ends the process; with it, all ranks.
-int fail(ExitCode code, const std::string& message) {
+/// Prints the error and ends the process, and all other ranks with it.
+[[noreturn]] void fail(ExitCode code, const std::string& message) {
   const auto launched = launcher_rank();
   const bool one_of_many = launched && launched->size > 1;
   // An error that all ranks have is rank 0's to tell: it ends the job while the others wait here.
@@ -69,7 +70,7 @@ int fail(ExitCode code, const std::string& message) {
   std::cout.flush();
   const std::string who = one_of_many ? "rank " + std::to_string(launched->rank) + ": " : "";
   std::cerr << "lockstep: error: " + who + message + "\n" << std::flush;
-  return static_cast<int>(code);
+  MpiSession::abort(static_cast<int>(code));
 }
 
 }  // namespace
@@ -80,10 +81,10 @@ int main(int argc, char** argv) {
   try {
     return run({argv + 1, argv + argc});
   } catch (const Error& error) {
-    return fail(error.exit_code(), error.what());
+    fail(error.exit_code(), error.what());
   } catch (const std::bad_alloc&) {
-    return fail(ExitCode::kInternal, "out of memory; use a smaller train.batch or more ranks");
+    fail(ExitCode::kInternal, "out of memory; use a smaller train.batch or more ranks");
   } catch (const std::exception& error) {
-    return fail(ExitCode::kInternal, std::string("internal error: ") + error.what());
+    fail(ExitCode::kInternal, std::string("internal error: ") + error.what());
   }
 }
