@@ -37,8 +37,13 @@ struct Draws {
   }
 };
 
+struct Size {
+  int height;
+  int width;
+};
+
 /// As torchvision: ten tries for area and ratio, then the largest centred crop within the ratios.
-Rect draw_crop(const Image& image, const AugmentOptions& options, RandomStream& random) {
+Rect draw_crop(const Size& image, const AugmentOptions& options, RandomStream random) {
   const double area = static_cast<double>(image.height) * image.width;
   const float log_min = std::log(options.crop_ratio_min);
   const float log_max = std::log(options.crop_ratio_max);
@@ -236,13 +241,13 @@ void augment(const Image& image, const AugmentOptions& options, const AugmentKey
     throw DataError("a picture of " + std::to_string(image.channels) +
                     " channels cannot become an input of " + std::to_string(options.channels));
   }
-  Draws draws = Draws::of(key);
+  const Draws draws = Draws::of(key);
   const Image* source = &image;
   Image scaled;
   int top = 0;
   int left = 0;
   if (training && options.random_resized_crop) {
-    const Rect crop = draw_crop(image, options, draws.crop);
+    const Rect crop = draw_crop({image.height, image.width}, options, draws.crop);
     resample(image, crop, options.height, options.width, {0, 0, options.height, options.width},
              scaled);
     source = &scaled;
@@ -256,6 +261,19 @@ void augment(const Image& image, const AugmentOptions& options, const AugmentKey
   const bool flip = training && options.flip && (draws.window[2] >> 31) != 0;
   write_window(*source, top, left, flip, options, dst);
   if (training && options.cutout > 0) cut_out(options, draws.cutout, dst);
+}
+
+double least_scale(const AugmentOptions& options, const AugmentKey& key, bool training, int height,
+                   int width) {
+  double scale = 1.0;
+  if (training && options.random_resized_crop) {
+    const Rect crop = draw_crop({height, width}, options, Draws::of(key).crop);
+    scale = std::max(static_cast<double>(options.height) / crop.height,
+                     static_cast<double>(options.width) / crop.width);
+  } else if (options.resize > 0) {
+    scale = static_cast<double>(options.resize) / std::min(height, width);
+  }
+  return std::min(1.0, scale);
 }
 
 }  // namespace lockstep

@@ -44,4 +44,10 @@ void check(const AugmentOptions& options);
 void augment(const Image& image, const AugmentOptions& options, const AugmentKey& key,
              bool training, float* dst);
 
+/// The smallest scale at which a picture of height x width still serves augment() with these
+/// arguments without being enlarged where the whole would be shrunk: for Dataset::read_reduced. In
+/// (0, 1].
+double least_scale(const AugmentOptions& options, const AugmentKey& key, bool training, int height,
+                   int width);
+
 }  // namespace lockstep

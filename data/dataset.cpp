@@ -1,6 +1,8 @@
 #include "data/dataset.h"
 
 #include "data/error.h"
+#include "data/image_file.h"
+#include "data/image_folder.h"
 #include "data/memory_dataset.h"
 #include "data/synthetic.h"
 
@@ -19,11 +21,25 @@ void Dataset::read(std::int64_t index, Image& out) const {
   }
 }
 
+void Dataset::read_reduced(std::int64_t index, Image& out, const LeastScale& least_scale) const {
+  if (info_.format != SampleFormat::kImageFile) return read(index, out);
+  const std::vector<std::uint8_t> bytes = encoded(index);
+  try {
+    decode_image_file(bytes, out, least_scale);
+  } catch (const DataError& error) {
+    throw DataError(where(index) + ": " + error.what());
+  }
+}
+
 std::string Dataset::where(std::int64_t index) const {
   return info_.path + ", sample " + std::to_string(index);
 }
 
 void decode_sample(const DatasetInfo& info, std::span<const std::uint8_t> encoded, Image& out) {
+  if (info.format == SampleFormat::kImageFile) {
+    decode_image_file(encoded, out);
+    return;
+  }
   const std::int64_t expected = std::int64_t{info.height} * info.width * info.channels;
   if (static_cast<std::int64_t>(encoded.size()) != expected) {
     throw DataError("a raw picture of " + std::to_string(info.height) + " x " +
@@ -43,13 +59,15 @@ std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options) {
   }
   if (options.source == "synthetic") return open_synthetic(options);
   if (options.path.empty()) {
+    if (options.source == "folder") return open_image_folder(options);
     throw ConfigError("dataset source '" + options.source + "' needs a path");
   }
   if (options.source == "idx") return open_idx(options);
   if (options.source == "cifar10") return open_cifar10(options);
   if (options.source == "cifar100") return open_cifar100(options);
+  if (options.source == "folder") return open_image_folder(options);
   throw ConfigError("dataset source '" + options.source +
-                    "' is not known: use idx, cifar10, cifar100 or synthetic");
+                    "' is not known: use idx, cifar10, cifar100, folder or synthetic");
 }
 
 std::vector<std::int64_t> class_counts(const Dataset& dataset,

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,7 +21,7 @@ struct Image {
 inline constexpr std::int64_t kMaxImagePixels = std::int64_t{64} << 20;
 
 struct DatasetOptions {
-  std::string source;           // idx | cifar10 | cifar100 | synthetic
+  std::string source;           // idx | cifar10 | cifar100 | folder | synthetic
   std::string path;             // folder of the files; unused by synthetic
   std::string split = "train";  // train | val
   // idx: explicit files, relative to `path`, instead of the usual names. Both or none.
@@ -37,7 +38,8 @@ struct DatasetOptions {
 
 /// How a sample's bytes are stored.
 enum class SampleFormat {
-  kRaw,  // pixels [H,W,C] of the sizes in DatasetInfo
+  kRaw,        // pixels [H,W,C] of the sizes in DatasetInfo
+  kImageFile,  // a whole JPEG or PNG file
 };
 
 struct DatasetInfo {
@@ -52,6 +54,9 @@ struct DatasetInfo {
   std::vector<std::string> class_names;  // empty: not known
   std::int64_t samples = 0;
 };
+
+/// The part of its size, in (0, 1], that a picture of height x width must keep when it is decoded.
+using LeastScale = std::function<double(int height, int width)>;
 
 /// Labelled pictures, numbered 0 to size()-1. All const methods are safe to call from many threads.
 /// Reading is cut in two, encoded() and decode(), so that samples can be packed into a file or sent
@@ -76,6 +81,9 @@ class Dataset {
 
   /// encoded() and decode(); an error names the sample. `out` keeps its memory between calls.
   virtual void read(std::int64_t index, Image& out) const;
+
+  /// As read(), but a large JPEG may come out smaller: see decode_image_file.
+  void read_reduced(std::int64_t index, Image& out, const LeastScale& least_scale) const;
 
   /// Where the sample is stored, for messages: file, file and offset in bytes, or path and number.
   virtual std::string where(std::int64_t index) const;

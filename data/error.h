@@ -7,17 +7,17 @@ namespace lockstep {
 /// Exit codes of the program; what a batch script may act on.
 enum class ExitCode {
   kDone = 0,
-  kUsage = 64,         // the job file or the command line is wrong
-  kBadData = 65,       // a dataset or checkpoint is not what it should be
-  kMissingFile = 66,   // a file that was named does not exist
-  kInternal = 70,      // a bug
-  kIo = 74,            // reading or writing failed
-  kRequeue = 75,       // stopped early with a checkpoint: run me again
-  kRankLost = 76,      // another rank died or does not answer
+  kUsage = 64,        // the job file or the command line is wrong
+  kBadData = 65,      // a dataset or checkpoint is not what it should be
+  kMissingFile = 66,  // a file that was named does not exist
+  kInternal = 70,     // a bug
+  kIo = 74,           // reading or writing failed
+  kRequeue = 75,      // stopped early with a checkpoint: run me again
+  kRankLost = 76,     // another rank died or does not answer
 };
 
-/// Base of every error that lockstep throws. The message names what is wrong, where, and what to do.
-/// Libraries throw; only main prints and exits with `exit_code()`.
+/// Base of every error that lockstep throws. The message names what is wrong, where, and what to
+/// do. Libraries throw; only main prints and exits with `exit_code()`.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}

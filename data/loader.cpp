@@ -200,10 +200,13 @@ class Loader::State {
       try {
         if (stopping_) return;
         const std::int64_t sample = place.request.samples[i];
-        dataset_.read(sample, image);
+        const AugmentKey key{seed_, place.request.epoch, sample};
+        const bool training = place.request.training;
+        dataset_.read_reduced(sample, image, [&](int height, int width) {
+          return least_scale(augment_, key, training, height, width);
+        });
         place.labels[i] = dataset_.label(sample);
-        augment(image, augment_, {seed_, place.request.epoch, sample}, place.request.training,
-                place.pixels.get() + i * input_values_);
+        augment(image, augment_, key, training, place.pixels.get() + i * input_values_);
       } catch (...) {
         const std::lock_guard lock(mutex_);
         if (!place.error || i < place.bad_sample) {

@@ -246,6 +246,19 @@ TEST(Resample, EqualsPyTorch) {
   for (std::size_t i = 0; i < std::size(large); ++i) EXPECT_NEAR(out.pixels[i], large[i], 1) << i;
 }
 
+TEST(LeastScale, KeepsWhatTheInputNeeds) {
+  AugmentOptions options = plain(3, 20, 10);
+  EXPECT_EQ(least_scale(options, {}, false, 1000, 500), 1.0);
+  options.resize = 25;
+  EXPECT_EQ(least_scale(options, {}, false, 1000, 500), 0.05);
+  EXPECT_EQ(least_scale(options, {}, true, 10, 500), 1.0);
+  options.random_resized_crop = true;
+  options.crop_scale_min = options.crop_scale_max = 1.0f;
+  options.crop_ratio_min = options.crop_ratio_max = 0.5f;
+  EXPECT_EQ(least_scale(options, {}, true, 200, 100), 0.1);
+  EXPECT_EQ(least_scale(options, {}, false, 200, 100), 0.25);
+}
+
 TEST(Augment, RefusesWhatMakesNoSense) {
   const auto refusal = [](auto change) {
     AugmentOptions options = plain(3, 32, 32);

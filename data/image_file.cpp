@@ -1,0 +1,189 @@
+#include "data/image_file.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#ifdef LOCKSTEP_JPEG
+#include <turbojpeg.h>
+#endif
+#ifdef LOCKSTEP_PNG
+#include <spng.h>
+#endif
+
+#include "data/error.h"
+
+namespace lockstep {
+namespace {
+
+void resize_image(Image& image, int height, int width, int channels) {
+  image.height = height;
+  image.width = width;
+  image.channels = channels;
+  image.pixels.resize(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) *
+                      static_cast<std::size_t>(channels));
+}
+
+void check_size(const char* format, std::int64_t height, std::int64_t width) {
+  if (height < 1 || width < 1 || height > kMaxImagePixels / width) {
+    throw DataError(std::string(format) + " of " + std::to_string(height) + " x " +
+                    std::to_string(width) + " pixels; at most " + std::to_string(kMaxImagePixels) +
+                    " are accepted");
+  }
+}
+
+#ifdef LOCKSTEP_JPEG
+struct DestroyJpeg {
+  void operator()(void* handle) const { tjDestroy(handle); }
+};
+
+/// 1, 2, 4 or 8: the most that the picture may be divided by.
+int choose_divisor(double least_scale) {
+  int divisor = 8;
+  while (divisor > 1 && 1.0 < least_scale * divisor) divisor /= 2;
+  return divisor;
+}
+
+/// CMYK as Adobe stores it, inverted (0 is full ink), to RGB, in place of the first three quarters.
+void cmyk_to_rgb(Image& image) {
+  const std::size_t count = image.pixels.size() / 4;
+  for (std::size_t i = 0; i < count; ++i) {
+    const int black = image.pixels[4 * i + 3];
+    for (std::size_t c = 0; c < 3; ++c) {
+      image.pixels[3 * i + c] = static_cast<std::uint8_t>(image.pixels[4 * i + c] * black / 255);
+    }
+  }
+  resize_image(image, image.height, image.width, 3);
+}
+
+/// Whether the marker of the end (FF D9) comes after the last scan's (FF DA); a thumbnail's comes
+/// before.
+bool has_end(std::span<const std::uint8_t> file) {
+  for (std::size_t i = file.size(); i >= 2; --i) {
+    if (file[i - 2] != 0xFF) continue;
+    if (file[i - 1] == 0xD9) return true;
+    if (file[i - 1] == 0xDA) return false;
+  }
+  return false;
+}
+
+void decode_jpeg(std::span<const std::uint8_t> file, Image& out, const LeastScale& least_scale) {
+  const std::unique_ptr<void, DestroyJpeg> handle(tjInitDecompress());
+  if (!handle) throw InternalError("turbojpeg: tjInitDecompress failed");
+  const auto size = static_cast<unsigned long>(file.size());
+  const auto refuse = [&](const std::string& what) -> DataError {
+    return DataError(what + " (JPEG of " + std::to_string(size) +
+                     " bytes): " + tjGetErrorStr2(handle.get()));
+  };
+  int width = 0;
+  int height = 0;
+  int subsampling = 0;
+  int colours = 0;
+  if (tjDecompressHeader3(handle.get(), file.data(), size, &width, &height, &subsampling,
+                          &colours) != 0 &&
+      tjGetErrorCode(handle.get()) != TJERR_WARNING) {
+    throw refuse("damaged header");
+  }
+  check_size("JPEG", height, width);
+  const int divisor = least_scale ? choose_divisor(least_scale(height, width)) : 1;
+  const bool cmyk = colours == TJCS_CMYK || colours == TJCS_YCCK;
+  const int format = cmyk ? TJPF_CMYK : colours == TJCS_GRAY ? TJPF_GRAY : TJPF_RGB;
+  resize_image(out, (height + divisor - 1) / divisor, (width + divisor - 1) / divisor,
+               tjPixelSize[format]);
+#ifdef TJFLAG_LIMITSCANS
+  const int flags = TJFLAG_LIMITSCANS;  // a small progressive file cannot ask for hours of work
+#else
+  const int flags = 0;
+#endif
+  if (tjDecompress2(handle.get(), file.data(), size, out.pixels.data(), out.width, 0, out.height,
+                    format, flags) != 0) {
+    // Other warnings are common in photographs of the wild (bytes between segments) and harmless.
+    const std::string reason = tjGetErrorStr2(handle.get());
+    if (!has_end(file)) throw refuse("ends too early, at offset " + std::to_string(size));
+    if (tjGetErrorCode(handle.get()) != TJERR_WARNING ||
+        reason.find("premature end") != std::string::npos) {
+      throw refuse("damaged data");
+    }
+  }
+  if (cmyk) cmyk_to_rgb(out);
+}
+#endif
+
+#ifdef LOCKSTEP_PNG
+struct FreePng {
+  void operator()(spng_ctx* context) const { spng_ctx_free(context); }
+};
+
+void decode_png(std::span<const std::uint8_t> file, Image& out) {
+  const std::unique_ptr<spng_ctx, FreePng> context(spng_ctx_new(0));
+  if (!context) throw InternalError("spng: spng_ctx_new failed");
+  const auto run = [&](int status, const char* what) {
+    if (status == 0) return;
+    const bool cut = status == SPNG_IO_EOF;
+    throw DataError((cut ? "ends too early, at offset " + std::to_string(file.size())
+                         : std::string("damaged ") + what) +
+                    " (PNG of " + std::to_string(file.size()) +
+                    " bytes): " + spng_strerror(status));
+  };
+  spng_ihdr header{};
+  run(spng_set_png_buffer(context.get(), file.data(), file.size()), "file");
+  run(spng_get_ihdr(context.get(), &header), "header");
+  check_size("PNG", header.height, header.width);
+  const bool grey = header.color_type == SPNG_COLOR_TYPE_GRAYSCALE ||
+                    header.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA;
+  // The library makes 8-bit grey of plain grey up to 8 bits only; else R = G = B, one of which is
+  // kept.
+  const bool direct = header.color_type == SPNG_COLOR_TYPE_GRAYSCALE && header.bit_depth <= 8;
+  resize_image(out, static_cast<int>(header.height), static_cast<int>(header.width),
+               direct ? 1 : 3);
+  run(spng_decode_image(context.get(), out.pixels.data(), out.pixels.size(),
+                        direct ? SPNG_FMT_G8 : SPNG_FMT_RGB8, 0),
+      "data");
+  run(spng_decode_chunks(context.get()), "end");  // up to the last one, so that a cut is seen
+  if (grey && !direct) {
+    for (std::size_t i = 0; i < out.pixels.size() / 3; ++i) out.pixels[i] = out.pixels[3 * i];
+    resize_image(out, out.height, out.width, 1);
+  }
+}
+#endif
+
+bool starts_with(std::span<const std::uint8_t> file, std::initializer_list<std::uint8_t> bytes) {
+  return file.size() >= bytes.size() && std::equal(bytes.begin(), bytes.end(), file.begin());
+}
+
+}  // namespace
+
+void decode_image_file(std::span<const std::uint8_t> file, Image& out,
+                       [[maybe_unused]] const LeastScale& least_scale) {
+  if (file.empty()) throw DataError("an empty file");
+  if (starts_with(file, {0xFF, 0xD8, 0xFF})) {
+    require_codec(".jpg");
+#ifdef LOCKSTEP_JPEG
+    decode_jpeg(file, out, least_scale);
+#endif
+  } else if (starts_with(file, {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'})) {
+    require_codec(".png");
+#ifdef LOCKSTEP_PNG
+    decode_png(file, out);
+#endif
+  } else {
+    throw DataError("offset 0: neither a JPEG nor a PNG file");
+  }
+}
+
+void require_codec([[maybe_unused]] const std::string& ending) {
+#ifndef LOCKSTEP_JPEG
+  if (ending != ".png") {
+    throw ConfigError(
+        "this build cannot read JPEG: install turbojpeg (libturbojpeg0-dev), build again");
+  }
+#endif
+#ifndef LOCKSTEP_PNG
+  if (ending == ".png") {
+    throw ConfigError("this build cannot read PNG: install spng (libspng-dev), build again");
+  }
+#endif
+}
+
+}  // namespace lockstep

@@ -1,0 +1,26 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "data/dataset.h"
+
+namespace lockstep {
+
+/// Decodes a JPEG or PNG file, told apart by its first bytes. Grey pictures have 1 channel, all
+/// others 3: palettes, CMYK and 16 bits become 8-bit RGB, transparency is dropped. `out` keeps its
+/// memory. Where `least_scale` is given, a JPEG may come out at 1/2, 1/4 or 1/8 of its size,
+/// whichever is still at least least_scale(height, width) of it: that is several times faster,
+/// since the rest is never decoded.
+/// @throws DataError on files that are damaged, cut short, larger than kMaxImagePixels, or of
+/// another format;
+///         ConfigError where this build cannot read the format.
+void decode_image_file(std::span<const std::uint8_t> file, Image& out,
+                       const LeastScale& least_scale = nullptr);
+
+/// @throws ConfigError where this build cannot read files with this ending (".jpg", ".jpeg",
+/// ".png").
+void require_codec(const std::string& ending);
+
+}  // namespace lockstep

@@ -1,0 +1,210 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "data/dataset.h"
+#include "data/error.h"
+#include "data/image_file.h"
+#include "data/read_file.h"
+#include "tests/data/temp_folder.h"
+
+namespace lockstep {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+/// One of the pictures that make_pictures.py has made.
+Bytes picture(const std::string& name) {
+  return read_file(LOCKSTEP_SOURCE_DIR "/tests/data/pictures/" + name, 1 << 20);
+}
+
+Image decoded(const std::string& name, const LeastScale& least_scale = nullptr) {
+  Image image;
+  decode_image_file(picture(name), image, least_scale);
+  return image;
+}
+
+/// Compares with the ramps of make_pictures.py, sampled at the middle of each block of `divisor`
+/// pixels.
+void expect_ramps(const Image& image, double tolerance, int divisor = 1) {
+  ASSERT_EQ(image.pixels.size(),
+            static_cast<std::size_t>(image.height * image.width * image.channels));
+  const double middle = (divisor - 1) / 2.0;
+  std::size_t i = 0;
+  for (int row = 0; row < image.height; ++row) {
+    for (int column = 0; column < image.width; ++column) {
+      const double y = row * divisor + middle;
+      const double x = column * divisor + middle;
+      const double colour[] = {3 * x, 4 * y, 128};
+      for (int c = 0; c < image.channels; ++c) {
+        const double expected = image.channels == 1 ? 2 * (x + y) : colour[c];
+        ASSERT_NEAR(image.pixels[i++], expected, tolerance) << row << "," << column << "," << c;
+      }
+    }
+  }
+}
+
+TEST(ImageFile, DecodesJpeg) {
+  for (const char* name : {"colour.jpg", "progressive.jpg", "cmyk.jpg", "grey.jpg"}) {
+    SCOPED_TRACE(name);
+    const Image image = decoded(name);
+    EXPECT_EQ(image.height, 48);
+    EXPECT_EQ(image.width, 64);
+    EXPECT_EQ(image.channels, name == std::string("grey.jpg") ? 1 : 3);
+    expect_ramps(image, 8);
+  }
+}
+
+TEST(ImageFile, DecodesPngExactly) {
+  for (const char* name : {"colour.png", "palette.png", "transparent.png", "grey.png", "grey16.png",
+                           "grey_transparent.png"}) {
+    SCOPED_TRACE(name);
+    const Image image = decoded(name);
+    EXPECT_EQ(image.height, 6);
+    EXPECT_EQ(image.width, 8);
+    EXPECT_EQ(image.channels, std::string(name).starts_with("grey") ? 1 : 3);
+    expect_ramps(image, 0);
+  }
+}
+
+TEST(ImageFile, DecodesJpegNoLargerThanNeeded) {
+  for (const auto& [scale, divisor] :
+       {std::pair{1.0, 1}, {0.51, 1}, {0.5, 2}, {0.3, 2}, {0.2, 4}, {0.125, 8}, {0.01, 8}}) {
+    const Image image = decoded("colour.jpg", [&, s = scale](int height, int width) {
+      EXPECT_EQ(height, 48);
+      EXPECT_EQ(width, 64);
+      return s;
+    });
+    EXPECT_EQ(image.height, 48 / divisor) << scale;
+    expect_ramps(image, 8, divisor);
+  }
+}
+
+TEST(ImageFile, RefusesEveryCut) {
+  for (const char* name :
+       {"colour.jpg", "progressive.jpg", "grey.jpg", "colour.png", "grey16.png"}) {
+    const Bytes whole = picture(name);
+    // The last two bytes of a JPEG only say that it ends; what a PNG's end chunk holds is not
+    // needed either.
+    for (std::size_t length = 0; length + 14 < whole.size(); length += 1 + length / 16) {
+      Image image;
+      EXPECT_THROW(decode_image_file(std::span(whole).first(length), image), DataError)
+          << name << ", " << length << " of " << whole.size();
+    }
+  }
+}
+
+TEST(ImageFile, RefusesGarbageAndHugeClaims) {
+  Image image;
+  EXPECT_TRUE(contains(message_of<DataError>([&] { decode_image_file({}, image); }), "empty"));
+  const Bytes text{'h', 'e', 'l', 'l', 'o', ' ', 'w', 'o', 'r', 'l', 'd'};
+  EXPECT_TRUE(contains(message_of<DataError>([&] { decode_image_file(text, image); }), "neither"));
+  Bytes jpeg{0xFF, 0xD8, 0xFF};
+  jpeg.resize(5000, 0x55);
+  EXPECT_THROW(decode_image_file(jpeg, image), DataError);
+  // The frame header of a JPEG holds height and width: 65,500 x 65,500 is over the limit.
+  jpeg = picture("colour.jpg");
+  for (std::size_t i = 0; i + 9 < jpeg.size(); ++i) {
+    if (jpeg[i] == 0xFF && jpeg[i + 1] == 0xC0) {
+      jpeg[i + 5] = jpeg[i + 7] = 0xFF;
+      jpeg[i + 6] = jpeg[i + 8] = 0xDC;
+      break;
+    }
+  }
+  EXPECT_TRUE(contains(message_of<DataError>([&] { decode_image_file(jpeg, image); }),
+                       "65500 x 65500 pixels"));
+  Bytes png = picture("colour.png");
+  png[16] = 0x7F;  // width, but the checksum of the chunk no longer holds either
+  EXPECT_THROW(decode_image_file(png, image), DataError);
+}
+
+TEST(ImageFile, SurvivesEveryChangedByte) {
+  for (const char* name : {"colour.jpg", "colour.png"}) {
+    const Bytes whole = picture(name);
+    for (std::size_t at = 0; at < whole.size(); at += 3) {
+      Bytes changed = whole;
+      changed[at] ^= 0xFF;
+      Image image;
+      try {
+        decode_image_file(changed, image);
+        EXPECT_EQ(image.pixels.size(), static_cast<std::size_t>(image.height) *
+                                           static_cast<std::size_t>(image.width) *
+                                           static_cast<std::size_t>(image.channels));
+      } catch (const DataError&) {
+      }
+    }
+  }
+}
+
+class Folder : public testing::Test {
+ protected:
+  std::unique_ptr<Dataset> open(const std::string& split = "train",
+                                const std::string& inside = "") const {
+    DatasetOptions options;
+    options.source = "folder";
+    options.path = folder.path() + inside;
+    options.split = split;
+    return open_dataset(options);
+  }
+  TempFolder folder;
+};
+
+TEST_F(Folder, ClassesAreFoldersSortedByName) {
+  folder.write("train/dog/b.PNG", picture("grey.png"));
+  folder.write("train/dog/a.jpeg", picture("colour.jpg"));
+  folder.write("train/cat/deep/x.jpg", picture("grey.jpg"));
+  folder.write("train/cat/.hidden.jpg", {});
+  folder.write("train/cat/notes.txt", {1});
+  folder.write("train/.cache/y.jpg", {});
+  folder.write("val/dog/v.jpg", picture("grey.jpg"));
+  const auto train = open();
+  EXPECT_EQ(train->info().class_names, (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(train->info().classes, 2);
+  ASSERT_EQ(train->size(), 3);
+  EXPECT_EQ(train->where(0), folder.path() + "/train/cat/deep/x.jpg");
+  EXPECT_EQ(train->where(1), folder.path() + "/train/dog/a.jpeg");
+  EXPECT_EQ(train->label(0), 0);
+  EXPECT_EQ(train->label(2), 1);
+  EXPECT_EQ(train->encoded(1), picture("colour.jpg"));
+  Image image;
+  train->read(2, image);
+  EXPECT_EQ(image.pixels, decoded("grey.png").pixels);
+  train->read_reduced(1, image, [](int, int) { return 0.25; });
+  EXPECT_EQ(image.width, 16);
+  const auto val = open("val");
+  EXPECT_EQ(val->size(), 1);
+  EXPECT_EQ(val->label(0), 1);  // as in training, though "cat" is missing here
+  EXPECT_EQ(val->info().classes, 2);
+  EXPECT_EQ(open("train", "/train")->size(), 3);  // a folder of classes
+}
+
+TEST_F(Folder, ErrorsNameTheFile) {
+  folder.write("train/cat/a.jpg", picture("colour.jpg"));
+  folder.write("train/cat/b.jpg", {0xFF, 0xD8, 0xFF, 0xE0, 0, 0});
+  folder.write("train/cat/c.jpg", {});
+  const auto dataset = open();
+  Image image;
+  EXPECT_TRUE(
+      contains(message_of<DataError>([&] { dataset->read(1, image); }), "/train/cat/b.jpg: "));
+  const LeastScale half = [](int, int) { return 0.5; };
+  EXPECT_TRUE(contains(message_of<DataError>([&] { dataset->read_reduced(2, image, half); }),
+                       "/train/cat/c.jpg: an empty file"));
+  std::filesystem::remove(folder.path() + "/train/cat/a.jpg");
+  EXPECT_TRUE(contains(message_of<MissingFileError>([&] { dataset->read(0, image); }),
+                       "/train/cat/a.jpg: no such file"));
+}
+
+TEST_F(Folder, RefusesFoldersThatAreNoDataset) {
+  EXPECT_TRUE(contains(message_of<DataError>([&] { open(); }), "no sub-folders"));
+  folder.write("train/cat/a.jpg", {});
+  EXPECT_TRUE(contains(message_of<MissingFileError>([&] { open("val"); }), "/val: no such folder"));
+  EXPECT_THROW(open("train", "/nowhere"), MissingFileError);
+  folder.write("val/bird/a.jpg", {});
+  EXPECT_TRUE(contains(message_of<DataError>([&] { open("val"); }),
+                       "/val/bird: training has no class of this name"));
+  folder.write("train/dog/readme.txt", {});
+  EXPECT_TRUE(contains(message_of<DataError>([&] { open(); }), "/train/dog: a class without"));
+}
+
+}  // namespace
+}  // namespace lockstep
