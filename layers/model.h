@@ -31,7 +31,7 @@ struct ModelOptions {
   /// pixels of height, else imagenet. Pre-activation networks leave the stem's last norm to their
   /// first block.
   std::string stem = "auto";
-  int stem_width = 0;  // channels of the stem; 0: the family's own (16 or 64; custom: widths[0])
+  int stem_width = 0;  // channels of the stem; 0: the family's own (16 or 64; custom: group1's)
   std::string block = "auto";   // auto | basic | bottleneck (1x1, 3x3, 1x1 to four times the width)
   bool pre_activation = false;  // always so in preact and wide
   int widen = 1;                // k: factor of every group's width, not of the stem's

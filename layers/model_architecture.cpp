@@ -110,7 +110,7 @@ Pattern custom_pattern(const ModelOptions& options) {
           .cifar = false,
           .counts = options.counts,
           .planes = options.widths,
-          .stem_width = options.widths[0]};
+          .stem_width = options.widths[0] * options.widen};
 }
 
 Pattern published_pattern(const ModelOptions& options, Shape input) {

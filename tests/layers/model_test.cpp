@@ -1,62 +1,14 @@
-#include "layers/model.h"
-
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <string>
 
-#include "data/error.h"
 #include "layers/model_architecture.h"
+#include "tests/layers/model_helpers.h"
 
 namespace lockstep {
 namespace {
 
-constexpr Shape kCifar{3, 32, 32};
-constexpr Shape kImagenet{3, 224, 224};
-
-ModelOptions model(const std::string& family, int depth) {
-  ModelOptions options;
-  options.family = family;
-  options.depth = depth;
-  return options;
-}
-
-std::int64_t cifar_parameters(const ModelOptions& options) {
-  return build_model(options, kCifar, 10).parameter_count();
-}
-
-std::int64_t imagenet_parameters(const ModelOptions& options) {
-  return build_model(options, kImagenet, 1000).parameter_count();
-}
-
-std::string config_error(const ModelOptions& options, Shape input = kCifar) {
-  try {
-    build_model(options, input, 10);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "no ConfigError";
-}
-
-const Op* find(const Graph& graph, const std::string& name) {
-  for (const Op& op : graph.ops())
-    if (op.name == name) return &op;
-  return nullptr;
-}
-
-template <class T>
-const T& attributes(const Graph& graph, const std::string& name) {
-  const Op* op = find(graph, name);
-  if (!op) throw std::runtime_error("no op " + name);
-  return std::get<T>(op->attributes);
-}
-
-std::vector<std::string> names(const Graph& graph, const std::string& prefix) {
-  std::vector<std::string> found;
-  for (const Op& op : graph.ops())
-    if (op.name.rfind(prefix, 0) == 0) found.push_back(op.name.substr(prefix.size()));
-  return found;
-}
+using namespace testing_models;
 
 // --- Parameter counts, as published -------------------------------------------------------------
 
@@ -64,7 +16,7 @@ std::vector<std::string> names(const Graph& graph, const std::string& prefix) {
 TEST(ModelParameters, CifarResnets) {
   auto count = [](int depth) {
     ModelOptions options = model("resnet", depth);
-    options.shortcut = "A";
+    options.shortcut = std::string("A");
     return cifar_parameters(options);
   };
   EXPECT_EQ(count(20), 269722);
@@ -145,163 +97,6 @@ TEST(ModelParameters, ImagenetDepthOnSmallImagesKeepsTheResolution) {
   EXPECT_EQ(cifar_parameters(model("resnet", 18)), 11173962);  // the usual ResNet-18 for CIFAR
 }
 
-// --- Depths -------------------------------------------------------------------------------------
-
-TEST(ModelDepth, FiftyIsTwoNetworks) {
-  const std::int64_t cifar50 = cifar_parameters(model("resnet", 50));  // 6n+2, n = 8
-  EXPECT_LT(cifar50, 1000000);
-  ModelOptions options = model("resnet", 50);
-  options.block = "bottleneck";
-  EXPECT_EQ(cifar_parameters(options), 23520842);  // ResNet-50 with a CIFAR stem
-  options.block = "basic";
-  EXPECT_LT(imagenet_parameters(options), 1000000);
-  options.block = "auto";
-  options.stem = "cifar";
-  EXPECT_LT(imagenet_parameters(options), 1000000);
-}
-
-TEST(ModelDepth, PreActivationDepthsThatAreBoth) {
-  auto block = [](int depth) { return resolve_architecture(model("preact", depth), kCifar).block; };
-  EXPECT_EQ(block(20), BlockKind::kBasic);
-  EXPECT_EQ(block(110), BlockKind::kBasic);
-  EXPECT_EQ(block(29), BlockKind::kBottleneck);
-  EXPECT_EQ(block(164), BlockKind::kBottleneck);
-  EXPECT_EQ(block(1001), BlockKind::kBottleneck);
-  EXPECT_EQ(block(1202), BlockKind::kBasic);
-}
-
-TEST(ModelDepth, WrongDepthsNameTheNearestValidOnes) {
-  EXPECT_EQ(config_error(model("resnet", 21)),
-            "model.depth = 21: family resnet takes 6n+2 (..., 14, 20, 26, ...) or 18, 34, 50, 101, "
-            "152");
-  EXPECT_EQ(config_error(model("resnet", 3)),
-            "model.depth = 3: family resnet takes 6n+2 (8, 14, 20, ...) or 18, 34, 50, 101, 152");
-  EXPECT_EQ(config_error(model("wide", 29)),
-            "model.depth = 29: family wide takes 6n+4 (..., 22, 28, 34, ...)");
-  EXPECT_EQ(config_error(model("resnext", 28)),
-            "model.depth = 28: family resnext takes 9n+2 (..., 20, 29, 38, ...) or 50, 101, 152");
-  EXPECT_EQ(
-      config_error(model("preact", 165)),
-      "model.depth = 165: family preact takes 6n+2 (..., 158, 164, 170, ...) with basic blocks "
-      "or 9n+2 (..., 155, 164, 173, ...) with bottlenecks; 18, 34, 50, 101, 152 are family = "
-      "resnet with pre_activation = true");
-  ModelOptions options = model("resnet", 22);
-  options.block = "bottleneck";
-  EXPECT_EQ(config_error(options),
-            "model.depth = 22: family resnet takes with block = bottleneck 9n+2 (11, 20, 29, "
-            "...) or 50, 101, 152");
-  for (int depth : {-4, 0, 1, 2}) EXPECT_NE(config_error(model("resnet", depth)), "no ConfigError");
-}
-
-TEST(ModelDepth, BlocksThatADepthDoesNotHave) {
-  const std::string way_out = "; leave block = auto, or use family = custom";
-  auto error = [](const std::string& family, int depth, const std::string& block) {
-    ModelOptions options = model(family, depth);
-    options.block = block;
-    return config_error(options);
-  };
-  EXPECT_EQ(error("resnet", 18, "bottleneck"),
-            "model.block = bottleneck: family resnet of depth 18 has basic blocks" + way_out);
-  EXPECT_EQ(error("resnet", 101, "basic"),
-            "model.block = basic: family resnet of depth 101 has bottleneck blocks" + way_out);
-  EXPECT_EQ(error("wide", 16, "bottleneck"),
-            "model.block = bottleneck: family wide of depth 16 has basic blocks" + way_out);
-  EXPECT_EQ(error("resnext", 29, "basic"),
-            "model.block = basic: family resnext of depth 29 has bottleneck blocks" + way_out);
-}
-
-// --- Other errors -------------------------------------------------------------------------------
-
-struct BadOption {
-  std::function<void(ModelOptions&)> change;
-  std::string message;
-};
-
-TEST(ModelErrors, NameKeyValueAndWayOut) {
-  const std::vector<BadOption> cases{
-      {[](auto& o) { o.family = "resnett"; },
-       "model.family = resnett: takes resnet, preact, wide, resnext, custom"},
-      {[](auto& o) { o.block = "big"; }, "model.block = big: takes auto, basic, bottleneck"},
-      {[](auto& o) { o.stem = "vgg"; }, "model.stem = vgg: takes auto, cifar, imagenet, resnet_d"},
-      {[](auto& o) { o.shortcut = "none"; }, "model.shortcut = none: takes A, B, C"},
-      {[](auto& o) { o.norm = "instance"; }, "model.norm = instance: takes batch, group, layer"},
-      {[](auto& o) { o.activation = "swish"; },
-       "model.activation = swish: takes relu, leaky_relu, elu, gelu"},
-      {[](auto& o) { o.activation_alpha = 0.5f; },
-       "model.activation_alpha = 0.5: relu has none; use activation = leaky_relu or elu"},
-      {[](auto& o) { o.activation_alpha = -1; },
-       "model.activation_alpha = -1: must be a number of at least 0"},
-      {[](auto& o) { o.residual_scale = "half"; },
-       "model.residual_scale = half: takes a number above 0, or 1/L (L blocks)"},
-      {[](auto& o) { o.residual_scale = "0.0"; },
-       "model.residual_scale = 0.0: takes a number above 0, or 1/L (L blocks)"},
-      {[](auto& o) { o.widen = 0; }, "model.widen = 0: must be at least 1"},
-      {[](auto& o) { o.stem_width = -1; }, "model.stem_width = -1: must be at least 0"},
-      {[](auto& o) { o.se_reduction = -1; }, "model.se_reduction = -1: must be at least 0"},
-      {[](auto& o) { o.norm_groups = 0; }, "model.norm_groups = 0: must be at least 1"},
-      {[](auto& o) { o.dropout = 1; }, "model.dropout = 1: must be at least 0 and below 1"},
-      {[](auto& o) { o.stochastic_depth = -0.5f; },
-       "model.stochastic_depth = -0.5: must be at least 0 and below 1"},
-      {[](auto& o) { o.label_smoothing = 1.5f; },
-       "model.label_smoothing = 1.5: must be at least 0 and below 1"},
-      {[](auto& o) { o.norm_momentum = 0; },
-       "model.norm_momentum = 0: must be above 0 and at most 1"},
-      {[](auto& o) { o.norm_eps = 0; }, "model.norm_eps = 0: must be above 0"},
-      {[](auto& o) { o.cardinality = 4; },
-       "model.cardinality = 4: only bottleneck blocks have it; use block = bottleneck"},
-      {[](auto& o) { o.base_width = 4; },
-       "model.base_width = 4: only bottleneck blocks have it; use block = bottleneck"},
-      {[](auto& o) { o.block = "bottleneck", o.cardinality = 3; },
-       "model.cardinality = 3: does not divide the 16 channels of group1; change it, widths or "
-       "base_width"},
-      {[](auto& o) { o.pre_activation = true, o.last_gamma = 0; },
-       "model.last_gamma = 0: a pre-activation branch does not end with a norm; use "
-       "residual_scale"},
-      {[](auto& o) {
-         o.counts = {2, 2};
-       },
-       "model.counts and model.widths belong to family custom, not to resnet; remove them, or use "
-       "family = custom"},
-      {[](auto& o) {
-         o.family = "custom", o.counts = {2, 2}, o.widths = {16};
-       },
-       "model.counts has 2 entries and model.widths 1: family custom takes one of each per group, "
-       "e.g. counts = 3,3,3 and widths = 16,32,64"},
-      {[](auto& o) {
-         o.family = "custom", o.counts = {2, 0}, o.widths = {16, 32};
-       },
-       "model.counts = 0: must be at least 1"},
-  };
-  for (const BadOption& bad : cases) {
-    ModelOptions options;
-    bad.change(options);
-    EXPECT_EQ(config_error(options), bad.message);
-  }
-}
-
-TEST(ModelErrors, TooFewClasses) {
-  EXPECT_THROW(build_model(ModelOptions{}, kCifar, 1), ConfigError);
-}
-
-// Shortcut A cannot take channels away.
-TEST(ModelErrors, PaddingToFewerChannelsNamesTheWayOut) {
-  ModelOptions options;
-  options.family = "custom";
-  options.counts = {1, 1};
-  options.widths = {32, 16};
-  options.shortcut = "A";
-  try {
-    build_model(options, kCifar, 10);
-    FAIL() << "no ShapeError";
-  } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(),
-                 "group2.block0.shortcut.pad (channel_pad): cannot pad 32 channels to 16; use "
-                 "shortcut = B (projection) or C");
-  }
-  options.shortcut = "B";
-  EXPECT_NO_THROW(build_model(options, kCifar, 10));
-}
-
 // --- Structure ----------------------------------------------------------------------------------
 
 using Names = std::vector<std::string>;
@@ -372,12 +167,12 @@ TEST(ModelStructure, OtherFamiliesDropOutBeforeTheClassifier) {
 
 TEST(ModelStructure, ShortcutAPadsAndCProjectsEverywhere) {
   ModelOptions options;
-  options.shortcut = "A";
+  options.shortcut = std::string("A");
   const Graph padded = build_model(options, kCifar, 10);
   EXPECT_EQ(names(padded, "group2.block0.shortcut"), (Names{".pad"}));
   EXPECT_EQ(attributes<ChannelPad>(padded, "group2.block0.shortcut.pad").out_channels, 32);
   EXPECT_EQ(names(padded, "group2.block1.shortcut"), Names{});
-  options.shortcut = "C";
+  options.shortcut = std::string("C");
   const Graph projected = build_model(options, kCifar, 10);
   EXPECT_EQ(names(projected, "group1.block0.shortcut"), (Names{".conv", ".norm"}));
   EXPECT_EQ(names(projected, "group2.block1.shortcut"), (Names{".conv", ".norm"}));
@@ -513,6 +308,25 @@ TEST(ModelCustom, WidthsAreThoseOfThe3x3) {
   EXPECT_EQ(attributes<Conv2d>(graph, "group2.block0.conv2").out_channels, 32);
   EXPECT_EQ(attributes<Conv2d>(graph, "group2.block0.conv2").groups, 4);
   EXPECT_EQ(attributes<Conv2d>(graph, "group2.block0.conv3").out_channels, 128);
+}
+
+TEST(ModelCustom, WidenAndBaseWidth) {
+  ModelOptions options;
+  options.family = "custom";
+  options.block = "bottleneck";
+  options.counts = {1, 1};
+  options.widths = {8, 16};
+  options.widen = 2;
+  options.cardinality = 4;
+  options.base_width = 16;
+  const Graph graph = build_model(options, kCifar, 10);
+  EXPECT_EQ(attributes<Conv2d>(graph, "stem.conv").out_channels, 16);  // the first group's
+  // 32 channels of the group: four of 32 * 16 / 64, and the block still gives 4 * 32.
+  EXPECT_EQ(attributes<Conv2d>(graph, "group2.block0.conv2").out_channels, 32);
+  EXPECT_EQ(attributes<Conv2d>(graph, "group2.block0.conv3").out_channels, 128);
+  options.base_width = 32;
+  EXPECT_EQ(
+      attributes<Conv2d>(build_model(options, kCifar, 10), "group2.block0.conv2").out_channels, 64);
 }
 
 TEST(ModelCustom, DepthFiveThousandBuilds) {

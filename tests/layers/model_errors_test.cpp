@@ -1,0 +1,172 @@
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "layers/model_architecture.h"
+#include "tests/layers/model_helpers.h"
+
+namespace lockstep {
+namespace {
+
+using namespace testing_models;
+
+// --- Depths -------------------------------------------------------------------------------------
+
+TEST(ModelDepth, FiftyIsTwoNetworks) {
+  const std::int64_t cifar50 = cifar_parameters(model("resnet", 50));  // 6n+2, n = 8
+  EXPECT_LT(cifar50, 1000000);
+  ModelOptions options = model("resnet", 50);
+  options.block = "bottleneck";
+  EXPECT_EQ(cifar_parameters(options), 23520842);  // ResNet-50 with a CIFAR stem
+  options.block = "basic";
+  EXPECT_LT(imagenet_parameters(options), 1000000);
+  options.block = "auto";
+  options.stem = "cifar";
+  EXPECT_LT(imagenet_parameters(options), 1000000);
+}
+
+TEST(ModelDepth, PreActivationDepthsThatAreBoth) {
+  auto block = [](int depth) { return resolve_architecture(model("preact", depth), kCifar).block; };
+  EXPECT_EQ(block(20), BlockKind::kBasic);
+  EXPECT_EQ(block(110), BlockKind::kBasic);
+  EXPECT_EQ(block(29), BlockKind::kBottleneck);
+  EXPECT_EQ(block(164), BlockKind::kBottleneck);
+  EXPECT_EQ(block(1001), BlockKind::kBottleneck);
+  EXPECT_EQ(block(1202), BlockKind::kBasic);
+}
+
+TEST(ModelDepth, WrongDepthsNameTheNearestValidOnes) {
+  EXPECT_EQ(config_error(model("resnet", 21)),
+            "model.depth = 21: family resnet takes 6n+2 (..., 14, 20, 26, ...) or 18, 34, 50, 101, "
+            "152");
+  EXPECT_EQ(config_error(model("resnet", 3)),
+            "model.depth = 3: family resnet takes 6n+2 (8, 14, 20, ...) or 18, 34, 50, 101, 152");
+  EXPECT_EQ(config_error(model("wide", 29)),
+            "model.depth = 29: family wide takes 6n+4 (..., 22, 28, 34, ...)");
+  EXPECT_EQ(config_error(model("resnext", 28)),
+            "model.depth = 28: family resnext takes 9n+2 (..., 20, 29, 38, ...) or 50, 101, 152");
+  EXPECT_EQ(
+      config_error(model("preact", 165)),
+      "model.depth = 165: family preact takes 6n+2 (..., 158, 164, 170, ...) with basic blocks "
+      "or 9n+2 (..., 155, 164, 173, ...) with bottlenecks; 18, 34, 50, 101, 152 are family = "
+      "resnet with pre_activation = true");
+  ModelOptions options = model("resnet", 22);
+  options.block = "bottleneck";
+  EXPECT_EQ(config_error(options),
+            "model.depth = 22: family resnet takes with block = bottleneck 9n+2 (11, 20, 29, "
+            "...) or 50, 101, 152");
+  for (int depth : {-4, 0, 1, 2}) EXPECT_NE(config_error(model("resnet", depth)), "no ConfigError");
+}
+
+TEST(ModelDepth, BlocksThatADepthDoesNotHave) {
+  const std::string way_out = "; leave block = auto, or use family = custom";
+  auto error = [](const std::string& family, int depth, const std::string& block) {
+    ModelOptions options = model(family, depth);
+    options.block = block;
+    return config_error(options);
+  };
+  EXPECT_EQ(error("resnet", 18, "bottleneck"),
+            "model.block = bottleneck: family resnet of depth 18 has basic blocks" + way_out);
+  EXPECT_EQ(error("resnet", 101, "basic"),
+            "model.block = basic: family resnet of depth 101 has bottleneck blocks" + way_out);
+  EXPECT_EQ(error("wide", 16, "bottleneck"),
+            "model.block = bottleneck: family wide of depth 16 has basic blocks" + way_out);
+  EXPECT_EQ(error("resnext", 29, "basic"),
+            "model.block = basic: family resnext of depth 29 has bottleneck blocks" + way_out);
+}
+
+// --- Other errors -------------------------------------------------------------------------------
+
+struct BadOption {
+  std::function<void(ModelOptions&)> change;
+  std::string message;
+};
+
+TEST(ModelErrors, NameKeyValueAndWayOut) {
+  const std::vector<BadOption> cases{
+      {[](auto& o) { o.family = "resnett"; },
+       "model.family = resnett: takes resnet, preact, wide, resnext, custom"},
+      {[](auto& o) { o.block = "big"; }, "model.block = big: takes auto, basic, bottleneck"},
+      {[](auto& o) { o.stem = "vgg"; }, "model.stem = vgg: takes auto, cifar, imagenet, resnet_d"},
+      {[](auto& o) { o.shortcut = "none"; }, "model.shortcut = none: takes A, B, C"},
+      {[](auto& o) { o.norm = "instance"; }, "model.norm = instance: takes batch, group, layer"},
+      {[](auto& o) { o.activation = "swish"; },
+       "model.activation = swish: takes relu, leaky_relu, elu, gelu"},
+      {[](auto& o) { o.activation_alpha = 0.5f; },
+       "model.activation_alpha = 0.5: relu has none; use activation = leaky_relu or elu"},
+      {[](auto& o) { o.activation_alpha = -1; },
+       "model.activation_alpha = -1: must be a number of at least 0"},
+      {[](auto& o) { o.residual_scale = "half"; },
+       "model.residual_scale = half: takes a number above 0, or 1/L (L blocks)"},
+      {[](auto& o) { o.residual_scale = "0.0"; },
+       "model.residual_scale = 0.0: takes a number above 0, or 1/L (L blocks)"},
+      {[](auto& o) { o.widen = 0; }, "model.widen = 0: must be at least 1"},
+      {[](auto& o) { o.stem_width = -1; }, "model.stem_width = -1: must be at least 0"},
+      {[](auto& o) { o.se_reduction = -1; }, "model.se_reduction = -1: must be at least 0"},
+      {[](auto& o) { o.norm_groups = 0; }, "model.norm_groups = 0: must be at least 1"},
+      {[](auto& o) { o.dropout = 1; }, "model.dropout = 1: must be at least 0 and below 1"},
+      {[](auto& o) { o.stochastic_depth = -0.5f; },
+       "model.stochastic_depth = -0.5: must be at least 0 and below 1"},
+      {[](auto& o) { o.label_smoothing = 1.5f; },
+       "model.label_smoothing = 1.5: must be at least 0 and below 1"},
+      {[](auto& o) { o.norm_momentum = 0; },
+       "model.norm_momentum = 0: must be above 0 and at most 1"},
+      {[](auto& o) { o.norm_eps = 0; }, "model.norm_eps = 0: must be above 0"},
+      {[](auto& o) { o.cardinality = 4; },
+       "model.cardinality = 4: only bottleneck blocks have it; use block = bottleneck"},
+      {[](auto& o) { o.base_width = 4; },
+       "model.base_width = 4: only bottleneck blocks have it; use block = bottleneck"},
+      {[](auto& o) { o.block = "bottleneck", o.cardinality = 3; },
+       "model.cardinality = 3: does not divide the 16 channels of group1; change it, widths or "
+       "base_width"},
+      {[](auto& o) { o.pre_activation = true, o.last_gamma = 0; },
+       "model.last_gamma = 0: a pre-activation branch does not end with a norm; use "
+       "residual_scale"},
+      {[](auto& o) {
+         o.counts = {2, 2};
+       },
+       "model.counts and model.widths belong to family custom, not to resnet; remove them, or use "
+       "family = custom"},
+      {[](auto& o) {
+         o.family = "custom", o.counts = {2, 2}, o.widths = {16};
+       },
+       "model.counts has 2 entries and model.widths 1: family custom takes one of each per group, "
+       "e.g. counts = 3,3,3 and widths = 16,32,64"},
+      {[](auto& o) {
+         o.family = "custom", o.counts = {2, 0}, o.widths = {16, 32};
+       },
+       "model.counts = 0: must be at least 1"},
+  };
+  for (const BadOption& bad : cases) {
+    ModelOptions options;
+    bad.change(options);
+    EXPECT_EQ(config_error(options), bad.message);
+  }
+}
+
+TEST(ModelErrors, TooFewClasses) {
+  EXPECT_THROW(build_model(ModelOptions{}, kCifar, 1), ConfigError);
+}
+
+// Shortcut A cannot take channels away.
+TEST(ModelErrors, PaddingToFewerChannelsNamesTheWayOut) {
+  ModelOptions options;
+  options.family = "custom";
+  options.counts = {1, 1};
+  options.widths = {32, 16};
+  options.shortcut = std::string("A");
+  try {
+    build_model(options, kCifar, 10);
+    FAIL() << "no ShapeError";
+  } catch (const ShapeError& error) {
+    EXPECT_STREQ(error.what(),
+                 "group2.block0.shortcut.pad (channel_pad): cannot pad 32 channels to 16; use "
+                 "shortcut = B (projection) or C");
+  }
+  options.shortcut = std::string("B");
+  EXPECT_NO_THROW(build_model(options, kCifar, 10));
+}
+
+}  // namespace
+}  // namespace lockstep
