@@ -1,0 +1,37 @@
+#pragma once
+#include "layers/model.h"
+#include "tests/golden/golden_file.h"
+
+namespace lockstep {
+
+/// The network that a .golden file describes.
+inline ModelOptions golden_options(const GoldenFile& file) {
+  ModelOptions options;
+  options.family = "custom";
+  const std::string block = file.text("block");  // basic, preact_basic, ...
+  options.pre_activation = block.rfind("preact_", 0) == 0;
+  options.block = options.pre_activation ? block.substr(7) : block;
+  options.stem = file.text("stem");
+  options.counts = file.integers("counts");
+  options.widths = file.integers("widths");
+  options.widen = file.integer("widen");
+  options.cardinality = file.integer("cardinality");
+  options.base_width = file.integer("base_width");
+  options.shortcut = file.text("shortcut");
+  options.se_reduction = file.integer("se_reduction");
+  options.norm = file.text("norm");
+  options.norm_groups = file.integer("norm_groups");
+  options.norm_eps = static_cast<float>(file.number("norm_eps"));
+  options.norm_momentum = static_cast<float>(file.number("norm_momentum"));
+  options.activation = file.text("activation");
+  options.label_smoothing = static_cast<float>(file.number("label_smoothing"));
+  return options;
+}
+
+inline Graph golden_graph(const GoldenFile& file) {
+  const int image = file.integer("image");
+  return build_model(golden_options(file), {file.integer("channels"), image, image},
+                     file.integer("classes"));
+}
+
+}  // namespace lockstep
