@@ -91,14 +91,14 @@ class RecursiveDoubling {
     }
     if (!in.empty()) {
       MPI_Status status;
-      wait_for(receive, "MPI_Irecv", context, &status);
+      wait_for(state_, receive, "MPI_Irecv", context, &status);
       int count = 0;
       check_mpi(MPI_Get_count(&status, mpi_type<T>(), &count), "MPI_Get_count", context);
       if (count != static_cast<int>(in.size())) {
         check_mpi(MPI_ERR_TRUNCATE, "MPI_Irecv (the message is shorter)", context);
       }
     }
-    wait_for(send, "MPI_Isend", context);
+    wait_for(state_, send, "MPI_Isend", context);
   }
 
   const State& state_;
@@ -117,7 +117,7 @@ void ring(State& state, std::span<T> values, std::string_view name,
   const auto scratch = scratch_of<T>(state, segment * static_cast<std::size_t>(window));
   RingEngine<T> engine(state, scratch, segment, window);
   engine.start(values, kBlockingTag, name);
-  Backoff backoff;
+  Backoff backoff(state.crowded);
   while (!engine.progress()) backoff.pause();
 }
 
@@ -242,7 +242,7 @@ bool RingAllReduce::progress() {
 }
 
 void RingAllReduce::finish() {
-  Backoff backoff;
+  Backoff backoff(impl_->state.crowded);
   while (!progress()) backoff.pause();
 }
 

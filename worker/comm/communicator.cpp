@@ -37,6 +37,16 @@ void for_each_piece(std::size_t bytes, Function&& piece) {
   } while (offset < bytes);
 }
 
+// CPUs that the ranks of this node may use, together.
+int cpus_of_node(MPI_Comm node) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) return INT_MAX;  // more than 1024: not crowded
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &cpus, sizeof cpus, MPI_BYTE, MPI_BOR, node),
+            "MPI_Allreduce", {"CPUs of the node"});
+  return CPU_COUNT(&cpus);
+}
+
 template <typename T>
 T combine(T a, T b, ReduceOp op) {
   switch (op) {
@@ -60,13 +70,16 @@ T combine_in_order(const std::vector<T>& values, ReduceOp op) {
 }  // namespace
 
 void Backoff::pause() {
-  constexpr int kSpins = 200;  // some tens of microseconds of MPI_Test
-  if (++tries_ > kSpins) sched_yield();
+  if (spins_ > 0) {
+    --spins_;
+  } else {
+    sched_yield();
+  }
 }
 
-void wait_for(MPI_Request& request, const char* call, const CallContext& context,
-              MPI_Status* status) {
-  Backoff backoff;
+void wait_for(const Communicator::State& state, MPI_Request& request, const char* call,
+              const CallContext& context, MPI_Status* status) {
+  Backoff backoff(state.crowded);
   for (;;) {
     int done = 0;
     check_mpi(MPI_Test(&request, &done, status), call, context);
@@ -75,9 +88,8 @@ void wait_for(MPI_Request& request, const char* call, const CallContext& context
   }
 }
 
-Communicator::State::State(MPI_Comm taken, std::string_view group_name,
-                           std::shared_ptr<CollectiveLog> shared_log)
-    : comm(taken), name(group_name), log(std::move(shared_log)) {
+Communicator::State::State(MPI_Comm taken, std::string_view group_name, const State* parent)
+    : comm(taken), name(group_name) {
   check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
@@ -88,6 +100,8 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name,
             "MPI_Comm_split_type");
   check_mpi(MPI_Comm_rank(node, &node_rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
+  crowded = parent ? parent->crowded : node_size > cpus_of_node(node);
+  log = parent ? parent->log : std::make_shared<CollectiveLog>();
   check_mpi(MPI_Comm_free(&node), "MPI_Comm_free");
 }
 
@@ -114,8 +128,7 @@ Communicator& Communicator::operator=(Communicator&&) noexcept = default;
 Communicator::~Communicator() = default;
 
 Communicator Communicator::world() {
-  return Communicator(std::make_unique<State>(duplicate(MPI_COMM_WORLD), "world",
-                                              std::make_shared<CollectiveLog>()));
+  return Communicator(std::make_unique<State>(duplicate(MPI_COMM_WORLD), "world", nullptr));
 }
 
 int Communicator::rank() const { return state_->rank; }
@@ -130,14 +143,14 @@ Communicator Communicator::split(int color, int key, std::string_view name) cons
   check_mpi(MPI_Comm_split(state_->comm, color, key, &part), "MPI_Comm_split", {name});
   if (part == MPI_COMM_NULL)
     throw CommError("split of \"" + std::string(name) + "\" left no group");
-  return Communicator(std::make_unique<State>(part, name, state_->log));
+  return Communicator(std::make_unique<State>(part, name, state_.get()));
 }
 
 void Communicator::barrier(std::string_view name) const {
   const auto scope = state_->record(CollectiveKind::kBarrier, 0, name);
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Ibarrier(state_->comm, &request), "MPI_Ibarrier", {name});
-  wait_for(request, "MPI_Ibarrier", {name});
+  wait_for(*state_, request, "MPI_Ibarrier", {name});
 }
 
 void Communicator::broadcast(std::span<std::byte> bytes, int root, std::string_view name) const {
@@ -147,7 +160,7 @@ void Communicator::broadcast(std::span<std::byte> bytes, int root, std::string_v
     MPI_Request request = MPI_REQUEST_NULL;
     check_mpi(MPI_Ibcast(bytes.data() + offset, length, MPI_BYTE, root, state_->comm, &request),
               "MPI_Ibcast", context);
-    wait_for(request, "MPI_Ibcast", context);
+    wait_for(*state_, request, "MPI_Ibcast", context);
   });
 }
 
@@ -173,7 +186,7 @@ void Communicator::all_gather(std::span<const std::byte> mine, std::span<std::by
   check_mpi(MPI_Iallgather(mine.data(), bytes, MPI_BYTE, all.data(), bytes, MPI_BYTE, state_->comm,
                            &request),
             "MPI_Iallgather", context);
-  wait_for(request, "MPI_Iallgather", context);
+  wait_for(*state_, request, "MPI_Iallgather", context);
 }
 
 std::vector<std::string> Communicator::gather(const std::string& mine, int root,
@@ -207,7 +220,7 @@ void Communicator::send(std::span<const std::byte> bytes, int to, int tag,
     MPI_Request request = MPI_REQUEST_NULL;
     check_mpi(MPI_Isend(bytes.data() + offset, length, MPI_BYTE, to, tag, state_->comm, &request),
               "MPI_Isend", context);
-    wait_for(request, "MPI_Isend", context);
+    wait_for(*state_, request, "MPI_Isend", context);
   });
 }
 
@@ -220,7 +233,7 @@ void Communicator::recv(std::span<std::byte> bytes, int from, int tag,
     MPI_Status status;
     check_mpi(MPI_Irecv(bytes.data() + offset, length, MPI_BYTE, from, tag, state_->comm, &request),
               "MPI_Irecv", context);
-    wait_for(request, "MPI_Irecv", context, &status);
+    wait_for(*state_, request, "MPI_Irecv", context, &status);
     int received = 0;
     check_mpi(MPI_Get_count(&status, MPI_BYTE, &received), "MPI_Get_count", context);
     if (received != length) check_mpi(MPI_ERR_TRUNCATE, "MPI_Irecv (message is shorter)", context);

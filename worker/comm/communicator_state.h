@@ -26,13 +26,14 @@ struct Communicator::State {
   int size = 1;
   int node_rank = 0;
   int node_size = 1;
+  bool crowded = false;  // the node has more ranks of the job than CPUs for them
   std::string name;
   std::uint64_t sequence = 0;          // collectives so far; equal on all ranks
   std::shared_ptr<CollectiveLog> log;  // shared by all that were split from one world
   std::vector<std::byte> scratch;      // of blocking all-reduces; grows to the largest, stays
 
-  /// Takes `comm` over.
-  State(MPI_Comm taken, std::string_view group_name, std::shared_ptr<CollectiveLog> shared_log);
+  /// Takes `comm` over. `parent` is what it was split from, nullptr for the world. Collective.
+  State(MPI_Comm taken, std::string_view group_name, const State* parent);
   ~State();
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -41,18 +42,21 @@ struct Communicator::State {
   CollectiveScope record(CollectiveKind kind, std::size_t bytes, std::string_view what);
 };
 
-/// Waits for a request: spins briefly, then yields between tests, because several ranks may share a
-/// core. Does nothing for MPI_REQUEST_NULL. @throws CommError
-void wait_for(MPI_Request& request, const char* call, const CallContext& context,
-              MPI_Status* status = MPI_STATUS_IGNORE);
-
-/// A counter for loops that poll: call pause() after each try that found nothing.
+/// A counter for loops that poll: call pause() after each try that found nothing. It spins, then
+/// yields the core between tries: soon where several ranks share a core (the one that we wait for
+/// may need ours), late where each has its own (what else runs there would keep the core for
+/// milliseconds).
 class Backoff {
  public:
+  explicit Backoff(bool crowded) : spins_(crowded ? 50 : 10'000) {}  // a try is 50 to 100 ns
   void pause();
 
  private:
-  int tries_ = 0;
+  int spins_;
 };
+
+/// Waits for a request, with Backoff. Does nothing for MPI_REQUEST_NULL. @throws CommError
+void wait_for(const Communicator::State& state, MPI_Request& request, const char* call,
+              const CallContext& context, MPI_Status* status = MPI_STATUS_IGNORE);
 
 }  // namespace lockstep

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/error.h"
+#include "worker/comm/preflight.h"
 
 namespace lockstep {
 namespace {
@@ -144,6 +145,18 @@ TEST(Communicator, LogsCollectivesAlikeOnAllRanks) {
   EXPECT_STREQ(records[2].group.data(), "all again");
   EXPECT_EQ(records[2].sequence, 1u);
   for (const auto& record : records) EXPECT_FALSE(record.under_way());
+}
+
+TEST(Preflight, ReportsTheSameOnAllRanks) {
+  const Communicator world = Communicator::world();
+  const PreflightReport report = preflight(world);
+  EXPECT_EQ(report.ranks, world.size());
+  EXPECT_EQ(report.nodes, 1);
+  EXPECT_FALSE(report.mpi_library.empty());
+  // Tests are not bound: the only thing to warn of is more ranks than CPUs.
+  const auto cpus = facts_of_this_rank(world).cpus.size();
+  ASSERT_GT(cpus, 0u);
+  EXPECT_EQ(report.warnings.size(), static_cast<std::size_t>(world.size()) > cpus ? 1u : 0u);
 }
 
 }  // namespace
