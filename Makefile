@@ -1,14 +1,38 @@
 # The front door: `make demo`, `make test`. Everything else is CMake (`cmake --preset release`).
 JOBS ?= $(shell nproc)
+PRESET ?= release
 
-.PHONY: deps build demo test clean
+.PHONY: deps deps-test build demo test asan clean
 
+# $(call quietly,LOG,COMMAND): shows the command's output only if it fails.
+quietly = $(2) >$(1) 2>&1 || { \
+  grep -m 5 -A 12 -E "error:|Error|undefined reference|\*\*\*" $(1) || tail -n 40 $(1); \
+  echo "The whole output is in $(1)"; exit 1; }
+
+# What is missing of the compilers, libraries, MPI and oneDNN.
 deps:
 	@.setup/install.sh
 
+deps-test:
+	@.setup/install.sh --tests
+
+# build/release/lockstep, and the tests.
 build: deps
-	@cmake --preset release >build-configure.log 2>&1 || { cat build-configure.log; exit 1; }
-	@cmake --build --preset release -j $(JOBS)
+	@mkdir -p build
+	@$(call quietly,build/configure-$(PRESET).log,cmake --preset $(PRESET))
+	@$(call quietly,build/build-$(PRESET).log,cmake --build --preset $(PRESET) -j $(JOBS))
+
+# A ResNet-20 on real pictures on two ranks: killed, resumed, evaluated.
+demo: build
+	@jobs/demo.sh
+
+test: deps-test build
+	@ctest --test-dir build/release --output-on-failure --timeout 300 -j $(JOBS)
+
+# The tests that need no MPI, under AddressSanitizer and UndefinedBehaviorSanitizer.
+asan: deps
+	@$(MAKE) --no-print-directory build PRESET=asan
+	@ctest --test-dir build/asan --output-on-failure --timeout 600 -j $(JOBS) --label-exclude mpi
 
 clean:
 	rm -rf build

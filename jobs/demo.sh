@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# What `make demo` shows: a ResNet-20 trained on two ranks, all of them killed in the middle, started
+# again, and evaluated. Each call is a run of its own, in runs/demo-DATE.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+lockstep=build/release/lockstep
+name=demo-$(date +%Y%m%d-%H%M%S)
+run=runs/$name
+job=(jobs/demo.cfg --set "run.name=$name")
+
+say() { printf '\n== %s\n' "$*"; }
+
+# All descendants of a process, by what /proc tells (procps may not be there).
+descendants() {
+  local status parent child
+  for status in /proc/[0-9]*/status; do
+    parent=$(sed -n 's/^PPid:[[:space:]]*//p' "$status" 2>/dev/null) || continue
+    [ "$parent" = "$1" ] || continue
+    child=${status#/proc/}
+    child=${child%/status}
+    descendants "$child"
+    echo "$child"
+  done
+}
+
+steps_done() { wc -l <"$run/metrics.jsonl" 2>/dev/null || echo 0; }
+
+say "Training on two ranks: lockstep launch -n 2 train ${job[*]}"
+$lockstep launch -n 2 train "${job[@]}" 2> >(grep -v -e '^-*$' -e prterun -e 'signal 9' >&2) &
+mpirun=$!
+trap 'kill -9 $(descendants $mpirun) $mpirun 2>/dev/null || true' EXIT
+until [ "$(steps_done)" -ge 200 ]; do
+  if ! kill -0 $mpirun 2>/dev/null; then
+    wait $mpirun && status=0 || status=$?
+    echo "demo: the training ended with $status before it could be killed" >&2
+    exit $((status == 0 ? 70 : status))
+  fi
+  sleep 0.2
+done
+
+say "kill -9 of all ranks, after $(steps_done) steps"
+kill -9 $(descendants $mpirun)
+wait $mpirun 2>/dev/null || true
+trap - EXIT
+ls -1 "$run/checkpoints"
+
+say "The same command again: it goes on from the newest good checkpoint"
+$lockstep launch -n 2 train "${job[@]}"
+
+say "Evaluation of the result"
+$lockstep launch -n 2 eval "${job[@]}"
+
+say "Everything about this run is in $run"
+ls -1 "$run"
