@@ -1,7 +1,7 @@
 // The kept files of the nets hold together: names, dims, and the loss that their logits give.
 #include <gtest/gtest.h>
 
-#include "tests/golden/golden_file.h"
+#include "tests/golden/golden_nets.h"
 #include "tests/reference/classifier.h"
 #include "tests/reference/finite_difference.h"
 
@@ -11,23 +11,10 @@ namespace {
 namespace fs = std::filesystem;
 using reference::Tensor;
 
-std::vector<fs::path> net_files() {
-  std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(LOCKSTEP_SOURCE_DIR "/tests/golden"))
-    if (entry.path().extension() == ".golden" && entry.path().stem() != "ops")
-      paths.push_back(entry.path());
-  return paths;
-}
-
-std::vector<int> labels_of(const GoldenFile& file) {
-  const Tensor& labels = file.tensor("labels");
-  return {labels.values.begin(), labels.values.end()};
-}
-
-TEST(NetFiles, ThereAreEnough) { EXPECT_GE(net_files().size(), 9u); }
+TEST(NetFiles, ThereAreEnough) { EXPECT_GE(golden_nets().size(), 9u); }
 
 TEST(NetFiles, EveryParameterHasAGradientAndItsTrainedValue) {
-  for (const fs::path& path : net_files()) {
+  for (const fs::path& path : golden_nets()) {
     const GoldenFile file(path);
     const std::vector<std::string> names = file.names("parameter/");
     EXPECT_EQ(names.back(), "fc.bias") << path;
@@ -43,7 +30,7 @@ TEST(NetFiles, EveryParameterHasAGradientAndItsTrainedValue) {
 }
 
 TEST(NetFiles, DimsAreThoseOfTheSettings) {
-  for (const fs::path& path : net_files()) {
+  for (const fs::path& path : golden_nets()) {
     const GoldenFile file(path);
     const std::int64_t batch = file.integer("batch"), image = file.integer("image");
     EXPECT_EQ(file.tensor("input").dims,
@@ -57,10 +44,10 @@ TEST(NetFiles, DimsAreThoseOfTheSettings) {
 }
 
 TEST(NetFiles, LossIsThatOfTheLogits) {
-  for (const fs::path& path : net_files()) {
+  for (const fs::path& path : golden_nets()) {
     const GoldenFile file(path);
     const reference::CrossEntropy twin =
-        reference::softmax_cross_entropy(file.tensor("logits"), labels_of(file),
+        reference::softmax_cross_entropy(file.tensor("logits"), golden_labels(file),
                                          file.number("label_smoothing"), file.number("batch"));
     EXPECT_NEAR(twin.loss, file.tensor("loss")[0], 1e-12) << path;
 
@@ -72,7 +59,7 @@ TEST(NetFiles, LossIsThatOfTheLogits) {
 }
 
 TEST(NetFiles, TrainingMovedEveryParameter) {
-  for (const fs::path& path : net_files()) {
+  for (const fs::path& path : golden_nets()) {
     const GoldenFile file(path);
     for (const std::string& name : file.names("parameter/"))
       EXPECT_NE(file.tensor("parameter/" + name).values, file.tensor("trained/" + name).values)

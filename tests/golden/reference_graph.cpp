@@ -1,0 +1,226 @@
+#include "tests/golden/reference_graph.h"
+
+#include "tests/reference/channels.h"
+#include "tests/reference/classifier.h"
+#include "tests/reference/convolution.h"
+#include "tests/reference/elementwise.h"
+#include "tests/reference/normalization.h"
+#include "tests/reference/pooling.h"
+
+namespace lockstep {
+namespace {
+
+using reference::Tensor;
+
+reference::ConvolutionOptions options_of(const Conv2d& c) {
+  return {.stride = c.stride, .padding = c.padding, .groups = c.groups};
+}
+
+reference::PoolOptions options_of(const Pool& p) {
+  return {.kernel = p.kernel,
+          .stride = p.stride,
+          .padding = p.padding,
+          .ceil_mode = p.ceil_mode,
+          .count_include_pad = false};
+}
+
+reference::ChannelPadOptions options_of(const ChannelPad& p) {
+  return {.out_channels = p.out_channels, .stride = p.stride, .pad_front = 0};
+}
+
+reference::ActivationKind kind_of(const Activation& a) {
+  using Kind = reference::ActivationKind;
+  switch (a.kind) {
+    case ActivationKind::kRelu:
+      return Kind::kRelu;
+    case ActivationKind::kLeakyRelu:
+      return Kind::kLeakyRelu;
+    case ActivationKind::kElu:
+      return Kind::kElu;
+    case ActivationKind::kGelu:
+      return Kind::kGelu;
+    case ActivationKind::kSigmoid:
+      return Kind::kSigmoid;
+  }
+  throw std::invalid_argument("an activation that has no twin");
+}
+
+[[noreturn]] void refuse(const Op& op) {
+  throw std::invalid_argument(op.name + ": the reference does not draw; set its probability to 0");
+}
+
+}  // namespace
+
+/// One op's output from its inputs; visits the op's attributes.
+struct ReferenceGraph::Forward {
+  ReferenceGraph& run;
+  const Op& op;
+  bool training;
+
+  const Tensor& src(std::size_t i = 0) const { return run.value(op.inputs[i]); }
+  const Tensor& parameter(std::size_t i) const {
+    return run.parameters.at(run.graph_.parameter(op.parameters.at(i)).name);
+  }
+  /// The bias of convolutions and linear layers; empty without one.
+  Tensor bias() const { return op.parameters.size() > 1 ? parameter(1) : Tensor{}; }
+  std::vector<double>& statistic(int i) const {
+    const auto id = static_cast<std::size_t>(op.first_statistic + i);
+    return run.statistics.at(run.graph_.statistics()[id].name).values;
+  }
+
+  Tensor operator()(const Conv2d& c) const {
+    return reference::conv2d(src(), parameter(0), bias(), options_of(c));
+  }
+  Tensor operator()(const BatchNorm& b) const {
+    if (!training)
+      return reference::batch_norm_inference(src(), parameter(0), parameter(1), statistic(0),
+                                             statistic(1), b.eps);
+    reference::NormResult result = reference::batch_norm(src(), parameter(0), parameter(1), b.eps);
+    const std::int64_t count = src().dim(0) * src().dim(2) * src().dim(3);
+    reference::update_running_statistics(result, count, b.momentum, statistic(0), statistic(1));
+    return std::move(result.dst);
+  }
+  Tensor operator()(const GroupNorm& g) const {
+    return reference::group_norm(src(), parameter(0), parameter(1), g.groups, g.eps).dst;
+  }
+  Tensor operator()(const Activation& a) const {
+    return reference::activation(src(), kind_of(a), a.alpha);
+  }
+  Tensor operator()(const Add&) const { return reference::add(src(0), src(1)); }
+  Tensor operator()(const Concat&) const {
+    std::vector<Tensor> parts;
+    for (ValueId id : op.inputs) parts.push_back(run.value(id));
+    return reference::concat(parts);
+  }
+  Tensor operator()(const ChannelPad& p) const {
+    return reference::channel_pad(src(), options_of(p));
+  }
+  Tensor operator()(const Pool& p) const {
+    return p.kind == PoolKind::kMax ? reference::max_pool(src(), options_of(p))
+                                    : reference::average_pool(src(), options_of(p));
+  }
+  Tensor operator()(const GlobalAveragePool&) const {
+    return reference::global_average_pool(src());
+  }
+  Tensor operator()(const Linear&) const { return reference::linear(src(), parameter(0), bias()); }
+  Tensor operator()(const Scale& s) const { return reference::scale(src(), s.alpha); }
+  Tensor operator()(const ChannelScale&) const { return reference::channel_scale(src(0), src(1)); }
+  Tensor operator()(const SoftmaxCrossEntropy& s) const {
+    auto result = reference::softmax_cross_entropy(src(), run.labels_, s.label_smoothing,
+                                                   static_cast<double>(run.labels_.size()));
+    run.loss_ = result.loss;
+    run.diff_logits_ = std::move(result.diff_src);
+    return {};
+  }
+  Tensor operator()(const Dropout&) const { refuse(op); }
+  Tensor operator()(const StochasticDepth&) const { refuse(op); }
+};
+
+/// The gradients of one op's inputs; fills those of its parameters.
+struct ReferenceGraph::Backward {
+  ReferenceGraph& run;
+  const Op& op;
+  Tensors& gradients;
+
+  using Diffs = std::vector<Tensor>;  // one per input
+
+  const Tensor& src(std::size_t i = 0) const { return run.value(op.inputs[i]); }
+  const Tensor& diff() const { return run.diff_value(op.output); }
+  const std::string& name(std::size_t i) const {
+    return run.graph_.parameter(op.parameters.at(i)).name;
+  }
+  const Tensor& parameter(std::size_t i) const { return run.parameters.at(name(i)); }
+  void set_gradient(std::size_t i, Tensor gradient) const {
+    if (i < op.parameters.size()) gradients[name(i)] = std::move(gradient);
+  }
+  Diffs norm(reference::NormGradients g) const {
+    set_gradient(0, std::move(g.gamma));
+    set_gradient(1, std::move(g.beta));
+    return {std::move(g.src)};
+  }
+
+  Diffs operator()(const Conv2d& c) const {
+    auto g = reference::conv2d_backward(src(), parameter(0), diff(), options_of(c));
+    set_gradient(0, std::move(g.weight));
+    set_gradient(1, std::move(g.bias));
+    return {std::move(g.src)};
+  }
+  Diffs operator()(const BatchNorm& b) const {
+    return norm(reference::batch_norm_backward(src(), parameter(0), diff(), b.eps));
+  }
+  Diffs operator()(const GroupNorm& g) const {
+    return norm(reference::group_norm_backward(src(), parameter(0), diff(), g.groups, g.eps));
+  }
+  Diffs operator()(const Activation& a) const {
+    return {reference::activation_backward(src(), diff(), kind_of(a), a.alpha)};
+  }
+  Diffs operator()(const Add&) const { return {diff(), diff()}; }
+  Diffs operator()(const Concat&) const {
+    std::vector<std::int64_t> channels;
+    for (ValueId id : op.inputs) channels.push_back(run.value(id).dim(1));
+    return reference::concat_backward(diff(), channels);
+  }
+  Diffs operator()(const ChannelPad& p) const {
+    return {reference::channel_pad_backward(src().dims, diff(), options_of(p))};
+  }
+  Diffs operator()(const Pool& p) const {
+    return {p.kind == PoolKind::kMax
+                ? reference::max_pool_backward(src(), diff(), options_of(p))
+                : reference::average_pool_backward(src(), diff(), options_of(p))};
+  }
+  Diffs operator()(const GlobalAveragePool&) const {
+    return {reference::global_average_pool_backward(src().dims, diff())};
+  }
+  Diffs operator()(const Linear&) const {
+    auto g = reference::linear_backward(src(), parameter(0), diff());
+    set_gradient(0, std::move(g.weight));
+    set_gradient(1, std::move(g.bias));
+    return {std::move(g.src)};
+  }
+  Diffs operator()(const Scale& s) const { return {reference::scale(diff(), s.alpha)}; }
+  Diffs operator()(const ChannelScale&) const {
+    auto g = reference::channel_scale_backward(src(0), src(1), diff());
+    return {std::move(g.src), std::move(g.gate)};
+  }
+  Diffs operator()(const SoftmaxCrossEntropy&) const { return {run.diff_logits_}; }
+  Diffs operator()(const Dropout&) const { refuse(op); }
+  Diffs operator()(const StochasticDepth&) const { refuse(op); }
+};
+
+ReferenceGraph::ReferenceGraph(const Graph& graph)
+    : graph_(graph), values_(graph.values().size()), diffs_(graph.values().size()) {
+  for (const Op& op : graph.ops())
+    if (std::holds_alternative<Dropout>(op.attributes) ||
+        std::holds_alternative<StochasticDepth>(op.attributes))
+      refuse(op);
+  for (const Parameter& p : graph.parameters()) parameters[p.name] = reference::make_tensor(p.dims);
+  for (const Statistic& s : graph.statistics())
+    statistics[s.name] = reference::make_tensor({s.channels}, s.initial);
+}
+
+double ReferenceGraph::forward(const Tensor& images, const std::vector<int>& labels,
+                               bool training) {
+  values_[static_cast<std::size_t>(graph_.input())] = images;
+  labels_ = labels;
+  for (const Op& op : graph_.ops()) {
+    Tensor dst = std::visit(Forward{*this, op, training}, op.attributes);
+    if (op.output != kNone) values_[static_cast<std::size_t>(op.output)] = std::move(dst);
+  }
+  return loss_;
+}
+
+ReferenceGraph::Tensors ReferenceGraph::backward() {
+  diffs_.assign(values_.size(), {});
+  Tensors gradients;
+  for (auto op = graph_.ops().rbegin(); op != graph_.ops().rend(); ++op) {
+    std::vector<Tensor> diffs = std::visit(Backward{*this, *op, gradients}, op->attributes);
+    for (std::size_t i = 0; i < diffs.size(); ++i) {
+      if (op->inputs[i] == graph_.input()) continue;
+      Tensor& sum = diffs_[static_cast<std::size_t>(op->inputs[i])];
+      sum = sum.values.empty() ? std::move(diffs[i]) : reference::add(sum, diffs[i]);
+    }
+  }
+  return gradients;
+}
+
+}  // namespace lockstep
