@@ -1,9 +1,10 @@
 // The program `lockstep`: finds the subcommand, and is the only place that prints errors and exits.
-#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <new>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,9 +12,10 @@
 #include "data/error.h"
 #include "data/version.h"
 #include "jobs/commands.h"
-#include "jobs/launcher_rank.h"
 #include "jobs/spelling.h"
+#include "jobs/value_text.h"
 #include "worker/comm/mpi.h"
+#include "worker/comm/preflight.h"
 
 namespace lockstep {
 namespace {
@@ -61,14 +63,25 @@ int run(const std::vector<std::string>& arguments) {
                     nearest_word(name, names) + "'? lockstep --help lists them all");
 }
 
+/// This rank, if a launcher started more than one; known before MPI is.
+std::optional<int> rank_of_many() {
+  const auto launched = launcher_size([](const char* name) { return std::getenv(name); });
+  if (!launched || launched->ranks < 2) return std::nullopt;
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
+    const char* text = std::getenv(name);
+    int rank = 0;
+    if (text && read_value(std::string_view(text), rank)) return rank;
+  }
+  return std::nullopt;
+}
+
 /// Prints the error and ends the process, and all other ranks with it.
 [[noreturn]] void fail(ExitCode code, const std::string& message) {
-  const auto launched = launcher_rank();
-  const bool one_of_many = launched && launched->size > 1;
+  const auto rank = rank_of_many();
   // An error that all ranks have is rank 0's to tell: it ends the job while the others wait here.
-  if (one_of_many && launched->rank > 0) std::this_thread::sleep_for(std::chrono::seconds(1));
+  if (rank && *rank > 0) std::this_thread::sleep_for(std::chrono::seconds(1));
   std::cout.flush();
-  const std::string who = one_of_many ? "rank " + std::to_string(launched->rank) + ": " : "";
+  const std::string who = rank ? "rank " + std::to_string(*rank) + ": " : "";
   std::cerr << "lockstep: error: " + who + message + "\n" << std::flush;
   MpiSession::abort(static_cast<int>(code));
 }

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The program as users run it: exit codes and messages.
+# Usage: program_test.sh LOCKSTEP
+set -uo pipefail
+lockstep=$1
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+failures=0
+
+# expect CODE PATTERN ARGUMENTS...: runs lockstep; the pattern must be in exactly one line of what it says.
+expect() {
+  local code=$1 pattern=$2 got lines
+  shift 2
+  "$lockstep" "$@" >"$out" 2>&1
+  got=$?
+  lines=$(grep -c -- "$pattern" "$out")
+  [ "$got" = "$code" ] && [ "$lines" = 1 ] && return
+  failures=$((failures + 1))
+  echo "FAILED: lockstep $*"
+  echo "  exit code $got, not $code; or '$pattern' is in $lines lines, not 1:"
+  sed 's/^/  | /' "$out"
+}
+
+expect 0 '^Usage: lockstep SUBCOMMAND' --help
+expect 64 '^Usage: lockstep SUBCOMMAND'
+expect 0 '^lockstep [0-9]*\.[0-9]*\.[0-9]*$' --version
+expect 64 "error: unknown subcommand 'lanuch'; did you mean 'launch'?" lanuch
+
+expect 0 '^Usage: lockstep launch' launch --help
+expect 64 "error: lockstep launch: .*'--ranks' is required" launch train a.cfg
+expect 64 'error: lockstep launch: -n must be at least 1' launch -n 0 train a.cfg
+expect 64 "unknown option '--thraeds'; did you mean '--threads'?" launch -n 2 --thraeds 2 train a.cfg
+expect 64 'error: lockstep launch: what shall run?' launch -n 2
+expect 0 ' -n 3 .*OMP_NUM_THREADS=2 .*/lockstep train a.cfg --set x=y$' \
+  launch -n 3 --threads 2 --dry-run train a.cfg --set x=y
+
+# An error of all ranks is rank 0's to tell; its exit code passes through mpirun.
+expect 64 "error: rank 0: unknown subcommand 'trian'" launch -n 2 trian a.cfg
+
+exit $((failures > 0))
