@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <string>
 
 #include "data/error.h"
@@ -109,8 +110,7 @@ Pattern custom_pattern(const ModelOptions& options) {
           .pre_activation = options.pre_activation,
           .cifar = false,
           .counts = options.counts,
-          .planes = options.widths,
-          .stem_width = options.widths[0] * options.widen};
+          .planes = options.widths};
 }
 
 Pattern published_pattern(const ModelOptions& options, Shape input) {
@@ -130,6 +130,29 @@ Pattern published_pattern(const ModelOptions& options, Shape input) {
   return pattern;
 }
 
+// Beyond these a job is a slip of the keyboard: it would fill the memory before any shape is
+// checked.
+constexpr std::int64_t kMostChannels = 1 << 20;
+constexpr std::int64_t kMostBlocks = 100000;
+
+/// Channels of a 3x3 convolution in a group of `planes` channels.
+std::int64_t width_of(std::int64_t planes, std::int64_t base_width, std::int64_t cardinality) {
+  if (base_width == 0) return planes;
+  // Bounded first, so that the product stays within 64 bits.
+  return std::min(planes, kMostChannels + 1) * base_width / 64 *
+         std::min(cardinality, kMostChannels);
+}
+
+void check_size(const ModelOptions& options, const Pattern& pattern) {
+  std::int64_t blocks = 0;
+  for (int count : pattern.counts) blocks += count;
+  if (blocks <= kMostBlocks) return;
+  const std::string takes = std::to_string(blocks) + " blocks are more than the " +
+                            std::to_string(kMostBlocks) + " that a model may have";
+  if (options.family == "custom") throw ConfigError("model.counts: " + takes);
+  fail("depth", std::to_string(options.depth), takes);
+}
+
 /// Widths of the 3x3 convolutions and of what leaves a block.
 /// ResNeXt's 32x4d: 64 channels become cardinality * 4, and the block still gives 4 * 64.
 void add_groups(const ModelOptions& options, const Pattern& pattern, Architecture& a) {
@@ -147,15 +170,20 @@ void add_groups(const ModelOptions& options, const Pattern& pattern, Architectur
   if (!bottleneck && base_width > 0)
     fail("base_width", std::to_string(base_width), bottleneck_only);
   for (std::size_t g = 0; g < pattern.counts.size(); ++g) {
-    const int planes = pattern.planes[g] * options.widen;
-    const int width = base_width > 0 ? planes * base_width / 64 * a.cardinality : planes;
+    const std::int64_t planes = std::int64_t{pattern.planes[g]} * options.widen;
+    const std::int64_t width = width_of(planes, base_width, a.cardinality);
+    const std::string group = "group" + std::to_string(g + 1);
+    if (planes > kMostChannels || width > kMostChannels)
+      fail("widen", std::to_string(options.widen),
+           group + " would have more than " + std::to_string(kMostChannels) +
+               " channels; make widen, widths, cardinality or base_width smaller");
     if (width < 1 || width % a.cardinality != 0)
-      throw ConfigError("model.cardinality = " + std::to_string(a.cardinality) +
-                        ": does not divide the " + std::to_string(width) + " channels of group" +
-                        std::to_string(g + 1) + "; change it, widths or base_width");
+      fail("cardinality", std::to_string(a.cardinality),
+           "does not divide the " + std::to_string(width) + " channels of " + group +
+               "; change it, widths or base_width");
     a.groups.push_back({.blocks = pattern.counts[g],
-                        .width = width,
-                        .out_channels = bottleneck ? 4 * planes : planes,
+                        .width = static_cast<int>(width),
+                        .out_channels = static_cast<int>(bottleneck ? 4 * planes : planes),
                         .stride = g == 0 ? 1 : 2});
   }
 }
@@ -163,6 +191,9 @@ void add_groups(const ModelOptions& options, const Pattern& pattern, Architectur
 void check_numbers(const ModelOptions& options) {
   require_at_least("widen", options.widen, 1);
   require_at_least("stem_width", options.stem_width, 0);
+  if (options.stem_width > kMostChannels)
+    fail("stem_width", std::to_string(options.stem_width),
+         "must be at most " + std::to_string(kMostChannels));
   require_at_least("cardinality", options.cardinality, 0);
   require_at_least("base_width", options.base_width, 0);
   require_at_least("se_reduction", options.se_reduction, 0);
@@ -193,12 +224,15 @@ Architecture resolve_architecture(const ModelOptions& options, Shape input) {
   check_numbers(options);
   const Pattern pattern =
       options.family == "custom" ? custom_pattern(options) : published_pattern(options, input);
+  check_size(options, pattern);
   Architecture a;
   a.block = pattern.block;
   a.pre_activation = pattern.pre_activation;
   a.stem = resolve_stem(options, input, pattern.cifar);
-  a.stem_width = options.stem_width > 0 ? options.stem_width : pattern.stem_width;
   add_groups(options, pattern, a);
+  const int own_stem_width =
+      options.family == "custom" ? pattern.planes[0] * options.widen : pattern.stem_width;
+  a.stem_width = options.stem_width > 0 ? options.stem_width : own_stem_width;
   a.shortcut = choose("shortcut", options.shortcut,
                       Choices3<ShortcutKind>{{{"A", ShortcutKind::kPad},
                                               {"B", ShortcutKind::kProjection},

@@ -103,6 +103,8 @@ TEST(ModelErrors, NameKeyValueAndWayOut) {
        "model.residual_scale = 0.0: takes a number above 0, or 1/L (L blocks)"},
       {[](auto& o) { o.widen = 0; }, "model.widen = 0: must be at least 1"},
       {[](auto& o) { o.stem_width = -1; }, "model.stem_width = -1: must be at least 0"},
+      {[](auto& o) { o.stem_width = 1 << 30; },
+       "model.stem_width = 1073741824: must be at most 1048576"},
       {[](auto& o) { o.se_reduction = -1; }, "model.se_reduction = -1: must be at least 0"},
       {[](auto& o) { o.norm_groups = 0; }, "model.norm_groups = 0: must be at least 1"},
       {[](auto& o) { o.dropout = 1; }, "model.dropout = 1: must be at least 0 and below 1"},
@@ -137,6 +139,22 @@ TEST(ModelErrors, NameKeyValueAndWayOut) {
          o.family = "custom", o.counts = {2, 0}, o.widths = {16, 32};
        },
        "model.counts = 0: must be at least 1"},
+      {[](auto& o) { o.depth = 600002; },
+       "model.depth = 600002: 300000 blocks are more than the 100000 that a model may have"},
+      {[](auto& o) {
+         o.family = "custom", o.counts = {2147483647, 2147483647}, o.widths = {8, 8};
+       },
+       "model.counts: 4294967294 blocks are more than the 100000 that a model may have"},
+      {[](auto& o) { o.widen = 2147483647; },
+       "model.widen = 2147483647: group1 would have more than 1048576 channels; make widen, "
+       "widths, "
+       "cardinality or base_width smaller"},
+      {[](auto& o) {
+         o.block = "bottleneck", o.widen = o.base_width = 2147483647, o.cardinality = 1 << 30;
+       },
+       "model.widen = 2147483647: group1 would have more than 1048576 channels; make widen, "
+       "widths, "
+       "cardinality or base_width smaller"},
   };
   for (const BadOption& bad : cases) {
     ModelOptions options;
