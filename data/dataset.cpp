@@ -4,6 +4,7 @@
 #include "data/image_file.h"
 #include "data/image_folder.h"
 #include "data/memory_dataset.h"
+#include "data/packed.h"
 #include "data/synthetic.h"
 
 namespace lockstep {
@@ -66,8 +67,9 @@ std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options) {
   if (options.source == "cifar10") return open_cifar10(options);
   if (options.source == "cifar100") return open_cifar100(options);
   if (options.source == "folder") return open_image_folder(options);
+  if (options.source == "packed") return open_packed(options);
   throw ConfigError("dataset source '" + options.source +
-                    "' is not known: use idx, cifar10, cifar100, folder or synthetic");
+                    "' is not known: use idx, cifar10, cifar100, folder, packed or synthetic");
 }
 
 std::vector<std::int64_t> class_counts(const Dataset& dataset,

@@ -21,8 +21,8 @@ struct Image {
 inline constexpr std::int64_t kMaxImagePixels = std::int64_t{64} << 20;
 
 struct DatasetOptions {
-  std::string source;           // idx | cifar10 | cifar100 | folder | synthetic
-  std::string path;             // folder of the files; unused by synthetic
+  std::string source;           // idx | cifar10 | cifar100 | folder | packed | synthetic
+  std::string path;             // folder of the files (packed: the file); unused by synthetic
   std::string split = "train";  // train | val
   // idx: explicit files, relative to `path`, instead of the usual names. Both or none.
   std::string images_file;

@@ -63,6 +63,10 @@ OpenFile OpenFile::for_writing(const fs::path& path) {
   return OpenFile(open_descriptor(path, O_WRONLY | O_CREAT | O_TRUNC, "create"), path);
 }
 
+OpenFile OpenFile::for_update(const fs::path& path) {
+  return OpenFile(open_descriptor(path, O_RDWR, "open for writing"), path);
+}
+
 OpenFile::OpenFile(OpenFile&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
 
@@ -103,6 +107,17 @@ void OpenFile::write(std::span<const std::byte> bytes) {
     const ssize_t count = retry([&] { return ::write(descriptor_, bytes.data(), bytes.size()); });
     if (count < 0) fail("write", path_, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+void OpenFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = retry([&] {
+      return ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    });
+    if (count < 0) fail("write at byte " + std::to_string(offset), path_, errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
   }
 }
 

@@ -16,6 +16,8 @@ class OpenFile {
   static OpenFile for_reading(const std::filesystem::path& path);
   /// Creates the file, or empties it.
   static OpenFile for_writing(const std::filesystem::path& path);
+  /// For write_at; the file must exist and keeps what it has.
+  static OpenFile for_update(const std::filesystem::path& path);
   OpenFile(OpenFile&& other) noexcept;
   OpenFile& operator=(OpenFile&& other) noexcept;
   ~OpenFile();
@@ -27,6 +29,7 @@ class OpenFile {
   std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) const;
   /// Appends all of `bytes`; short writes are continued.
   void write(std::span<const std::byte> bytes);
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
   void sync();
   /// Closes and reports what the operating system kept back until then (NFS). The destructor only
   /// logs.

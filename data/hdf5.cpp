@@ -55,12 +55,13 @@ void log_failed_close(const char* what) noexcept {
   spdlog::error("HDF5: closing {} failed; the file may be incomplete", what);
 }
 
-File create_file(const std::filesystem::path& path) {
+File create_file(const std::filesystem::path& path, std::uint64_t user_block_bytes) {
   const Lock lock;
   const PropertyList access = file_access();
   const PropertyList creation(check(H5Pcreate(H5P_FILE_CREATE), "H5Pcreate", "file creation"));
   // No times of change in the file: the same state gives the same bytes.
   check(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times", path.string());
+  check(H5Pset_userblock(creation.get(), user_block_bytes), "H5Pset_userblock", path.string());
   return File(check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()),
                     "H5Fcreate", path.string()));
 }

@@ -83,7 +83,8 @@ using Attribute = Handle<H5Aclose>;
 using PropertyList = Handle<H5Pclose>;
 
 /// A new file; what is there is emptied. Advisory locking is off: Lustre and NFS often refuse it.
-File create_file(const std::filesystem::path& path);
+/// The first `user_block_bytes` (0, or a power of two from 512) are left to the caller.
+File create_file(const std::filesystem::path& path, std::uint64_t user_block_bytes = 0);
 
 /// For reading only.
 File open_file(const std::filesystem::path& path);
