@@ -1,0 +1,45 @@
+#pragma once
+#include <vector>
+
+#include "layers/backend.h"
+#include "worker/plan.h"
+
+namespace lockstep {
+
+/// Where a call of a draft runs.
+enum class Place {
+  kLane,     // per image, by the lanes
+  kTeam,     // after the lanes of its level: folding gradients, packing weights
+  kCombine,  // thread 0, before the level's message
+  kFinish,   // thread 0, after it
+  kTail,     // at the end of the plan, in the draft's order: loss, norm, update
+};
+
+/// A call on its way into a plan. The level counts how many times ranks must meet before it can run.
+struct DraftCall {
+  Call call;
+  Place place = Place::kLane;
+  int level = 0;
+};
+
+/// A plan before its calls are grouped into phases and its buffers have addresses.
+struct Draft {
+  std::vector<DraftCall> calls;  // every call after those that it depends on
+  std::vector<Buffer> buffers;
+  std::vector<int> parameter_level;  // by parameter: the level whose boundary has its gradient
+  std::vector<BufferId> level_sums;  // by level: what its message reduces, kNone if nothing
+  BufferId loss_sums = kNone, gradient_norm = kNone, logits = kNone;
+
+  Buffer& buffer(BufferId id) { return buffers[static_cast<std::size_t>(id)]; }
+};
+
+struct PlanOptions {
+  bool training = true;
+  bool batch_statistics = true;  // false: batch norm uses running statistics (evaluation)
+  int lanes = 1;
+  int max_images = 1;            // of a micro-batch on this rank
+  LayoutKind layout = LayoutKind::kNhwc;
+  std::size_t bucket_bytes = 4u << 20;
+};
+
+}  // namespace lockstep

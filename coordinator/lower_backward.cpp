@@ -1,0 +1,221 @@
+#include <algorithm>
+
+#include "coordinator/lower_builder.h"
+#include "layers/backward.h"
+#include "layers/layout.h"
+
+namespace lockstep {
+
+namespace {
+std::size_t at(int id) { return static_cast<std::size_t>(id); }
+}  // namespace
+
+void LowerBuilder::contribute(ValueId value, BufferId gradient) {
+  if (wants_gradient(value)) contributions_[at(value)].push_back(gradient);
+}
+
+/// The gradient of a value as at most `most` buffers that together are its sum; earlier ones are
+/// summed by kSum, in the order in which the consumers ran.
+std::vector<BufferId> LowerBuilder::gradient_of(ValueId value, OpId producer, std::size_t most) {
+  std::vector<BufferId> parts = contributions_[at(value)];
+  while (parts.size() > most) {
+    const BufferId sum = image_buffer(graph_.value(value).name + ".gradient_sum",
+                                      BufferKind::kActivationGradient, value_bytes(value));
+    add_call(make_call(CallKind::kSum, producer,
+                       {{Role::kDiffDst, parts[0]}, {Role::kDiffDst2, parts[1]},
+                        {Role::kDiffSrc, sum}}),
+             Place::kLane, {parts[0], parts[1]}, {sum});
+    parts.erase(parts.begin());
+    parts.front() = sum;
+  }
+  return parts;
+}
+
+void LowerBuilder::backward() {
+  for (OpId id = static_cast<OpId>(graph_.ops().size()) - 1; id >= 0; --id) {
+    const int group = fusion_.group_of[at(id)];
+    if (group == kNone)
+      backward_op(id);
+    else if (id == fusion_.groups[at(group)].last)
+      backward_norm(fusion_.groups[at(group)]);
+  }
+}
+
+void LowerBuilder::backward_norm(const FusedNorm& group) {
+  const Op& op = graph_.op(group.norm);
+  const std::vector<BufferId> diff = gradient_of(group.output, group.last, 2);
+  if (diff.empty()) return;  // nothing reads the output
+  const bool relu = group.relu != kNone;
+  const auto channels = at(graph_.value(op.inputs[0]).shape.channels);
+  const BufferId src = values_[at(op.inputs[0])], affine = affine_[at(group.norm)];
+  const BufferId lane_sums = lane_buffer(op.name + ".lane_backward_sums", BufferKind::kStatistics,
+                                         2 * channels * sizeof(double));
+  Call sum = make_call(CallKind::kBackwardSums, group.norm,
+                       {{Role::kDiffDst, diff[0]}, {Role::kSrc, src}, {Role::kAffine, affine},
+                        {Role::kLaneSums, lane_sums}});
+  sum.relu = relu;
+  std::vector<BufferId> reads{diff[0], src, affine}, writes{lane_sums};
+  auto read = [&](Role role, BufferId buffer) {
+    sum.operands.push_back({role, buffer});
+    reads.push_back(buffer);
+  };
+  if (diff.size() == 2) read(Role::kDiffDst2, diff[1]);
+  if (relu) read(Role::kDst, values_[at(group.output)]);
+  BufferId masked = diff[0];
+  if (relu || diff.size() == 2) {
+    masked = image_buffer(op.name + ".masked", BufferKind::kActivationGradient,
+                          value_bytes(group.output));
+    sum.operands.push_back({Role::kMasked, masked});
+    writes.push_back(masked);
+  }
+  const int level = add_call(std::move(sum), Place::kLane, reads, writes);
+  if (group.residual != kNone) contribute(group.residual, masked);
+
+  const BufferId gamma = parameter(op.parameters[0], Segment::kParameters);
+  const BufferId gamma_gradient = parameter(op.parameters[0], Segment::kGradients);
+  const BufferId beta_gradient = parameter(op.parameters[1], Segment::kGradients);
+  const BufferId sums = level_sums(op, level, ".backward_sums");
+  const BufferId coefficients = fixed_buffer(op.name + ".coefficients", BufferKind::kStatistics,
+                                             3 * channels * sizeof(float));
+  add_call(make_call(CallKind::kCombineBackward, group.norm,
+                     {{Role::kLaneSums, lane_sums}, {Role::kSums, sums}, {Role::kAffine, affine},
+                      {Role::kGradient, gamma_gradient}, {Role::kBiasGradient, beta_gradient}}),
+           Place::kCombine, {lane_sums, affine}, {sums, gamma_gradient, beta_gradient});
+  for (ParameterId p : op.parameters) draft_.parameter_level[at(p)] = level;
+  add_call(make_call(CallKind::kFinishBackward, group.norm,
+                     {{Role::kSums, sums}, {Role::kWeights, gamma}, {Role::kAffine, affine},
+                      {Role::kCoefficients, coefficients}}),
+           Place::kFinish, {sums, gamma, affine}, {coefficients});
+  if (!wants_gradient(op.inputs[0])) return;
+  const BufferId dx = image_buffer(op.name + ".diff_src", BufferKind::kActivationGradient,
+                                   value_bytes(op.inputs[0]));
+  add_call(make_call(CallKind::kBackwardData, group.norm,
+                     {{Role::kMasked, masked}, {Role::kSrc, src},
+                      {Role::kCoefficients, coefficients}, {Role::kDiffSrc, dx}}),
+           Place::kLane, {masked, src, coefficients}, {dx});
+  contribute(op.inputs[0], dx);
+}
+
+/// Adds the lanes' copies into the gradient segment; when is decided with the buckets.
+void LowerBuilder::fold(OpId id, BufferId lane_gradient, BufferId lane_bias) {
+  const Op& op = graph_.op(id);
+  const BufferId gradient = parameter(op.parameters[0], Segment::kGradients);
+  Call call = make_call(CallKind::kFoldGradient, id,
+                        {{Role::kLaneGradient, lane_gradient}, {Role::kGradient, gradient}});
+  std::vector<BufferId> reads{lane_gradient}, writes{gradient};
+  if (lane_bias != kNone) {
+    const BufferId bias = parameter(op.parameters[1], Segment::kGradients);
+    call.operands.push_back({Role::kLaneBiasGradient, lane_bias});
+    call.operands.push_back({Role::kBiasGradient, bias});
+    reads.push_back(lane_bias);
+    writes.push_back(bias);
+  }
+  const int level = add_call(std::move(call), Place::kTeam, reads, writes);
+  for (ParameterId p : op.parameters) draft_.parameter_level[at(p)] = level;
+}
+
+void LowerBuilder::backward_weights(OpId id, BufferId diff_dst) {
+  const Op& op = graph_.op(id);
+  const BufferId src = values_[at(op.inputs[0])];
+  const BufferId lane_gradient = lane_buffer(op.name + ".lane_gradient", BufferKind::kLaneGradient,
+                                             backend_.lane_gradient_bytes(id));
+  Call call = make_call(CallKind::kBackwardWeights, id,
+                        {{Role::kSrc, src}, {Role::kDiffDst, diff_dst},
+                         {Role::kLaneGradient, lane_gradient}});
+  std::vector<BufferId> writes{lane_gradient};
+  BufferId lane_bias = kNone;
+  if (op.parameters.size() > 1) {
+    const std::int64_t size = graph_.parameter(op.parameters[1]).elements();
+    lane_bias = lane_buffer(op.name + ".lane_bias_gradient", BufferKind::kLaneGradient,
+                            static_cast<std::size_t>(size) * sizeof(float));
+    call.operands.push_back({Role::kLaneBiasGradient, lane_bias});
+    writes.push_back(lane_bias);
+  }
+  add_call(std::move(call), Place::kLane, {src, diff_dst}, writes);
+  fold(id, lane_gradient, lane_bias);
+}
+
+void LowerBuilder::backward_op(OpId id) {
+  const Op& op = graph_.op(id);
+  if (std::holds_alternative<SoftmaxCrossEntropy>(op.attributes)) return;
+  // Identities (dropout that is off) share their input's buffer: hand every part through.
+  if (values_[at(op.output)] == values_[at(op.inputs[0])]) {
+    for (BufferId part : contributions_[at(op.output)]) contribute(op.inputs[0], part);
+    return;
+  }
+  const std::vector<BufferId> parts = gradient_of(op.output, id, 1);
+  if (parts.empty()) return;  // nothing reads the output
+  const BufferId diff_dst = parts.front();
+  const BackwardNeeds needs = backward_needs(graph_, op);
+  if (needs.alias) {
+    for (ValueId v : op.inputs) contribute(v, diff_dst);
+    return;
+  }
+  const bool matrix = std::holds_alternative<Conv2d>(op.attributes) ||
+                      std::holds_alternative<Linear>(op.attributes);
+  if (matrix) backward_weights(id, diff_dst);
+  for (std::size_t i = 0; i < op.inputs.size(); ++i) {
+    if (!wants_gradient(op.inputs[i])) continue;
+    const BufferId diff_src = image_buffer(op.name + ".diff_src" + (i ? std::to_string(i) : ""),
+                                           BufferKind::kActivationGradient,
+                                           value_bytes(op.inputs[i]));
+    Call call = make_call(CallKind::kBackwardData, id,
+                          {{Role::kDiffDst, diff_dst}, {Role::kDiffSrc, diff_src}});
+    call.input_index = static_cast<int>(i);
+    std::vector<BufferId> reads{diff_dst}, writes{diff_src};
+    auto read = [&](Role role, BufferId buffer) {
+      call.operands.push_back({role, buffer});
+      reads.push_back(buffer);
+    };
+    if (needs.src && !matrix) read(Role::kSrc, values_[at(op.inputs[0])]);
+    if (needs.src && op.inputs.size() > 1) read(Role::kSrc2, values_[at(op.inputs[1])]);
+    if (needs.dst) read(Role::kDst, values_[at(op.output)]);
+    if (workspace_[at(id)] != kNone) read(Role::kWorkspace, workspace_[at(id)]);
+    if (packed_backward_[at(id)] != kNone)
+      read(Role::kPacked, packed_backward_[at(id)]);
+    else if (!op.parameters.empty())
+      read(Role::kWeights, parameter(op.parameters[0], Segment::kParameters));
+    BufferId lane_gamma = kNone, lane_beta = kNone;
+    if (std::holds_alternative<GroupNorm>(op.attributes)) {
+      const std::size_t bytes = at(graph_.value(op.output).shape.channels) * sizeof(float);
+      lane_gamma = lane_buffer(op.name + ".lane_gradient", BufferKind::kLaneGradient, bytes);
+      lane_beta = lane_buffer(op.name + ".lane_bias_gradient", BufferKind::kLaneGradient, bytes);
+      call.operands.push_back({Role::kLaneGradient, lane_gamma});
+      call.operands.push_back({Role::kLaneBiasGradient, lane_beta});
+      writes.insert(writes.end(), {lane_gamma, lane_beta});
+    }
+    add_call(std::move(call), Place::kLane, reads, writes);
+    contribute(op.inputs[i], diff_src);
+    if (lane_gamma != kNone) fold(id, lane_gamma, lane_beta);
+  }
+}
+
+void LowerBuilder::update() {
+  const std::size_t floats = parameter_offsets_.back();
+  auto whole = [&](const std::string& name, Segment segment) {
+    return add_buffer({.name = name, .kind = BufferKind::kState, .segment = segment,
+                       .bytes = floats * sizeof(float)});
+  };
+  const BufferId gradients = whole("gradients", Segment::kGradients);
+  const BufferId momentum = whole("momentum", Segment::kMomentum);
+  const BufferId parameters = whole("parameters", Segment::kParameters);
+  // One partial sum per 64 Ki elements of each parameter, see layers/cpu/update.cpp.
+  std::size_t blocks = 0;
+  for (const Parameter& p : graph_.parameters())
+    blocks += (static_cast<std::size_t>(p.elements()) + 0xFFFF) >> 16;
+  const BufferId partials =
+      fixed_buffer("gradient_norm.partials", BufferKind::kStatistics, blocks * sizeof(double));
+  draft_.gradient_norm =
+      fixed_buffer("gradient_norm", BufferKind::kStatistics, 2 * sizeof(double));
+  draft_.buffer(draft_.gradient_norm).pinned = true;
+  auto tail = [&](Call call) { draft_.calls.push_back({std::move(call), Place::kTail}); };
+  tail({.kind = CallKind::kGradientNorm,
+        .operands = {{Role::kGradient, gradients}, {Role::kLaneSums, partials}}});
+  tail({.kind = CallKind::kFinishGradientNorm,
+        .operands = {{Role::kLaneSums, partials}, {Role::kSums, draft_.gradient_norm}}});
+  tail({.kind = CallKind::kUpdate,
+        .operands = {{Role::kGradient, gradients}, {Role::kRunning, momentum},
+                     {Role::kWeights, parameters}, {Role::kSums, draft_.gradient_norm}}});
+}
+
+}  // namespace lockstep

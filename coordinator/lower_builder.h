@@ -1,0 +1,66 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "coordinator/draft.h"
+#include "coordinator/fuse.h"
+
+namespace lockstep {
+
+/// State of pass 2: adds calls and buffers to a draft and keeps the levels.
+class LowerBuilder {
+ public:
+  LowerBuilder(const Graph& graph, const Fusion& fusion, const Backend& backend,
+               const PlanOptions& options);
+
+  void pack_weights();
+  void forward();
+  void backward();
+  void update();
+  Draft take() { return std::move(draft_); }
+
+ private:
+  // Buffers.
+  BufferId add_buffer(Buffer buffer);
+  BufferId image_buffer(const std::string& name, BufferKind kind, std::size_t image_bytes);
+  BufferId lane_buffer(const std::string& name, BufferKind kind, std::size_t bytes);
+  BufferId fixed_buffer(const std::string& name, BufferKind kind, std::size_t bytes);
+  BufferId parameter(ParameterId id, Segment segment);
+  BufferId running(const Op& op);
+  BufferId level_sums(const Op& op, int level, const std::string& suffix);
+  std::size_t value_bytes(ValueId value) const;
+
+  // Calls. `reads` of a call decide its level.
+  int add_call(Call call, Place place, std::vector<BufferId> reads,
+               const std::vector<BufferId>& writes);
+  Call make_call(CallKind kind, OpId op, std::vector<Operand> operands) const;
+
+  // Forward (lower_forward.cpp).
+  void forward_norm(const FusedNorm& group);
+  void norm_statistics(const FusedNorm& group);
+  void forward_loss(OpId id);
+  void forward_op(OpId id);
+
+  // Backward (lower_backward.cpp).
+  void backward_norm(const FusedNorm& group);
+  void backward_op(OpId id);
+  void backward_weights(OpId id, BufferId diff_dst);
+  void fold(OpId id, BufferId lane_gradient, BufferId lane_bias);
+  std::vector<BufferId> gradient_of(ValueId value, OpId producer, std::size_t most);
+  void contribute(ValueId value, BufferId gradient);
+  bool wants_gradient(ValueId value) const { return value != graph_.input(); }
+
+  const Graph& graph_;
+  const Fusion& fusion_;
+  const Backend& backend_;
+  PlanOptions options_;
+  Draft draft_;
+  std::vector<std::size_t> parameter_offsets_, statistic_offsets_;
+  std::vector<int> available_;                       // by buffer: first level whose lanes can read it
+  std::vector<bool> lane_made_;                      // by buffer: written by lanes of that level
+  std::vector<BufferId> values_;                     // by value
+  std::vector<std::vector<BufferId>> contributions_; // by value: gradients from its consumers
+  std::vector<BufferId> packed_, packed_backward_, affine_, workspace_;  // by op
+};
+
+}  // namespace lockstep

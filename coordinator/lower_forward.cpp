@@ -1,0 +1,167 @@
+#include "coordinator/lower_builder.h"
+#include "data/error.h"
+#include "layers/backward.h"
+
+namespace lockstep {
+
+namespace {
+
+/// Ops that do nothing under these options: their output is their input.
+bool is_identity(const Op& op, bool training) {
+  if (const auto* d = std::get_if<Dropout>(&op.attributes)) return !training || d->probability == 0;
+  if (const auto* d = std::get_if<StochasticDepth>(&op.attributes)) return !training || d->keep == 1;
+  return false;
+}
+
+std::size_t at(int id) { return static_cast<std::size_t>(id); }
+
+}  // namespace
+
+void LowerBuilder::pack_weights() {
+  for (OpId id = 0; id < static_cast<OpId>(graph_.ops().size()); ++id) {
+    const Op& op = graph_.op(id);
+    if (!std::holds_alternative<Conv2d>(op.attributes)) continue;
+    const BufferId weights = parameter(op.parameters[0], Segment::kParameters);
+    auto pack = [&](CallKind kind, bool backward, std::vector<BufferId>& table) {
+      const BufferId packed = fixed_buffer(op.name + (backward ? ".packed_backward" : ".packed"),
+                                           BufferKind::kPackedWeights,
+                                           backend_.packed_bytes(id, backward));
+      table[at(id)] = packed;
+      add_call(make_call(kind, id, {{Role::kWeights, weights}, {Role::kPacked, packed}}),
+               Place::kTeam, {weights}, {packed});
+    };
+    pack(CallKind::kPackWeights, false, packed_);
+    if (options_.training && wants_gradient(op.inputs[0]))
+      pack(CallKind::kPackWeightsBackward, true, packed_backward_);
+  }
+}
+
+void LowerBuilder::forward() {
+  for (OpId id = 0; id < static_cast<OpId>(graph_.ops().size()); ++id) {
+    const int group = fusion_.group_of[at(id)];
+    if (group == kNone) {
+      forward_op(id);
+      continue;
+    }
+    const FusedNorm& fused = fusion_.groups[at(group)];
+    if (id == fused.norm) norm_statistics(fused);
+    if (id == fused.last) forward_norm(fused);
+  }
+}
+
+void LowerBuilder::norm_statistics(const FusedNorm& group) {
+  const Op& op = graph_.op(group.norm);
+  const auto channels = at(graph_.value(op.inputs[0]).shape.channels);
+  const BufferId src = values_[at(op.inputs[0])];
+  const BufferId gamma = parameter(op.parameters[0], Segment::kParameters);
+  const BufferId beta = parameter(op.parameters[1], Segment::kParameters);
+  const BufferId affine = fixed_buffer(op.name + ".affine", BufferKind::kStatistics,
+                                       4 * channels * sizeof(float));
+  const BufferId statistics = running(op);
+  affine_[at(group.norm)] = affine;
+  if (!options_.batch_statistics) {
+    add_call(make_call(CallKind::kRunningStatistics, group.norm,
+                       {{Role::kWeights, gamma}, {Role::kBias, beta},
+                        {Role::kRunning, statistics}, {Role::kAffine, affine}}),
+             Place::kTeam, {gamma, beta, statistics}, {affine});
+    return;
+  }
+  const BufferId lane_sums = lane_buffer(op.name + ".lane_sums", BufferKind::kStatistics,
+                                         2 * channels * sizeof(double));
+  const int level = add_call(make_call(CallKind::kStatistics, group.norm,
+                                       {{Role::kSrc, src}, {Role::kLaneSums, lane_sums}}),
+                             Place::kLane, {src}, {lane_sums});
+  const BufferId sums = level_sums(op, level, ".sums");
+  add_call(make_call(CallKind::kCombineStatistics, group.norm,
+                     {{Role::kLaneSums, lane_sums}, {Role::kSums, sums}}),
+           Place::kCombine, {lane_sums}, {sums});
+  add_call(make_call(CallKind::kFinishStatistics, group.norm,
+                     {{Role::kSums, sums}, {Role::kWeights, gamma}, {Role::kBias, beta},
+                      {Role::kAffine, affine}, {Role::kRunning, statistics}}),
+           Place::kFinish, {sums, gamma, beta}, {affine});
+}
+
+void LowerBuilder::forward_norm(const FusedNorm& group) {
+  const Op& op = graph_.op(group.norm);
+  const BufferId src = values_[at(op.inputs[0])];
+  const BufferId affine = affine_[at(group.norm)];
+  const BufferId dst = image_buffer(graph_.value(group.output).name, BufferKind::kActivation,
+                                    value_bytes(group.output));
+  Call call = make_call(CallKind::kForward, group.norm,
+                        {{Role::kSrc, src}, {Role::kAffine, affine}, {Role::kDst, dst}});
+  call.relu = group.relu != kNone;
+  std::vector<BufferId> reads{src, affine};
+  if (group.residual != kNone) {
+    const BufferId residual = values_[at(group.residual)];
+    call.operands.push_back({Role::kResidual, residual});
+    reads.push_back(residual);
+  }
+  add_call(std::move(call), Place::kLane, reads, {dst});
+  values_[at(group.output)] = dst;
+}
+
+void LowerBuilder::forward_loss(OpId id) {
+  const Op& op = graph_.op(id);
+  const BufferId logits = values_[at(op.inputs[0])];
+  const BufferId lane_sums = lane_buffer("loss.lane_sums", BufferKind::kStatistics, 4 * sizeof(double));
+  draft_.buffer(lane_sums).pinned = true;
+  draft_.loss_sums = fixed_buffer("loss.sums", BufferKind::kStatistics, 4 * sizeof(double));
+  draft_.buffer(draft_.loss_sums).pinned = true;
+  draft_.logits = logits;
+  Call call = make_call(CallKind::kForward, id,
+                        {{Role::kSrc, logits}, {Role::kLaneSums, lane_sums}});
+  std::vector<BufferId> writes{lane_sums};
+  if (options_.training) {
+    const BufferId gradient = image_buffer("loss.gradient", BufferKind::kActivationGradient,
+                                           value_bytes(op.inputs[0]));
+    call.operands.push_back({Role::kDiffSrc, gradient});
+    writes.push_back(gradient);
+    contribute(op.inputs[0], gradient);
+  }
+  add_call(std::move(call), Place::kLane, {logits}, writes);
+  draft_.calls.push_back({make_call(CallKind::kCombineLoss, id,
+                                    {{Role::kLaneSums, lane_sums}, {Role::kSums, draft_.loss_sums}}),
+                          Place::kTail});
+}
+
+void LowerBuilder::forward_op(OpId id) {
+  const Op& op = graph_.op(id);
+  if (std::holds_alternative<SoftmaxCrossEntropy>(op.attributes)) return forward_loss(id);
+  if (is_identity(op, options_.training)) {
+    values_[at(op.output)] = values_[at(op.inputs[0])];
+    return;
+  }
+  const BufferId dst =
+      image_buffer(op.name, BufferKind::kActivation, value_bytes(op.output));
+  values_[at(op.output)] = dst;
+  if (std::holds_alternative<Concat>(op.attributes)) {
+    for (std::size_t i = 0; i < op.inputs.size(); ++i) {
+      const BufferId src = values_[at(op.inputs[i])];
+      Call part = make_call(CallKind::kForward, id, {{Role::kSrc, src}, {Role::kDst, dst}});
+      part.input_index = static_cast<int>(i);
+      add_call(std::move(part), Place::kLane, {src}, {dst});
+    }
+    return;
+  }
+  const BufferId src = values_[at(op.inputs[0])];
+  Call call = make_call(CallKind::kForward, id, {{Role::kSrc, src}, {Role::kDst, dst}});
+  std::vector<BufferId> reads{src}, writes{dst};
+  auto read = [&](Role role, BufferId buffer) {
+    call.operands.push_back({role, buffer});
+    reads.push_back(buffer);
+  };
+  if (op.inputs.size() > 1) read(Role::kSrc2, values_[at(op.inputs[1])]);
+  if (packed_[at(id)] != kNone)
+    read(Role::kPacked, packed_[at(id)]);
+  else if (!op.parameters.empty())
+    read(Role::kWeights, parameter(op.parameters[0], Segment::kParameters));
+  if (op.parameters.size() > 1) read(Role::kBias, parameter(op.parameters[1], Segment::kParameters));
+  if (const std::size_t bytes = backward_needs(graph_, op).workspace_bytes) {
+    workspace_[at(id)] = image_buffer(op.name + ".workspace", BufferKind::kWorkspace, bytes);
+    call.operands.push_back({Role::kWorkspace, workspace_[at(id)]});
+    writes.push_back(workspace_[at(id)]);
+  }
+  add_call(std::move(call), Place::kLane, reads, writes);
+}
+
+}  // namespace lockstep

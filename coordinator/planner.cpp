@@ -1,0 +1,36 @@
+#include "coordinator/planner.h"
+
+#include "coordinator/allocate.h"
+#include "coordinator/fuse.h"
+#include "coordinator/lower.h"
+#include "coordinator/schedule.h"
+
+namespace lockstep {
+
+Plan make_plan(const Graph& graph, const Backend& backend, const PlanOptions& options) {
+  const Fusion fusion = fuse(graph);
+  return allocate(schedule(graph, lower(graph, fusion, backend, options), options));
+}
+
+std::uint64_t plan_hash(const Plan& plan) {
+  std::uint64_t hash = 14695981039346656037ull;  // FNV-1a
+  auto mix = [&](std::uint64_t value) {
+    for (int i = 0; i < 8; ++i) hash = (hash ^ ((value >> (8 * i)) & 0xFF)) * 1099511628211ull;
+  };
+  mix(static_cast<std::uint64_t>(plan.layout));
+  for (const Call& c : plan.calls) {
+    mix(static_cast<std::uint64_t>(c.kind));
+    mix(static_cast<std::uint64_t>(c.op));
+    mix(static_cast<std::uint64_t>(c.chunk_images));
+  }
+  for (const PlanItem& item : plan.items) {
+    const auto* message = std::get_if<Message>(&item.what);
+    if (!message) continue;
+    mix(static_cast<std::uint64_t>(message->kind));
+    if (message->buffer != kNone) mix(plan.buffer(message->buffer).bytes);
+    if (message->bucket != kNone) mix(plan.buckets[static_cast<std::size_t>(message->bucket)].count);
+  }
+  return hash;
+}
+
+}  // namespace lockstep

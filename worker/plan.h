@@ -1,0 +1,97 @@
+#pragma once
+#include <cstddef>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "layers/call.h"
+
+namespace lockstep {
+
+/// Which memory a buffer lies in.
+enum class Segment {
+  kArena,       // the plan's own, offsets by liveness
+  kParameters,  // of the model state: contiguous, in the graph's order
+  kGradients,
+  kMomentum,
+  kStatistics,
+  kPixels,      // the loader's batch
+};
+
+/// What a buffer is for; `lockstep plan` sums memory by it.
+enum class BufferKind {
+  kActivation, kActivationGradient, kWorkspace, kPackedWeights, kLaneGradient, kStatistics, kState,
+};
+
+struct Buffer {
+  std::string name;
+  BufferKind kind = BufferKind::kActivation;
+  Segment segment = Segment::kArena;
+  std::size_t image_bytes = 0;  // per image; 0: not about images
+  std::size_t lane_bytes = 0;   // one copy per lane; 0: one for all
+  std::size_t bytes = 0;        // whole buffer in memory
+  bool transient = false;       // lives inside one phase: one chunk per lane is enough
+  BufferId parent = kNone;      // lies inside another buffer, at parent_offset
+  std::size_t parent_offset = 0;
+  bool pinned = false;          // keeps its memory for the whole plan
+  int first_call = -1, last_call = -1;  // liveness, positions in Plan::calls
+  std::size_t offset = 0;       // in its segment, bytes
+};
+
+/// Calls that run between two points where lanes must meet.
+enum class PhaseKind {
+  kLanes,   // each lane runs its images chunk by chunk, all calls depth first
+  kTeam,    // units of work of all calls are dealt out to the threads
+  kSerial,  // thread 0
+};
+
+struct Phase {
+  std::string name;
+  PhaseKind kind = PhaseKind::kLanes;
+  std::vector<int> calls;  // positions in Plan::calls, increasing
+  int chunk_images = 1;    // kLanes; a multiple of every call's chunk
+};
+
+enum class MessageKind {
+  kAllReduceSums,  // double sums of a buffer: batch norm, loss
+  kStartReduce,    // a bucket's gradients are ready
+  kFinishReduce,   // wait for all buckets
+};
+
+struct Message {
+  MessageKind kind = MessageKind::kAllReduceSums;
+  std::string name;
+  BufferId buffer = kNone;  // kAllReduceSums
+  int bucket = kNone;       // kStartReduce
+};
+
+struct PlanItem {
+  std::variant<Phase, Message> what;
+  bool last_micro_batch_only = false;  // reductions of gradients, update
+};
+
+/// A contiguous range of the gradient segment that is reduced at once.
+struct Bucket {
+  std::size_t begin = 0, count = 0;  // floats
+};
+
+/// What one rank does for one micro-batch, and where every byte lies. There is one executor for all
+/// plans; data parallelism, recomputation and pipelines are different lists.
+struct Plan {
+  bool training = true;
+  LayoutKind layout = LayoutKind::kNhwc;
+  int lanes = 1;
+  int max_images = 0;  // of a micro-batch on this rank
+  std::vector<Call> calls;
+  std::vector<Buffer> buffers;
+  std::vector<PlanItem> items;
+  std::vector<Bucket> buckets;
+  BufferId loss_sums = kNone;      // double [4]: loss, top-1, top-5, images
+  BufferId gradient_norm = kNone;  // double [2]: norm, clipping factor
+  BufferId logits = kNone;
+  std::size_t arena_bytes = 0;
+
+  const Buffer& buffer(BufferId id) const { return buffers[static_cast<std::size_t>(id)]; }
+};
+
+}  // namespace lockstep
