@@ -36,6 +36,7 @@ struct Draft {
 struct PlanOptions {
   bool training = true;
   bool batch_statistics = true;  // false: batch norm uses running statistics (evaluation)
+  bool sync_bn = true;           // reduce batch norm's sums across ranks
   int lanes = 1;
   int max_images = 1;            // of a micro-batch on this rank
   LayoutKind layout = LayoutKind::kNhwc;

@@ -128,7 +128,7 @@ class Scheduler {
     add_phase(at + ".team", PhaseKind::kTeam, calls(level, Place::kTeam));
     add_phase(at + ".combine", PhaseKind::kSerial, calls(level, Place::kCombine));
     const auto index = static_cast<std::size_t>(level);
-    if (level >= 0 && index < draft_.level_sums.size() && draft_.level_sums[index] != kNone)
+    if (options_.sync_bn && level >= 0 && index < draft_.level_sums.size() && draft_.level_sums[index] != kNone)
       add_message({.kind = MessageKind::kAllReduceSums, .name = "sync_bn.level" + std::to_string(level),
                    .buffer = draft_.level_sums[index]});
     add_phase(at + ".finish", PhaseKind::kSerial, calls(level, Place::kFinish));

@@ -16,7 +16,7 @@ struct StepContext {
   std::uint64_t seed = 0;
   double loss_divisor = 1;                     // images of the global step
   std::span<const std::int64_t> positions;     // of each image in the epoch's order: keys dropout
-  const float* pixels = nullptr;               // [n,H,W,C] of this micro-batch
+  const float* pixels = nullptr;               // [n,H,W,C] of this micro-batch (plain NHWC)
   const std::int32_t* labels = nullptr;        // [n]
   bool first_micro_batch = true;               // gradients and loss are written, not added
   int images = 0;                              // of this micro-batch on this rank
@@ -49,6 +49,7 @@ struct Range {
 /// A buffer bound to memory.
 struct Memory {
   std::byte* base = nullptr;
+  std::byte* const* slot = nullptr;  // where the base is found if it changes from batch to batch
   std::size_t image_bytes = 0;  // 0: not per image
   std::size_t lane_bytes = 0;   // 0: shared by the lanes
   bool transient = false;       // holds one chunk of each lane only
@@ -58,7 +59,8 @@ struct Memory {
   template <class T = float>
   T* at(const Lane& lane, const Range& range) const {
     const int image = transient ? range.first - range.chunk_first : range.first;
-    return reinterpret_cast<T*>(base + static_cast<std::size_t>(lane.index) * lane_bytes +
+    return reinterpret_cast<T*>((slot ? *slot : base) +
+                                static_cast<std::size_t>(lane.index) * lane_bytes +
                                 static_cast<std::size_t>(image) * image_bytes);
   }
   /// The copy of lane `index`, from its start.

@@ -1,0 +1,276 @@
+#include "worker/executor.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "data/error.h"
+
+namespace lockstep {
+
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::uint64_t ticks_now() {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#else
+  return static_cast<std::uint64_t>(now() * 1e9);
+#endif
+}
+
+}  // namespace
+
+StepTimes& StepTimes::operator+=(const StepTimes& o) {
+  compute += o.compute;
+  sync_bn += o.sync_bn;
+  reduce += o.reduce;
+  barrier += o.barrier;
+  update += o.update;
+  return *this;
+}
+
+Executor::Executor(const Plan& plan, Backend& backend, ModelState& state, Arena& arena,
+                   const Communicator& group, Team& team, const AllReduceOptions& all_reduce)
+    : plan_(plan), state_(state), arena_(arena), group_(group), team_(team),
+      all_reduce_(all_reduce) {
+  if (arena.bytes() < plan.arena_bytes || team.threads() != plan.lanes)
+    throw InternalError("executor: arena or team do not fit the plan");
+  for (int l = 0; l < plan.lanes; ++l) {
+    scratch_.emplace_back(std::size_t{0});
+    ticks_.emplace_back(plan.calls.size(), 0);
+  }
+  bind_kernels(backend);
+  for (const Bucket& bucket : plan.buckets)
+    reductions_.emplace_back(group, bucket.count, all_reduce);
+  reducing_.assign(reductions_.size(), false);
+  team_.run([&](int) { backend.start_thread(); });
+}
+
+Executor::~Executor() = default;
+
+Memory Executor::memory_of(BufferId id) const {
+  const Buffer& b = plan_.buffer(id);
+  Memory m{.image_bytes = b.image_bytes, .lane_bytes = b.lane_bytes, .transient = b.transient,
+           .bytes = b.lane_bytes ? b.lane_bytes : b.bytes};
+  auto in = [&](std::span<float> segment) {
+    return reinterpret_cast<std::byte*>(segment.data()) + b.offset;
+  };
+  switch (b.segment) {
+    case Segment::kArena: m.base = arena_.data() + b.offset; break;
+    case Segment::kParameters: m.base = in(state_.parameters()); break;
+    case Segment::kGradients: m.base = in(state_.gradients()); break;
+    case Segment::kMomentum: m.base = in(state_.momentum()); break;
+    case Segment::kStatistics: m.base = in(state_.statistics()); break;
+    case Segment::kPixels: m.slot = &pixels_; break;
+  }
+  return m;
+}
+
+void Executor::bind_kernels(Backend& backend) {
+  for (const Call& call : plan_.calls) {
+    Binding binding{.lanes = plan_.lanes};
+    for (const Operand& o : call.operands)
+      binding.memories.emplace_back(o.role, memory_of(o.buffer));
+    kernels_.push_back(backend.make_kernel(call, std::move(binding)));
+  }
+}
+
+/// Chunk by chunk, all calls of the phase depth first; a call cuts the chunk into its own pieces.
+std::vector<Executor::Entry> Executor::lane_entries(const Phase& phase, int begin, int end) const {
+  std::vector<Entry> entries;
+  for (int chunk = begin; chunk < end; chunk += phase.chunk_images) {
+    const int chunk_end = std::min(chunk + phase.chunk_images, end);
+    for (int c : phase.calls) {
+      const int piece = plan_.calls[static_cast<std::size_t>(c)].chunk_images;
+      for (int first = chunk; first < chunk_end; first += piece)
+        entries.push_back({kernels_[static_cast<std::size_t>(c)].get(), c,
+                           {first, std::min(first + piece, chunk_end), chunk}});
+    }
+  }
+  return entries;
+}
+
+/// Deals the units of all calls out to the threads in contiguous, equal shares.
+std::vector<std::vector<Executor::Entry>> Executor::team_entries(const Phase& phase) const {
+  const int threads = phase.kind == PhaseKind::kSerial ? 1 : plan_.lanes;
+  std::vector<std::vector<Entry>> entries(static_cast<std::size_t>(plan_.lanes));
+  std::int64_t total = 0;
+  for (int c : phase.calls) total += kernels_[static_cast<std::size_t>(c)]->units();
+  std::int64_t before = 0;
+  for (int c : phase.calls) {
+    Kernel* kernel = kernels_[static_cast<std::size_t>(c)].get();
+    const std::int64_t units = kernel->units();
+    for (int t = 0; t < threads; ++t) {
+      const std::int64_t first = std::max(total * t / threads - before, std::int64_t{0});
+      const std::int64_t last = std::min(total * (t + 1) / threads - before, units);
+      if (first < last)
+        entries[static_cast<std::size_t>(t)].push_back(
+            {kernel, c, {static_cast<int>(first), static_cast<int>(last), 0}});
+    }
+    before += units;
+  }
+  return entries;
+}
+
+void Executor::prepare(int images) {
+  if (images < 0 || images > plan_.max_images)
+    throw InternalError("executor: " + std::to_string(images) + " images, planned for at most " +
+                        std::to_string(plan_.max_images));
+  if (programs_.contains(images)) return;
+  Program program;
+  for (int l = 0; l < plan_.lanes; ++l)
+    program.lanes.push_back(lane_images(images, plan_.lanes, l));
+  for (const PlanItem& item : plan_.items) {
+    auto& lanes = program.entries.emplace_back(static_cast<std::size_t>(plan_.lanes));
+    const auto* phase = std::get_if<Phase>(&item.what);
+    if (!phase) continue;
+    if (phase->kind != PhaseKind::kLanes) {
+      lanes = team_entries(*phase);
+      continue;
+    }
+    for (std::size_t l = 0; l < lanes.size(); ++l) {
+      lanes[l] = lane_entries(*phase, program.lanes[l].first, program.lanes[l].second);
+      for (const Entry& e : lanes[l]) e.kernel->prepare(e.range.last - e.range.first);
+    }
+  }
+  std::size_t scratch = 0;
+  for (const auto& kernel : kernels_) scratch = std::max(scratch, kernel->scratch_bytes());
+  for (Arena& own : scratch_)
+    if (own.bytes() < scratch) own = Arena(scratch);
+  programs_.emplace(images, std::move(program));
+}
+
+std::size_t Executor::scratch_bytes() const {
+  std::size_t bytes = 0;
+  for (const Arena& own : scratch_) bytes += own.bytes();
+  return bytes;
+}
+
+double Executor::lap(double& bucket) {
+  const double t = now(), spent = t - last_lap_;
+  bucket += spent;
+  last_lap_ = t;
+  return spent;
+}
+
+void Executor::run(const StepContext& context, bool last_micro_batch) {
+  const auto found = programs_.find(context.images);
+  if (found == programs_.end()) throw InternalError("executor: prepare() was not called");
+  pixels_ = reinterpret_cast<std::byte*>(const_cast<float*>(context.pixels));
+  times_ = {};
+  last_lap_ = now();
+  team_.run([&](int thread) { run_thread(found->second, context, last_micro_batch, thread); });
+}
+
+void Executor::run_entries(const std::vector<Entry>& entries, const StepContext& context,
+                           const Lane& lane) {
+  auto& ticks = ticks_[static_cast<std::size_t>(lane.index)];
+  std::uint64_t before = ticks_now();
+  for (const Entry& e : entries) {
+    e.kernel->run(context, lane, e.range);
+    const std::uint64_t after = ticks_now();
+    ticks[static_cast<std::size_t>(e.call)] += after - before;
+    before = after;
+    if (lane.index == 0 && active_reductions_ > 0) poll();
+  }
+}
+
+void Executor::run_thread(const Program& program, const StepContext& context, bool last,
+                          int thread) {
+  const auto t = static_cast<std::size_t>(thread);
+  const Lane lane{thread, program.lanes[t].first, program.lanes[t].second, scratch_[t].data()};
+  const bool leader = thread == 0;
+  enum class Last { kMet, kLanes, kLeader } last_ran = Last::kMet;
+  auto meet = [&] {
+    team_.barrier();
+    if (leader) lap(times_.barrier);
+    last_ran = Last::kMet;
+  };
+  for (std::size_t i = 0; i < plan_.items.size(); ++i) {
+    const PlanItem& item = plan_.items[i];
+    if (item.last_micro_batch_only && !last) continue;
+    const auto* phase = std::get_if<Phase>(&item.what);
+    if (phase && phase->kind == PhaseKind::kLanes) {
+      if (last_ran == Last::kLeader) meet();
+      run_entries(program.entries[i][t], context, lane);
+      if (leader) lap(times_.compute);
+      last_ran = Last::kLanes;
+    } else if (phase && phase->kind == PhaseKind::kTeam) {
+      if (last_ran != Last::kMet) meet();
+      run_entries(program.entries[i][t], context, lane);
+      if (leader) lap(item.last_micro_batch_only ? times_.update : times_.compute);
+      meet();
+    } else {
+      if (last_ran == Last::kLanes) meet();
+      if (leader && phase) {
+        run_entries(program.entries[i][t], context, lane);
+        lap(item.last_micro_batch_only ? times_.update : times_.compute);
+      } else if (leader) {
+        run_message(std::get<Message>(item.what));
+      }
+      last_ran = Last::kLeader;
+    }
+  }
+}
+
+void Executor::run_message(const Message& message) {
+  switch (message.kind) {
+    case MessageKind::kAllReduceSums: {
+      const Memory m = memory_of(message.buffer);
+      all_reduce_sum<double>(group_, {m.of_lane<double>(), m.bytes / sizeof(double)}, message.name,
+                             all_reduce_);
+      lap(times_.sync_bn);
+      break;
+    }
+    case MessageKind::kStartReduce: {
+      const auto b = static_cast<std::size_t>(message.bucket);
+      const Bucket& bucket = plan_.buckets[b];
+      reductions_[b].start(state_.gradients().subspan(bucket.begin, bucket.count), sequence_++,
+                           message.name);
+      reducing_[b] = true;
+      ++active_reductions_;
+      lap(times_.reduce);
+      break;
+    }
+    case MessageKind::kFinishReduce:
+      for (std::size_t b = 0; b < reductions_.size(); ++b) {
+        if (reducing_[b]) reductions_[b].finish();
+        reducing_[b] = false;
+      }
+      active_reductions_ = 0;
+      lap(times_.reduce);
+      break;
+  }
+}
+
+void Executor::poll() {
+  for (std::size_t b = 0; b < reductions_.size(); ++b) {
+    if (!reducing_[b] || !reductions_[b].progress()) continue;
+    reducing_[b] = false;
+    --active_reductions_;
+  }
+}
+
+std::span<const double, 4> Executor::loss_sums() const {
+  return std::span<const double, 4>(memory_of(plan_.loss_sums).of_lane<double>(), 4);
+}
+
+double Executor::gradient_norm() const {
+  return *memory_of(plan_.gradient_norm).of_lane<double>();
+}
+
+const float* Executor::logits() const {
+  return reinterpret_cast<const float*>(memory_of(plan_.logits).base);
+}
+
+std::vector<std::uint64_t> Executor::call_ticks() const {
+  std::vector<std::uint64_t> sum(plan_.calls.size(), 0);
+  for (const auto& lane : ticks_)
+    for (std::size_t c = 0; c < lane.size(); ++c) sum[c] += lane[c];
+  return sum;
+}
+
+}  // namespace lockstep

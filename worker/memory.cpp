@@ -1,0 +1,68 @@
+#include "worker/memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "data/error.h"
+#include "layers/layout.h"
+
+namespace lockstep {
+
+Arena::Arena(std::size_t bytes) : bytes_(bytes) {
+  if (bytes == 0) return;
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED)
+    throw IoError("cannot get " + std::to_string(bytes >> 20) +
+                  " MiB of memory for the arena; use a smaller batch or more ranks");
+  madvise(p, bytes, MADV_HUGEPAGE);  // a wish: without huge pages it is only slower
+  data_ = static_cast<std::byte*>(p);
+}
+
+Arena::~Arena() {
+  if (data_) munmap(data_, bytes_);
+}
+
+Arena::Arena(Arena&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+
+Arena& Arena::operator=(Arena&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+ModelState::ModelState(const Graph& graph)
+    : graph_(graph), parameter_offsets_(parameter_offsets(graph)),
+      statistic_offsets_(statistic_offsets(graph)),
+      parameters_(parameter_offsets_.back() * sizeof(float)),
+      gradients_(parameter_offsets_.back() * sizeof(float)),
+      momentum_(parameter_offsets_.back() * sizeof(float)),
+      statistics_(statistic_offsets_.back() * sizeof(float)) {}
+
+void ModelState::initialize(std::uint64_t seed) {
+  for (std::size_t i = 0; i < graph_.parameters().size(); ++i)
+    initialize_parameter(graph_.parameters()[i], seed,
+                         parameter(static_cast<ParameterId>(i), parameters()).data());
+  for (std::size_t i = 0; i < graph_.statistics().size(); ++i)
+    std::ranges::fill(statistic(static_cast<int>(i)), graph_.statistics()[i].initial);
+  std::ranges::fill(momentum(), 0.0f);
+}
+
+std::span<float> ModelState::parameter(ParameterId id, std::span<float> segment) const {
+  return segment.subspan(parameter_offsets_[static_cast<std::size_t>(id)],
+                         static_cast<std::size_t>(graph_.parameter(id).elements()));
+}
+
+std::span<float> ModelState::statistic(int id) {
+  const auto i = static_cast<std::size_t>(id);
+  return statistics().subspan(statistic_offsets_[i],
+                              static_cast<std::size_t>(graph_.statistics()[i].channels));
+}
+
+std::size_t ModelState::bytes() const {
+  return parameters_.bytes() + gradients_.bytes() + momentum_.bytes() + statistics_.bytes();
+}
+
+}  // namespace lockstep

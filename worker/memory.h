@@ -1,0 +1,58 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "layers/graph.h"
+
+namespace lockstep {
+
+/// Zeroed memory on page boundaries, in huge pages where the system gives them.
+class Arena {
+ public:
+  explicit Arena(std::size_t bytes = 0);
+  ~Arena();
+  Arena(Arena&& other) noexcept;
+  Arena& operator=(Arena&& other) noexcept;
+
+  std::byte* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+/// What training changes and a checkpoint keeps: contiguous f32 segments, each tensor 64-byte aligned
+/// at parameter_offsets() (statistic_offsets()), in the graph's order. Padding stays zero.
+class ModelState {
+ public:
+  explicit ModelState(const Graph& graph);
+
+  /// Fills parameters from the seed and statistics with their starting values; momentum is zeroed.
+  void initialize(std::uint64_t seed);
+
+  std::span<float> parameters() { return span(parameters_); }
+  std::span<float> gradients() { return span(gradients_); }
+  std::span<float> momentum() { return span(momentum_); }
+  std::span<float> statistics() { return span(statistics_); }
+
+  /// One tensor of a segment.
+  std::span<float> parameter(ParameterId id, std::span<float> segment) const;
+  std::span<float> statistic(int id);
+
+  const Graph& graph() const { return graph_; }
+  std::size_t bytes() const;
+
+ private:
+  static std::span<float> span(Arena& arena) {
+    return {reinterpret_cast<float*>(arena.data()), arena.bytes() / sizeof(float)};
+  }
+  const Graph& graph_;
+  std::vector<std::size_t> parameter_offsets_, statistic_offsets_;
+  Arena parameters_, gradients_, momentum_, statistics_;
+};
+
+}  // namespace lockstep
