@@ -1,0 +1,59 @@
+#include "coordinator/engine.h"
+
+#include <algorithm>
+
+#include "coordinator/batches.h"
+#include "layers/layout.h"
+
+namespace lockstep {
+
+Engine::Engine(Graph graph, const EngineOptions& options, const Communicator& group)
+    : graph_(std::move(graph)), options_(options), group_(group),
+      backend_(graph_, {.layout = options.layout, .sgd = options.sgd, .clip_norm = options.clip_norm}),
+      state_(graph_), train_plan_(plan(true, true)), eval_plan_(plan(false, false)),
+      arena_(std::max(train_plan_.arena_bytes, eval_plan_.arena_bytes)), team_(options.lanes),
+      trainer_(std::make_unique<Executor>(train_plan_, backend_, state_, arena_, group, team_,
+                                          options.all_reduce)),
+      evaluator_(std::make_unique<Executor>(eval_plan_, backend_, state_, arena_, group, team_,
+                                            options.all_reduce)) {}
+
+Plan Engine::plan(bool training, bool batch_statistics) const {
+  return make_plan(graph_, backend_,
+                   {.training = training, .batch_statistics = batch_statistics,
+                    .sync_bn = options_.sync_bn, .lanes = options_.lanes,
+                    .max_images = options_.max_images, .layout = options_.layout,
+                    .bucket_bytes = options_.bucket_bytes});
+}
+
+Executor& Engine::estimator() {
+  if (!estimator_) {
+    estimate_plan_ = plan(false, true);
+    if (estimate_plan_.arena_bytes > arena_.bytes()) {
+      arena_ = Arena(estimate_plan_.arena_bytes);
+      trainer_ = std::make_unique<Executor>(train_plan_, backend_, state_, arena_, group_, team_,
+                                            options_.all_reduce);
+      evaluator_ = std::make_unique<Executor>(eval_plan_, backend_, state_, arena_, group_, team_,
+                                              options_.all_reduce);
+    }
+    estimator_ = std::make_unique<Executor>(estimate_plan_, backend_, state_, arena_, group_,
+                                            team_, options_.all_reduce);
+  }
+  return *estimator_;
+}
+
+EngineOptions engine_options(const Job& job, const Graph& graph, int workers, int lanes) {
+  EngineOptions o;
+  o.lanes = lanes;
+  o.max_images = largest_micro_batch(job.train.batch, workers, job.train.micro_batches);
+  o.sync_bn = job.train.sync_bn;
+  o.bucket_bytes = static_cast<std::size_t>(job.parallel.bucket_kib) << 10;
+  o.layout = choose_layout(graph, cpu::preferred_block());
+  o.sgd = {.momentum = static_cast<float>(job.optimizer.momentum),
+           .weight_decay = static_cast<float>(job.optimizer.weight_decay),
+           .nesterov = job.optimizer.nesterov};
+  o.clip_norm = job.optimizer.clip_norm;
+  if (job.parallel.all_reduce == "mpi") o.all_reduce.algorithm = AllReduceAlgorithm::kMpi;
+  return o;
+}
+
+}  // namespace lockstep

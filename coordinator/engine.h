@@ -1,0 +1,56 @@
+#pragma once
+#include <memory>
+
+#include "coordinator/job.h"
+#include "coordinator/planner.h"
+#include "layers/cpu/cpu_backend.h"
+#include "worker/executor.h"
+
+namespace lockstep {
+
+/// What an engine is made from.
+struct EngineOptions {
+  int lanes = 1;
+  int max_images = 1;  // of a micro-batch on this rank
+  bool sync_bn = true;
+  std::size_t bucket_bytes = 4u << 20;
+  LayoutKind layout = LayoutKind::kNhwc;
+  cpu::SgdOptions sgd;
+  double clip_norm = 0;
+  AllReduceOptions all_reduce;
+};
+
+/// One rank's model: graph, parameters, and the plans of a training step and of evaluation with their
+/// executors, which share one arena.
+class Engine {
+ public:
+  Engine(Graph graph, const EngineOptions& options, const Communicator& group);
+
+  const Graph& graph() const { return graph_; }
+  ModelState& state() { return state_; }
+  const Plan& train_plan() const { return train_plan_; }
+  const Plan& eval_plan() const { return eval_plan_; }
+  Executor& trainer() { return *trainer_; }
+  Executor& evaluator() { return *evaluator_; }
+  /// Forward with batch statistics, to estimate running statistics anew.
+  Executor& estimator();
+  std::size_t arena_bytes() const { return arena_.bytes(); }
+
+ private:
+  Plan plan(bool training, bool batch_statistics) const;
+
+  Graph graph_;
+  EngineOptions options_;
+  const Communicator& group_;
+  cpu::CpuBackend backend_;
+  ModelState state_;
+  Plan train_plan_, eval_plan_, estimate_plan_;
+  Arena arena_;
+  Team team_;
+  std::unique_ptr<Executor> trainer_, evaluator_, estimator_;
+};
+
+/// Options of a job's engine on one of `workers` ranks with `lanes` threads.
+EngineOptions engine_options(const Job& job, const Graph& graph, int workers, int lanes);
+
+}  // namespace lockstep

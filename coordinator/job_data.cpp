@@ -1,0 +1,98 @@
+#include "coordinator/job_data.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "data/error.h"
+
+namespace lockstep {
+
+namespace {
+
+std::vector<float> parse_floats(const std::string& text, const std::string& key) {
+  std::vector<float> values;
+  std::stringstream stream(text);
+  for (std::string item; std::getline(stream, item, ',');) {
+    try {
+      values.push_back(std::stof(item));
+    } catch (const std::exception&) {
+      throw ConfigError(key + " = " + text + ": not a list of numbers separated by commas");
+    }
+  }
+  return values;
+}
+
+/// Published channel means and deviations, for pixels in [0,1].
+void default_statistics(const Job& job, AugmentOptions& augment) {
+  const std::string& source = job.data.source;
+  if (source == "cifar10" || source == "cifar100") {
+    augment.mean = {0.4914f, 0.4822f, 0.4465f};
+    augment.std = {0.2470f, 0.2435f, 0.2616f};
+  } else if (augment.channels == 3 && source != "synthetic") {  // ImageNet's
+    augment.mean = {0.485f, 0.456f, 0.406f};
+    augment.std = {0.229f, 0.224f, 0.225f};
+  } else {
+    augment.mean = {0.5f};
+    augment.std = {0.25f};
+  }
+}
+
+AugmentOptions augment_options(const Job& job, const Shape& input) {
+  AugmentOptions a{.channels = input.channels, .height = input.height, .width = input.width};
+  a.pad = job.augment.pad;
+  a.flip = job.augment.flip;
+  a.cutout = job.augment.cutout;
+  a.random_resized_crop = job.augment.random_resized_crop;
+  a.crop_scale_min = static_cast<float>(job.augment.min_scale);
+  a.resize = job.augment.resize;
+  default_statistics(job, a);
+  if (!job.augment.mean.empty()) a.mean = parse_floats(job.augment.mean, "augment.mean");
+  if (!job.augment.std.empty()) a.std = parse_floats(job.augment.std, "augment.std");
+  check(a);
+  return a;
+}
+
+int input_size(int from_job, int from_data, const char* key) {
+  const int size = from_job > 0 ? from_job : from_data;
+  if (size <= 0)
+    throw ConfigError(std::string(key) +
+                      ": the samples have different sizes, so the job must say the network's");
+  return size;
+}
+
+std::int64_t limited(std::int64_t limit, std::int64_t size) {
+  return limit > 0 ? std::min(limit, size) : size;
+}
+
+}  // namespace
+
+JobData open_job_data(const Job& job) {
+  DatasetOptions options{.source = job.data.source, .path = job.data.path, .split = "train"};
+  options.synthetic_samples = job.data.synthetic_samples;
+  options.synthetic_classes = job.data.synthetic_classes;
+  if (job.data.channels > 0) options.synthetic_channels = job.data.channels;
+  if (job.data.height > 0) options.synthetic_height = job.data.height;
+  if (job.data.width > 0) options.synthetic_width = job.data.width;
+  options.synthetic_seed = job.run.seed;
+
+  JobData data;
+  data.train = open_dataset(options);
+  const DatasetInfo& info = data.train->info();
+  data.input = {input_size(job.data.channels, info.channels, "data.channels"),
+                input_size(job.data.height, info.height, "data.height"),
+                input_size(job.data.width, info.width, "data.width")};
+  data.classes = info.classes;
+  data.train_samples = limited(job.data.train_samples, data.train->size());
+  if (job.train.validate_every > 0) {
+    options.split = "val";
+    data.val = open_dataset(options);
+    data.val_samples = limited(job.data.val_samples, data.val->size());
+    if (data.val->info().classes != data.classes)
+      throw DataError(info.path + ": training data has " + std::to_string(data.classes) +
+                      " classes, validation data " + std::to_string(data.val->info().classes));
+  }
+  data.augment = augment_options(job, data.input);
+  return data;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,93 @@
+#include "coordinator/metrics.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "data/error.h"
+#include "data/files.h"
+
+namespace lockstep {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double milliseconds(double seconds) { return std::round(seconds * 1e6) / 1e3; }
+
+/// JSON has no NaN: a diverged loss is written as a string, which no reader takes for a number.
+Json number(double value) {
+  if (std::isfinite(value)) return value;
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+/// The text without lines of later steps; a torn last line goes too.
+std::string kept_lines(const std::string& text, std::int64_t last_step) {
+  std::string kept;
+  std::size_t begin = 0;
+  for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const std::string line = text.substr(begin, end - begin);
+    const Json json = Json::parse(line, nullptr, false);
+    if (json.is_discarded() || !json.contains("step")) continue;
+    if (json["step"].get<std::int64_t>() <= last_step) kept += line + "\n";
+  }
+  return kept;
+}
+
+}  // namespace
+
+MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t last_step)
+    : path_(std::move(path)) {
+  if (std::filesystem::exists(path_)) {
+    const std::string text = read_text_file(path_, std::uint64_t{1} << 32);
+    const std::string kept = kept_lines(text, last_step);
+    if (kept != text) {
+      const std::filesystem::path fresh = path_.string() + ".tmp";
+      write_file_durably(fresh, kept);
+      std::filesystem::rename(fresh, path_);
+    }
+  }
+  stream_.open(path_, std::ios::app);
+  if (!stream_) throw IoError(path_.string() + ": cannot be opened for writing");
+}
+
+void MetricsFile::append(const std::string& line) {
+  stream_ << line << '\n';
+  stream_.flush();
+  if (!stream_) throw IoError(path_.string() + ": cannot be written; is the disk full?");
+}
+
+void MetricsFile::write(const StepMetrics& m) {
+  Json json;
+  json["step"] = m.step;
+  json["epoch"] = m.epoch;
+  json["loss"] = number(m.loss);
+  json["accuracy"] = m.accuracy;
+  json["lr"] = m.learning_rate;
+  json["grad_norm"] = number(m.gradient_norm);
+  json["samples"] = m.samples;
+  json["images_per_second"] =
+      std::round(static_cast<double>(m.samples) / m.step_seconds * 10) / 10;
+  json["step_ms"] = milliseconds(m.step_seconds);
+  json["data_ms"] = milliseconds(m.data_seconds);
+  json["compute_ms"] = milliseconds(m.times.compute);
+  json["sync_bn_ms"] = milliseconds(m.times.sync_bn);
+  json["reduce_ms"] = milliseconds(m.times.reduce);
+  json["barrier_ms"] = milliseconds(m.times.barrier);
+  json["update_ms"] = milliseconds(m.times.update);
+  append(json.dump());
+}
+
+void MetricsFile::write(const ValidationMetrics& m) {
+  Json json;
+  json["step"] = m.step;
+  json["epoch"] = m.epoch;
+  json["val_loss"] = number(m.loss);
+  json["val_accuracy"] = m.accuracy;
+  json["val_top5"] = m.top5;
+  json["val_samples"] = m.samples;
+  append(json.dump());
+}
+
+void MetricsFile::sync() { fsync_file(path_); }
+
+}  // namespace lockstep

@@ -1,0 +1,47 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+
+#include "worker/executor.h"
+
+namespace lockstep {
+
+/// What one step tells; loss and counts are over the whole group.
+struct StepMetrics {
+  std::int64_t step = 0, epoch = 0;
+  double loss = 0;       // mean over the step's samples
+  double accuracy = 0;   // of the training samples, 0 to 1
+  double learning_rate = 0;
+  double gradient_norm = 0;  // before clipping
+  std::int64_t samples = 0;
+  double step_seconds = 0;   // wall clock, waiting for data included
+  double data_seconds = 0;   // waiting for the loader
+  StepTimes times;
+};
+
+struct ValidationMetrics {
+  std::int64_t step = 0, epoch = 0, samples = 0;
+  double loss = 0, accuracy = 0, top5 = 0;
+};
+
+/// runs/NAME/metrics.jsonl: one JSON object a line. Lines after the step that training resumes from
+/// are cut off, so that the file reads as if nothing had happened. Rank 0 only.
+class MetricsFile {
+ public:
+  /// Opens for appending; keeps the lines of steps up to `last_step` (all of them of step 0).
+  MetricsFile(std::filesystem::path path, std::int64_t last_step);
+
+  void write(const StepMetrics& metrics);
+  void write(const ValidationMetrics& metrics);
+  /// Everything so far is on the disk when it returns; called before a checkpoint is published.
+  void sync();
+
+ private:
+  void append(const std::string& line);
+
+  std::filesystem::path path_;
+  std::ofstream stream_;
+};
+
+}  // namespace lockstep

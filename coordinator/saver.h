@@ -1,0 +1,56 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "coordinator/metrics.h"
+#include "data/checkpoint_writer.h"
+#include "worker/comm/communicator.h"
+#include "worker/memory.h"
+
+namespace lockstep {
+
+/// Saves checkpoints beside training; DESIGN of the protocol in data/checkpoint.h. All ranks of the
+/// group call every function, in step. A save that fails (a full disk) is reported and training goes
+/// on: the older checkpoints are untouched.
+class Saver {
+ public:
+  Saver(std::filesystem::path checkpoints, ModelState& state, const Communicator& group,
+        int keep_newest);
+
+  /// Copies the state and starts to write it. Finishes an older save first.
+  void start(const TrainingState& where);
+
+  /// This rank's part is on the disk; ranks agree on it before calling publish().
+  bool ready() const { return !saving_ || writer_->finished(); }
+  bool saving() const { return saving_.has_value(); }
+
+  /// Publishes what all ranks have written. `metrics` (rank 0) is synced first. Waits if needed.
+  void publish(MetricsFile* metrics);
+
+  /// What start() would take: bytes of the whole checkpoint.
+  std::size_t bytes() const;
+
+ private:
+  void collect_tensors();
+
+  std::filesystem::path checkpoints_;
+  ModelState& state_;
+  const Communicator& group_;
+  int keep_newest_;
+  std::vector<TensorView> tensors_;  // all; the views point into the state
+  std::vector<std::size_t> mine_;    // those that this rank writes
+  std::unique_ptr<CheckpointWriter> writer_;
+  std::optional<TrainingState> saving_;
+};
+
+/// Loads the newest good checkpoint on rank 0 and gives it to the whole group, or starts from the
+/// seed. Says on rank 0 what was rejected and why. Returns where training goes on (step 0: anew).
+/// @throws CheckpointError if the checkpoint is of another model.
+TrainingState load_or_initialize(const std::filesystem::path& checkpoints, bool resume,
+                                 std::uint64_t seed, ModelState& state, const Communicator& group);
+
+/// Reads one checkpoint into the state (this rank alone). @throws CheckpointError.
+TrainingState load_checkpoint(const Checkpoint& checkpoint, ModelState& state);
+
+}  // namespace lockstep
