@@ -1,26 +1,12 @@
 #include "coordinator/job_data.h"
 
 #include <algorithm>
-#include <sstream>
 
 #include "data/error.h"
 
 namespace lockstep {
 
 namespace {
-
-std::vector<float> parse_floats(const std::string& text, const std::string& key) {
-  std::vector<float> values;
-  std::stringstream stream(text);
-  for (std::string item; std::getline(stream, item, ',');) {
-    try {
-      values.push_back(std::stof(item));
-    } catch (const std::exception&) {
-      throw ConfigError(key + " = " + text + ": not a list of numbers separated by commas");
-    }
-  }
-  return values;
-}
 
 /// Published channel means and deviations, for pixels in [0,1].
 void default_statistics(const Job& job, AugmentOptions& augment) {
@@ -46,8 +32,8 @@ AugmentOptions augment_options(const Job& job, const Shape& input) {
   a.crop_scale_min = static_cast<float>(job.augment.min_scale);
   a.resize = job.augment.resize;
   default_statistics(job, a);
-  if (!job.augment.mean.empty()) a.mean = parse_floats(job.augment.mean, "augment.mean");
-  if (!job.augment.std.empty()) a.std = parse_floats(job.augment.std, "augment.std");
+  if (!job.augment.mean.empty()) a.mean = job.augment.mean;
+  if (!job.augment.std.empty()) a.std = job.augment.std;
   check(a);
   return a;
 }

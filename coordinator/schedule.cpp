@@ -10,14 +10,6 @@ namespace {
 
 constexpr int kChunkRatio = 4;  // calls whose chunks differ by more run in phases of their own
 
-/// Calls whose result depends on where one piece ends and the next begins: their chunk is kept
-/// exactly; others may run smaller or larger pieces.
-bool order_sensitive(const Call& call) {
-  return call.kind == CallKind::kBackwardWeights || call.kind == CallKind::kStatistics ||
-         call.kind == CallKind::kBackwardSums || call.buffer(Role::kLaneGradient) != kNone ||
-         call.buffer(Role::kLaneSums) != kNone;
-}
-
 class Scheduler {
  public:
   Scheduler(Draft draft, BucketPlan buckets, const PlanOptions& options)

@@ -1,0 +1,20 @@
+#pragma once
+#include "coordinator/engine.h"
+#include "coordinator/job_data.h"
+#include "coordinator/metrics.h"
+
+namespace lockstep {
+
+/// Loss and accuracy over the first `samples` of `dataset`, shared among the ranks; every sample
+/// counts once. All ranks get the same figures. Throws what the loader throws.
+ValidationMetrics evaluate(Engine& engine, const Dataset& dataset, std::int64_t samples,
+                           const AugmentOptions& augment, int loader_threads,
+                           const Communicator& group);
+
+/// Adaptive batch norm (Li et al. 2016, arXiv:1603.04779): runs `batches` batches of training data
+/// forward and sets the running statistics to the average of their statistics. Weights stay.
+void reestimate_statistics(Engine& engine, const Dataset& dataset, std::int64_t samples,
+                           const AugmentOptions& augment, int loader_threads, int batches,
+                           std::uint64_t seed, const Communicator& group);
+
+}  // namespace lockstep

@@ -1,0 +1,28 @@
+#pragma once
+#include <string>
+
+#include "coordinator/metrics.h"
+
+namespace lockstep {
+
+/// What the user sees while a run goes on: on a terminal one line that is written over, else a log
+/// line every `every_s` seconds. Rank 0 only.
+class Progress {
+ public:
+  Progress(std::int64_t total_steps, double every_s);
+
+  void step(const StepMetrics& metrics);
+  void validation(const ValidationMetrics& metrics);
+  void finish();  // leaves the progress line
+
+ private:
+  std::string line(const StepMetrics& metrics) const;
+
+  std::int64_t total_steps_;
+  double every_s_;
+  bool terminal_;
+  double last_shown_ = 0;
+  double images_per_second_ = 0, step_seconds_ = 0;  // moving averages
+};
+
+}  // namespace lockstep

@@ -1,0 +1,63 @@
+#pragma once
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "coordinator/engine.h"
+#include "coordinator/feed.h"
+#include "coordinator/job_data.h"
+#include "coordinator/metrics.h"
+#include "coordinator/progress.h"
+#include "coordinator/saver.h"
+
+namespace lockstep {
+
+/// How a training ended.
+enum class TrainingEnd { kDone, kStoppedBySignal };
+
+/// Runs a job on one rank, in lockstep with the others. Every rank walks the same steps and takes
+/// part in every collective; rank 0 also keeps the run directory.
+class Trainer {
+ public:
+  /// `stop` is set by a signal handler: the step is finished, a checkpoint saved, and run() returns.
+  Trainer(const Job& job, const Communicator& group, const volatile std::sig_atomic_t& stop);
+  ~Trainer();
+
+  TrainingEnd run();
+
+  const std::filesystem::path& run_directory() const { return run_directory_; }
+  Engine& engine() { return *engine_; }
+  const std::optional<ValidationMetrics>& last_validation() const { return last_validation_; }
+
+ private:
+  void start();
+  StepMetrics step(TrainingFeed& feed);
+  bool boundary();  // after a step: saves, compares, listens; false: stop
+  void end_of_epoch();
+  void save(bool wait);
+  void compare_parameters();
+  bool due_for_checkpoint() const;
+  double fractional_epoch() const;
+
+  const Job& job_;
+  const Communicator& group_;
+  const volatile std::sig_atomic_t& stop_;
+  JobData data_;
+  std::filesystem::path run_directory_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Loader> loader_;
+  std::unique_ptr<Saver> saver_;
+  std::unique_ptr<MetricsFile> metrics_;  // rank 0
+  std::unique_ptr<Progress> progress_;    // rank 0
+  TrainingState where_;
+  std::int64_t total_steps_ = 0;
+  int without_improvement_ = 0;
+  bool stopped_ = false;
+  std::optional<ValidationMetrics> last_validation_;
+};
+
+/// Threads of a rank: `wanted`, or the cores that it may use.
+int lanes_of_rank(int wanted);
+
+}  // namespace lockstep
