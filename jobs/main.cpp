@@ -27,6 +27,7 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
+    {"train", "Train a model, or resume its training", run_train},
     {"launch", "Start a subcommand on several ranks of this machine", run_launch},
 };
 

@@ -1,0 +1,64 @@
+// lockstep train: trains the model of a job, on one rank or on all ranks that a launcher started.
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <iostream>
+
+#include "coordinator/trainer.h"
+#include "data/error.h"
+#include "jobs/command_line.h"
+#include "jobs/commands.h"
+#include "jobs/job_file.h"
+#include "worker/comm/mpi.h"
+#include "worker/comm/preflight.h"
+
+namespace lockstep {
+
+namespace {
+
+volatile std::sig_atomic_t stop_requested = 0;
+
+void request_stop(int) { stop_requested = 1; }
+
+/// SIGUSR1 (before a time limit) and SIGTERM (preemption): finish the step, save, exit 75.
+void install_signal_handlers() {
+  struct sigaction action {};
+  action.sa_handler = request_stop;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGUSR1, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+}  // namespace
+
+int run_train(std::span<const std::string> arguments) {
+  CommandSyntax syntax{.usage = "train JOB.cfg [OPTIONS]",
+                       .about = "Trains the model of a job file, and resumes by itself from the run's newest good\n"
+                                "checkpoint. Start it alone, or under lockstep launch, mpirun or srun."};
+  add_job_options(syntax);
+  const auto values = parse_command_line(syntax, arguments);
+  if (!values) return 0;
+  const auto job_file = job_arguments(*values);
+  if (!job_file) return 0;
+  const Job job = load_job(job_file->file, job_file->overrides);
+
+  MpiSession mpi;
+  const Communicator world = Communicator::world();
+  install_signal_handlers();
+  if (world.rank() > 0) spdlog::set_level(spdlog::level::warn);
+  for (const std::string& warning : preflight(world).warnings)
+    if (world.rank() == 0) spdlog::warn("{}", warning);
+
+  Trainer trainer(job, world, stop_requested);
+  const TrainingEnd end = trainer.run();
+  if (world.rank() == 0) {
+    if (trainer.last_validation())
+      std::cout << "validation accuracy " << 100 * trainer.last_validation()->accuracy << "%\n";
+    std::cout << "run directory " << trainer.run_directory().string() << "\n";
+  }
+  if (end == TrainingEnd::kDone) return 0;
+  if (world.rank() == 0) spdlog::info("stopped by a signal after a checkpoint; start again to resume");
+  return static_cast<int>(ExitCode::kRequeue);
+}
+
+}  // namespace lockstep
