@@ -9,6 +9,7 @@
 #include "coordinator/evaluation.h"
 #include "data/error.h"
 #include "data/files.h"
+#include "layers/layout.h"
 
 namespace lockstep {
 
@@ -37,6 +38,7 @@ Trainer::Trainer(const Job& job, const Communicator& group,
   Graph graph = build_model(job.model, data_.input, data_.classes);
   const EngineOptions options =
       engine_options(job, graph, group.size(), lanes_of_rank(job.parallel.threads));
+  data_.augment.planar = planar_input(options.layout);
   engine_ = std::make_unique<Engine>(std::move(graph), options, group);
   loader_ = std::make_unique<Loader>(
       *data_.train, data_.augment, job.run.seed,

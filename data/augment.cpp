@@ -133,6 +133,14 @@ void write_row(const std::uint8_t* pixels, std::size_t values, const float* scal
   }
 }
 
+/// One row of pixels [W,C] -> row y of each plane of dst [C,H,W].
+void scatter_row(const float* row, int y, const AugmentOptions& options, float* dst) {
+  const auto plane = static_cast<std::size_t>(options.height) * static_cast<std::size_t>(options.width);
+  dst += static_cast<std::size_t>(y) * static_cast<std::size_t>(options.width);
+  for (int c = 0; c < options.channels; ++c, dst += plane)
+    for (int x = 0; x < options.width; ++x) dst[x] = row[x * options.channels + c];
+}
+
 /// The window of `image` that starts at (top, left); 0 where it lies outside.
 void write_window(const Image& image, int top, int left, bool flip, const AugmentOptions& options,
                   float* dst) {
@@ -144,10 +152,14 @@ void write_window(const Image& image, int top, int left, bool flip, const Augmen
   const int last = std::max(first, std::min(options.width, image.width - left));
   const auto inside = static_cast<std::size_t>(last - first) * channels;
   const auto begin = static_cast<std::size_t>(flip ? options.width - last : first) * channels;
-  for (int y = 0; y < options.height; ++y, dst += row_values) {
+  const bool planar = options.planar && options.channels > 1;  // else both orders are the same
+  std::vector<float> planar_row(planar ? row_values : 0);
+  for (int y = 0; y < options.height; ++y) {
+    float* out = planar ? planar_row.data() : dst + static_cast<std::size_t>(y) * row_values;
     const int src_y = top + y;
     if (src_y < 0 || src_y >= image.height || inside == 0) {
-      std::fill_n(dst, row_values, 0.0f);
+      std::fill_n(out, row_values, 0.0f);
+      if (planar) scatter_row(out, y, options, dst);
       continue;
     }
     const std::size_t pixel =
@@ -155,10 +167,11 @@ void write_window(const Image& image, int top, int left, bool flip, const Augmen
         static_cast<std::size_t>(left + first);
     gather_pixels(&image.pixels[pixel * static_cast<std::size_t>(image.channels)], image.channels,
                   last - first, options.channels, flip, row.data());
-    std::fill_n(dst, begin, 0.0f);
+    std::fill_n(out, begin, 0.0f);
     write_row(row.data(), inside, &normalization.scale[begin], &normalization.shift[begin],
-              dst + begin);
-    std::fill_n(dst + begin + inside, row_values - begin - inside, 0.0f);
+              out + begin);
+    std::fill_n(out + begin + inside, row_values - begin - inside, 0.0f);
+    if (planar) scatter_row(out, y, options, dst);
   }
 }
 
@@ -171,9 +184,15 @@ void cut_out(const AugmentOptions& options, const PhiloxCounter& bits, float* ds
   const int left = std::max(0, centre_x - options.cutout / 2);
   const int bottom = std::min(options.height, centre_y - options.cutout / 2 + options.cutout);
   const int right = std::min(options.width, centre_x - options.cutout / 2 + options.cutout);
-  for (int y = top; y < bottom; ++y) {
-    const std::ptrdiff_t pixel = static_cast<std::ptrdiff_t>(y) * options.width + left;
-    std::fill_n(dst + pixel * options.channels, std::max(0, right - left) * options.channels, 0.0f);
+  // A planar input is `channels` pictures of one channel, one below the other.
+  const int planes = options.planar ? options.channels : 1;
+  const int channels = options.planar ? 1 : options.channels;
+  for (int p = 0; p < planes; ++p) {
+    for (int y = top; y < bottom; ++y) {
+      const std::ptrdiff_t pixel =
+          static_cast<std::ptrdiff_t>(p * options.height + y) * options.width + left;
+      std::fill_n(dst + pixel * channels, std::max(0, right - left) * channels, 0.0f);
+    }
   }
 }
 

@@ -26,6 +26,7 @@ struct AugmentOptions {
   int resize = 0;           // the shorter side is scaled to it, in pixels; 0: not scaled
   std::vector<float> mean;  // of pixels in [0,1]: one per channel, or one for all; empty: 0
   std::vector<float> std;   // likewise; empty: 1
+  bool planar = false;      // dst is [C,H,W] instead of [H,W,C]; what the first convolution likes
 };
 
 /// Names what is drawn for a sample: the same key gives the same input, on any rank, at any time.
@@ -38,7 +39,7 @@ struct AugmentKey {
 /// @throws ConfigError naming the option and the range that it has.
 void check(const AugmentOptions& options);
 
-/// dst: [height,width,channels], normalized: (pixel / 255 - mean) / std. A pure function of its
+/// dst: [height,width,channels] ([channels,height,width] if planar), normalized: (pixel / 255 - mean) / std. A pure function of its
 /// arguments. `options` must have passed check(). @throws DataError where channels are neither
 /// equal, nor 1.
 void augment(const Image& image, const AugmentOptions& options, const AugmentKey& key,

@@ -16,7 +16,7 @@ struct StepContext {
   std::uint64_t seed = 0;
   double loss_divisor = 1;                     // images of the global step
   std::span<const std::int64_t> positions;     // of each image in the epoch's order: keys dropout
-  const float* pixels = nullptr;               // [n,H,W,C] of this micro-batch (plain NHWC)
+  const float* pixels = nullptr;               // of this micro-batch: [n,H,W,C], or [n,C,H,W] if planar
   const std::int32_t* labels = nullptr;        // [n]
   bool first_micro_batch = true;               // gradients and loss are written, not added
   int images = 0;                              // of this micro-batch on this rank

@@ -15,8 +15,10 @@ bool fits(const Graph& graph, const Op& op, int block) {
   auto whole = [&](int channels) { return channels % block == 0; };
   if (const auto* conv = std::get_if<Conv2d>(&op.attributes)) {
     if (!whole(conv->out_channels / conv->groups)) return false;
-    const bool first = op.inputs[0] == graph.input();
-    return first || whole(graph.value(op.inputs[0]).shape.channels / conv->groups);
+    // The first convolution reads planar images; oneDNN has kernels for few channels only.
+    const int channels = graph.value(op.inputs[0]).shape.channels;
+    if (op.inputs[0] == graph.input()) return block == 16 ? channels <= 3 : channels == 3;
+    return whole(graph.value(op.inputs[0]).shape.channels / conv->groups);
   }
   if (std::holds_alternative<Concat>(op.attributes) ||
       std::holds_alternative<ChannelPad>(op.attributes)) {

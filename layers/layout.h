@@ -15,6 +15,9 @@ int block_of(LayoutKind layout);
 /// else nhwc. `wanted_block` is what the instruction set likes.
 LayoutKind choose_layout(const Graph& graph, int wanted_block);
 
+/// Whether the input images are planar [C,H,W] (in a blocked layout) or interleaved [H,W,C].
+inline bool planar_input(LayoutKind layout) { return layout != LayoutKind::kNhwc; }
+
 /// The block of one value: the graph's input and vectors are never blocked.
 int value_block(const Graph& graph, ValueId value, LayoutKind layout);
 

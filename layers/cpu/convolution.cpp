@@ -19,6 +19,7 @@ Convolution::Convolution(const Graph& graph, const Op& op, LayoutKind layout)
       out_(graph.value(op.output).shape),
       src_block_(value_block(graph, op.inputs[0], layout)),
       dst_block_(value_block(graph, op.output, layout)),
+      planar_src_(op.inputs[0] == graph.input() && planar_input(layout)),
       bias_(attributes_.bias),
       data_gradient_(op.inputs[0] != graph.input()) {
   const memory::desc any = [&] {
@@ -51,7 +52,8 @@ std::int64_t Convolution::weight_count() const {
 }
 
 memory::desc Convolution::src(int images) const {
-  return {{images, in_.channels, in_.height, in_.width}, kF32, activation_tag(src_block_)};
+  return {{images, in_.channels, in_.height, in_.width}, kF32,
+          planar_src_ ? tag::nchw : activation_tag(src_block_)};
 }
 
 memory::desc Convolution::dst(int images) const {

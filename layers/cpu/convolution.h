@@ -41,7 +41,7 @@ class Convolution {
   Conv2d attributes_;
   Shape in_, out_;
   int src_block_, dst_block_;
-  bool bias_, data_gradient_;
+  bool planar_src_, bias_, data_gradient_;
   desc packed_, packed_backward_, lane_gradient_;
 };
 
