@@ -3,24 +3,17 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <memory>
+#include <span>
 #include <sstream>
 
 #include "data/error.h"
+#include "data/files.h"
 
 namespace lockstep {
 namespace {
 
 constexpr std::int64_t kMaxTextBytes = std::int64_t{1} << 20;
-
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
 
 /// Ends zlib's stream however the function is left.
 struct Inflater {
@@ -87,18 +80,14 @@ std::vector<std::uint8_t> read_file(const std::string& path, std::int64_t max_by
   const auto status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) throw MissingFileError(path + ": no such file");
   if (!std::filesystem::is_regular_file(status)) throw DataError(path + ": not a regular file");
-  const File file(std::fopen(path.c_str(), "rb"));
-  if (!file) throw IoError(path + ": cannot be opened: " + std::strerror(errno));
-  const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path, error));
-  if (error) throw IoError(path + ": size cannot be read: " + error.message());
-  if (size > max_bytes) throw_too_long(path, max_bytes);
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
-  const std::size_t got = std::fread(bytes.data(), 1, bytes.size(), file.get());
+  const OpenFile file = OpenFile::for_reading(path);
+  const std::uint64_t size = file.bytes();
+  if (size > static_cast<std::uint64_t>(max_bytes)) throw_too_long(path, max_bytes);
+  std::vector<std::uint8_t> bytes(size);
+  const std::size_t got = file.read_at(0, std::as_writable_bytes(std::span(bytes)));
   if (got != bytes.size()) {
-    throw IoError(
-        path + ": reading stopped at offset " + std::to_string(got) + " of " +
-        std::to_string(size) + ": " +
-        (std::ferror(file.get()) != 0 ? std::strerror(errno) : "the file became shorter"));
+    throw IoError(path + ": ends at offset " + std::to_string(got) + ", it had " +
+                  std::to_string(size) + " bytes when it was opened");
   }
   return bytes;
 }

@@ -1,0 +1,280 @@
+#include "data/validate.h"
+
+#include <oneapi/tbb/blocked_range.h>
+#include <oneapi/tbb/enumerable_thread_specific.h>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "data/error.h"
+#include "data/files.h"
+
+namespace lockstep {
+namespace {
+
+/// Sums over pixels; integers, so that they do not depend on the order of adding.
+struct PixelSums {
+  std::array<std::uint64_t, 3> values{};
+  std::array<std::uint64_t, 3> squares{};
+  std::uint64_t pixels = 0;
+  bool colour = false;
+
+  void add(const Image& image) {
+    const auto channels = static_cast<std::size_t>(image.channels);
+    colour = colour || channels > 1;
+    pixels += image.pixels.size() / channels;
+    for (std::size_t i = 0; i < image.pixels.size(); i += channels) {
+      for (std::size_t c = 0; c < 3; ++c) {
+        const std::uint64_t value = image.pixels[i + (channels > 1 ? c : 0)];
+        values[c] += value;
+        squares[c] += value * value;
+      }
+    }
+  }
+
+  void add(const PixelSums& other) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      values[c] += other.values[c];
+      squares[c] += other.squares[c];
+    }
+    pixels += other.pixels;
+    colour = colour || other.colour;
+  }
+};
+
+/// What reading a split gave: a hash per sample, and which samples could not be read.
+struct Readings {
+  std::vector<std::uint64_t> hashes;
+  std::vector<char> failed;
+  std::vector<std::int64_t> by_hash;  // samples that were read, by (hash, index)
+  PixelSums sums;
+};
+
+Readings read_all(const Dataset& dataset, const ValidateOptions& options) {
+  const auto samples = static_cast<std::size_t>(dataset.size());
+  Readings readings{std::vector<std::uint64_t>(samples), std::vector<char>(samples), {}, {}};
+  tbb::enumerable_thread_specific<PixelSums> sums;
+  tbb::enumerable_thread_specific<Image> images;
+  const auto read_range = [&](const tbb::blocked_range<std::size_t>& range) {
+    for (std::size_t i = range.begin(); i != range.end(); ++i) {
+      try {
+        const std::vector<std::uint8_t> bytes = dataset.encoded(static_cast<std::int64_t>(i));
+        readings.hashes[i] = hash64(std::as_bytes(std::span(bytes)));
+        if (!options.decode) continue;
+        dataset.decode(bytes, images.local());
+        sums.local().add(images.local());
+      } catch (const Error&) {
+        readings.failed[i] = 1;
+      }
+    }
+  };
+  tbb::task_arena(std::max(1, options.threads)).execute([&] {
+    tbb::parallel_for(tbb::blocked_range<std::size_t>(0, samples), read_range);
+  });
+  for (const PixelSums& part : sums) readings.sums.add(part);
+  for (std::size_t i = 0; i < samples; ++i) {
+    if (!readings.failed[i]) readings.by_hash.push_back(static_cast<std::int64_t>(i));
+  }
+  const auto hash_of = [&](std::int64_t i) { return readings.hashes[static_cast<std::size_t>(i)]; };
+  std::stable_sort(readings.by_hash.begin(), readings.by_hash.end(),
+                   [&](std::int64_t a, std::int64_t b) { return hash_of(a) < hash_of(b); });
+  return readings;
+}
+
+/// One finding per kind: how many, and where the first ones are.
+struct Finding {
+  std::int64_t count = 0;
+  std::vector<std::string> examples;
+
+  void add(const ValidateOptions& options, const std::string& example) {
+    if (count++ < options.examples) examples.push_back(example);
+  }
+  void report(const std::string& what, std::vector<std::string>& to) const {
+    if (count == 0) return;
+    std::string text = std::to_string(count) + " " + what;
+    for (std::size_t i = 0; i < examples.size(); ++i) text += (i == 0 ? ": " : "; ") + examples[i];
+    if (count > static_cast<std::int64_t>(examples.size())) text += "; ...";
+    to.push_back(text);
+  }
+};
+
+void check_labels(const Dataset& dataset, const std::string& name, const ValidateOptions& options,
+                  SplitReport& split, DatasetReport& report) {
+  const int classes = dataset.info().classes;
+  split.samples = dataset.size();
+  split.class_counts.assign(static_cast<std::size_t>(std::max(0, classes)), 0);
+  if (split.samples == 0) report.errors.push_back(name + " has no samples");
+  Finding bad;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    const int label = dataset.label(i);
+    if (label >= 0 && label < classes) {
+      ++split.class_counts[static_cast<std::size_t>(label)];
+    } else {
+      bad.add(options, dataset.where(i) + " (label " + std::to_string(label) + ")");
+    }
+  }
+  split.bad_labels = bad.count;
+  bad.report(name + " labels are outside 0 to " + std::to_string(classes - 1), report.errors);
+}
+
+void check_balance(const Dataset& dataset, const std::string& name, const SplitReport& split,
+                   DatasetReport& report) {
+  const std::vector<std::int64_t>& counts = split.class_counts;
+  if (counts.empty() || split.samples == 0) return;
+  const auto empty = std::count(counts.begin(), counts.end(), 0);
+  const auto largest = std::max_element(counts.begin(), counts.end());
+  const auto smallest = std::min_element(counts.begin(), counts.end());
+  const auto class_name = [&](auto at) {
+    const auto number = static_cast<std::size_t>(at - counts.begin());
+    const std::vector<std::string>& names = dataset.info().class_names;
+    return number < names.size() ? names[number] : "class " + std::to_string(number);
+  };
+  if (empty > 0) {
+    report.warnings.push_back(name + ": " + std::to_string(empty) +
+                              " classes have no sample, e.g. " + class_name(smallest));
+  } else if (*largest > 10 * *smallest) {
+    report.warnings.push_back(name + ": classes are uneven: " + std::to_string(*largest) + " of " +
+                              class_name(largest) + ", " + std::to_string(*smallest) + " of " +
+                              class_name(smallest));
+  }
+}
+
+void check_readable(const Dataset& dataset, const std::string& name, const Readings& readings,
+                    const ValidateOptions& options, SplitReport& split, DatasetReport& report) {
+  Finding failed;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    if (!readings.failed[static_cast<std::size_t>(i)]) continue;
+    std::string reason = dataset.where(i) + ": cannot be read";
+    if (failed.count < options.examples) {  // once more, for the reason
+      try {
+        Image image;
+        dataset.read(i, image);
+      } catch (const Error& error) {
+        reason = error.what();
+      }
+    }
+    failed.add(options, reason);
+  }
+  split.unreadable = failed.count;
+  failed.report(name + " samples cannot be read", report.errors);
+}
+
+void check_duplicates(const Dataset& dataset, const std::string& name, const Readings& readings,
+                      const ValidateOptions& options, SplitReport& split, DatasetReport& report) {
+  Finding same;
+  Finding conflicting;
+  const std::vector<std::int64_t>& order = readings.by_hash;
+  for (std::size_t first = 0, i = 1; i < order.size(); ++i) {
+    const std::int64_t a = order[first];
+    const std::int64_t b = order[i];
+    if (readings.hashes[static_cast<std::size_t>(a)] !=
+        readings.hashes[static_cast<std::size_t>(b)]) {
+      first = i;
+      continue;
+    }
+    if (dataset.encoded(a) != dataset.encoded(b)) continue;
+    const std::string pair = dataset.where(a) + " = " + dataset.where(b);
+    same.add(options, pair);
+    if (dataset.label(a) != dataset.label(b)) conflicting.add(options, pair);
+  }
+  split.duplicates = same.count;
+  split.conflicting = conflicting.count;
+  same.report(name + " samples occur again", report.warnings);
+  conflicting.report(name + " samples occur again with another label", report.warnings);
+}
+
+void check_leakage(const Dataset& train, const Readings& train_readings, const Dataset& val,
+                   const Readings& val_readings, const ValidateOptions& options,
+                   DatasetReport& report) {
+  Finding leaked;
+  const auto hash_of = [&](std::int64_t i) {
+    return train_readings.hashes[static_cast<std::size_t>(i)];
+  };
+  const std::vector<std::int64_t>& order = train_readings.by_hash;
+  for (std::int64_t i = 0; i < val.size(); ++i) {
+    if (val_readings.failed[static_cast<std::size_t>(i)]) continue;
+    const std::uint64_t hash = val_readings.hashes[static_cast<std::size_t>(i)];
+    const auto found =
+        std::lower_bound(order.begin(), order.end(), hash,
+                         [&](std::int64_t a, std::uint64_t wanted) { return hash_of(a) < wanted; });
+    if (found == order.end() || hash_of(*found) != hash) continue;
+    if (train.encoded(*found) == val.encoded(i)) {
+      leaked.add(options, val.where(i) + " = " + train.where(*found));
+    }
+  }
+  report.leaked = leaked.count;
+  leaked.report("validation samples occur in training (leakage)", report.warnings);
+}
+
+void check_agreement(const DatasetInfo& train, const DatasetInfo& val, DatasetReport& report) {
+  const auto compare = [&](const char* what, int a, int b) {
+    if (a == b) return;
+    report.errors.push_back(std::string("training has ") + std::to_string(a) + " " + what +
+                            ", validation " + std::to_string(b));
+  };
+  compare("classes", train.classes, val.classes);
+  compare("channels", train.channels, val.channels);
+  if (train.class_names != val.class_names) {
+    report.errors.push_back("training and validation name their classes differently");
+  }
+}
+
+void take_moments(const PixelSums& sums, SplitReport& split) {
+  if (sums.pixels == 0) return;
+  const auto pixels = static_cast<double>(sums.pixels);
+  for (std::size_t c = 0; c < (sums.colour ? 3u : 1u); ++c) {
+    const double mean = static_cast<double>(sums.values[c]) / pixels;
+    const double variance = static_cast<double>(sums.squares[c]) / pixels - mean * mean;
+    split.mean.push_back(mean / 255);
+    split.std.push_back(std::sqrt(std::max(0.0, variance)) / 255);
+  }
+}
+
+Readings check_split(const Dataset& dataset, const std::string& name,
+                     const ValidateOptions& options, SplitReport& split, DatasetReport& report) {
+  check_labels(dataset, name, options, split, report);
+  check_balance(dataset, name, split, report);
+  if (!options.read && !options.decode) return {};
+  Readings readings = read_all(dataset, options);
+  check_readable(dataset, name, readings, options, split, report);
+  check_duplicates(dataset, name, readings, options, split, report);
+  take_moments(readings.sums, split);
+  return readings;
+}
+
+}  // namespace
+
+DatasetReport validate(const Dataset& train, const Dataset* val, const ValidateOptions& options) {
+  DatasetReport report;
+  const Readings of_train = check_split(train, "training", options, report.train, report);
+  if (val == nullptr) return report;
+  check_agreement(train.info(), val->info(), report);
+  const Readings of_val = check_split(*val, "validation", options, report.val, report);
+  if (options.read || options.decode) {
+    check_leakage(train, of_train, *val, of_val, options, report);
+  }
+  return report;
+}
+
+double class_skew(std::span<const std::int64_t> shard_counts,
+                  std::span<const std::int64_t> whole_counts) {
+  const auto sum = [](std::span<const std::int64_t> counts) {
+    return static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
+  };
+  const double shard = sum(shard_counts);
+  const double whole = sum(whole_counts);
+  if (shard == 0 || whole == 0) return 0;
+  double distance = 0;
+  for (std::size_t c = 0; c < shard_counts.size(); ++c) {
+    distance += std::abs(static_cast<double>(shard_counts[c]) / shard -
+                         static_cast<double>(whole_counts[c]) / whole);
+  }
+  return distance / 2;
+}
+
+}  // namespace lockstep
