@@ -50,34 +50,55 @@ std::int64_t limited(std::int64_t limit, std::int64_t size) {
   return limit > 0 ? std::min(limit, size) : size;
 }
 
-}  // namespace
-
-JobData open_job_data(const Job& job) {
-  DatasetOptions options{.source = job.data.source, .path = job.data.path, .split = "train"};
+DatasetOptions dataset_options(const Job& job, const char* split) {
+  DatasetOptions options{.source = job.data.source, .path = job.data.path, .split = split};
   options.synthetic_samples = job.data.synthetic_samples;
   options.synthetic_classes = job.data.synthetic_classes;
   if (job.data.channels > 0) options.synthetic_channels = job.data.channels;
   if (job.data.height > 0) options.synthetic_height = job.data.height;
   if (job.data.width > 0) options.synthetic_width = job.data.width;
   options.synthetic_seed = job.run.seed;
+  return options;
+}
 
-  JobData data;
-  data.train = open_dataset(options);
-  const DatasetInfo& info = data.train->info();
+/// What follows from the data sets, whoever has opened them.
+void describe(const Job& job, JobData& data) {
+  const DatasetInfo& info = data.train_set().info();
   data.input = {input_size(job.data.channels, info.channels, "data.channels"),
                 input_size(job.data.height, info.height, "data.height"),
                 input_size(job.data.width, info.width, "data.width")};
   data.classes = info.classes;
-  data.train_samples = limited(job.data.train_samples, data.train->size());
+  data.train_samples = limited(job.data.train_samples, info.samples);
   if (job.train.validate_every > 0) {
-    options.split = "val";
-    data.val = open_dataset(options);
-    data.val_samples = limited(job.data.val_samples, data.val->size());
-    if (data.val->info().classes != data.classes)
+    const DatasetInfo& val = data.val_set().info();
+    data.val_samples = limited(job.data.val_samples, val.samples);
+    if (val.classes != data.classes)
       throw DataError(info.path + ": training data has " + std::to_string(data.classes) +
-                      " classes, validation data " + std::to_string(data.val->info().classes));
+                      " classes, validation data " + std::to_string(val.classes));
   }
   data.augment = augment_options(job, data.input);
+}
+
+}  // namespace
+
+JobData open_job_data(const Job& job) {
+  JobData data;
+  data.train = open_dataset(dataset_options(job, "train"));
+  if (job.train.validate_every > 0) data.val = open_dataset(dataset_options(job, "val"));
+  describe(job, data);
+  return data;
+}
+
+JobData open_job_data(const Job& job, const Communicator& world) {
+  if (job.data.distribute != "scatter" || world.size() == 1) return open_job_data(job);
+  JobData data;
+  auto open = [&](const char* split) {
+    return std::make_unique<SampleScatter>(
+        world.rank() == 0 ? open_dataset(dataset_options(job, split)) : nullptr, world);
+  };
+  data.train_scatter = open("train");
+  if (job.train.validate_every > 0) data.val_scatter = open("val");
+  describe(job, data);
   return data;
 }
 

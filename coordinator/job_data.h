@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "coordinator/job.h"
+#include "coordinator/scatter.h"
 #include "data/augment.h"
 #include "data/dataset.h"
 #include "layers/shape.h"
@@ -10,7 +11,14 @@ namespace lockstep {
 
 /// The data of a job as a rank sees it.
 struct JobData {
-  std::unique_ptr<Dataset> train, val;  // val may be absent where the job does not validate
+  // Opened by this rank (distribute = shared), or sent by rank 0 (scatter). val may be absent where
+  // the job does not validate.
+  std::unique_ptr<Dataset> train, val;
+  std::unique_ptr<SampleScatter> train_scatter, val_scatter;
+
+  const Dataset& train_set() const { return train_scatter ? train_scatter->dataset() : *train; }
+  const Dataset& val_set() const { return val_scatter ? val_scatter->dataset() : *val; }
+
   std::int64_t train_samples = 0;       // after data.train_samples
   std::int64_t val_samples = 0;
   AugmentOptions augment;
@@ -21,5 +29,8 @@ struct JobData {
 /// Opens the data sets and works out the network's input. @throws DataError, MissingFileError,
 /// ConfigError (an input size that neither the job nor the data tells).
 JobData open_job_data(const Job& job);
+
+/// The same for all ranks of a job, as data.distribute says. Collective with scatter.
+JobData open_job_data(const Job& job, const Communicator& world);
 
 }  // namespace lockstep

@@ -35,16 +35,16 @@ void broadcast_segment(std::span<float> segment, const Communicator& group, cons
 }  // namespace
 
 Saver::Saver(std::filesystem::path checkpoints, ModelState& state, const Communicator& group,
-             int keep_newest)
-    : checkpoints_(std::move(checkpoints)), state_(state), group_(group),
+             int first_writer, int keep_newest)
+    : checkpoints_(std::move(checkpoints)), group_(group), first_writer_(first_writer),
       keep_newest_(keep_newest), tensors_(tensors_of(state)) {
   std::vector<std::int64_t> sizes;
   for (const TensorView& t : tensors_)
     sizes.push_back(static_cast<std::int64_t>(t.values.size_bytes()));
-  const std::vector<int> writer_of = deal_tensors(sizes, group.size());
+  const std::vector<int> writer_of = deal_tensors(sizes, group.size() - first_writer);
   std::size_t floats = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    if (writer_of[i] != group.rank()) continue;
+    if (writer_of[i] != group.rank() - first_writer) continue;
     mine_.push_back(i);
     floats += tensors_[i].values.size();
   }
@@ -58,7 +58,11 @@ std::size_t Saver::bytes() const {
 }
 
 void Saver::start(const TrainingState& where) {
-  if (writer_->busy()) writer_->take_report();  // pruning after the last save
+  try {
+    if (writer_->busy()) writer_->take_report();  // pruning after the last save
+  } catch (const Error& e) {
+    spdlog::warn("old checkpoints stay: {}", e.what());
+  }
   std::string failure;
   if (group_.rank() == 0) {
     try {
@@ -72,6 +76,8 @@ void Saver::start(const TrainingState& where) {
     if (group_.rank() == 0) spdlog::error("checkpoint of step {} not saved: {}", where.step, failure);
     return;
   }
+  saving_ = where;
+  if (group_.rank() < first_writer_) return;
   std::vector<TensorView> views;
   std::span<float> space = writer_->snapshot();
   for (std::size_t i : mine_) {
@@ -82,23 +88,23 @@ void Saver::start(const TrainingState& where) {
   }
   const std::filesystem::path directory =
       checkpoints_ / (".tmp-" + checkpoint_name(where.step));
-  writer_->start_shard(directory, group_.rank(), std::move(views));
-  saving_ = where;
+  writer_->start_shard(directory, group_.rank() - first_writer_, std::move(views));
 }
 
 void Saver::publish(MetricsFile* metrics) {
   if (!saving_) return;
   std::string report;
   try {
-    report = writer_->take_report();
+    if (writer_->busy()) report = writer_->take_report();
   } catch (const Error& e) {
     report = kFailed + std::string(e.what());
   }
-  const std::vector<std::string> reports = group_.gather(report, 0, "checkpoint reports");
+  std::vector<std::string> reports = group_.gather(report, 0, "checkpoint reports");
   if (group_.rank() == 0) {
     try {
       for (const std::string& r : reports)
         if (r.rfind(kFailed, 0) == 0) throw IoError(r.substr(std::string(kFailed).size()));
+      reports.erase(reports.begin(), reports.begin() + first_writer_);
       if (metrics) metrics->sync();
       publish_checkpoint(checkpoints_, *saving_, reports);
       writer_->start_prune(checkpoints_, keep_newest_, saving_->best_step);

@@ -15,14 +15,15 @@ namespace lockstep {
 /// on: the older checkpoints are untouched.
 class Saver {
  public:
+  /// Ranks from `first_writer` on share the writing.
   Saver(std::filesystem::path checkpoints, ModelState& state, const Communicator& group,
-        int keep_newest);
+        int first_writer, int keep_newest);
 
   /// Copies the state and starts to write it. Finishes an older save first.
   void start(const TrainingState& where);
 
   /// This rank's part is on the disk; ranks agree on it before calling publish().
-  bool ready() const { return !saving_ || writer_->finished(); }
+  bool ready() const { return !saving_ || !writer_->busy() || writer_->finished(); }
   bool saving() const { return saving_.has_value(); }
 
   /// Publishes what all ranks have written. `metrics` (rank 0) is synced first. Waits if needed.
@@ -32,12 +33,9 @@ class Saver {
   std::size_t bytes() const;
 
  private:
-  void collect_tensors();
-
   std::filesystem::path checkpoints_;
-  ModelState& state_;
   const Communicator& group_;
-  int keep_newest_;
+  int first_writer_, keep_newest_;
   std::vector<TensorView> tensors_;  // all; the views point into the state
   std::vector<std::size_t> mine_;    // those that this rank writes
   std::unique_ptr<CheckpointWriter> writer_;

@@ -31,19 +31,31 @@ int lanes_of_rank(int wanted) {
   return std::max(1, CPU_COUNT(&mask));
 }
 
-Trainer::Trainer(const Job& job, const Communicator& group,
+Trainer::Trainer(const Job& job, const Communicator& world,
                  const volatile std::sig_atomic_t& stop)
-    : job_(job), group_(group), stop_(stop), data_(open_job_data(job)),
+    : job_(job), world_(world),
+      works_(job.parallel.coordinator != "dedicated" || world.rank() > 0),
+      first_worker_(job.parallel.coordinator == "dedicated" ? 1 : 0),
+      workers_(world.split(works_ ? 1 : 0, world.rank(), "workers")), stop_(stop),
+      data_(open_job_data(job, world)),
       run_directory_(std::filesystem::path(job.run.directory) / job.run.name) {
+  if (world.size() == first_worker_)
+    throw ConfigError("parallel.coordinator = dedicated needs at least 2 ranks; use worker");
   Graph graph = build_model(job.model, data_.input, data_.classes);
+  const int workers = world.size() - first_worker_;
   const EngineOptions options =
-      engine_options(job, graph, group.size(), lanes_of_rank(job.parallel.threads));
+      engine_options(job, graph, workers, lanes_of_rank(job.parallel.threads));
   data_.augment.planar = planar_input(options.layout);
-  engine_ = std::make_unique<Engine>(std::move(graph), options, group);
+  if (works_) {
+    engine_ = std::make_unique<Engine>(std::move(graph), options, workers_);
+  } else {
+    graph_ = std::make_unique<Graph>(std::move(graph));
+    idle_state_ = std::make_unique<ModelState>(*graph_);
+  }
   loader_ = std::make_unique<Loader>(
-      *data_.train, data_.augment, job.run.seed,
+      data_.train_set(), data_.augment, job.run.seed,
       LoaderOptions{.threads = job.data.threads, .depth = job.data.prefetch,
-                    .batch_capacity = options.max_images});
+                    .batch_capacity = works_ ? options.max_images : 1});
   const std::int64_t per_epoch = steps_per_epoch(data_.train_samples, job.train.batch);
   total_steps_ = std::llround(std::ceil(job.train.epochs * static_cast<double>(per_epoch)));
   if (job.train.max_steps > 0) total_steps_ = std::min(total_steps_, job.train.max_steps);
@@ -54,18 +66,36 @@ Trainer::~Trainer() = default;
 
 void Trainer::start() {
   const std::filesystem::path checkpoints = run_directory_ / "checkpoints";
-  if (group_.rank() == 0) create_directories_durably(checkpoints);
-  where_ = load_or_initialize(checkpoints, job_.run.resume, job_.run.seed, engine_->state(), group_);
-  saver_ = std::make_unique<Saver>(checkpoints, engine_->state(), group_, job_.checkpoint.keep);
-  if (group_.rank() == 0) {
+  if (world_.rank() == 0) create_directories_durably(checkpoints);
+  where_ = load_or_initialize(checkpoints, job_.run.resume, job_.run.seed, state(), world_);
+  saver_ = std::make_unique<Saver>(checkpoints, state(), world_, first_worker_,
+                                   job_.checkpoint.keep);
+  if (world_.rank() == 0) {
     metrics_ = std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step);
     progress_ = std::make_unique<Progress>(total_steps_, job_.run.log_every_s);
   }
+  if (!works_) return;
   const std::uint64_t hash = plan_hash(engine_->train_plan());
-  for (std::uint64_t other : group_.all_gather_value(hash, "plan hash"))
+  for (std::uint64_t other : workers_.all_gather_value(hash, "plan hash"))
     if (other != hash)
       throw ConfigError("ranks have made different plans of this job; start the same binary with "
                         "the same job on CPUs of one kind");
+}
+
+TrainingFeed Trainer::make_feed() {
+  return {*loader_,
+          data_.train_scatter.get(),
+          {.samples = data_.train_samples,
+           .batch = job_.train.batch,
+           .worker = works_ ? workers_.rank() : kNone,
+           .workers = world_.size() - first_worker_,
+           .world_size = world_.size(),
+           .first_worker = first_worker_,
+           .micro_batches = job_.train.micro_batches,
+           .seed = job_.run.seed,
+           .ahead = job_.data.prefetch},
+          where_.epoch,
+          where_.cursor};
 }
 
 double Trainer::fractional_epoch() const {
@@ -73,38 +103,44 @@ double Trainer::fractional_epoch() const {
          static_cast<double>(where_.cursor) / static_cast<double>(data_.train_samples);
 }
 
-StepMetrics Trainer::step(TrainingFeed& feed) {
-  const Positions whole = step_positions(where_.cursor, data_.train_samples, job_.train.batch);
-  Executor& executor = engine_->trainer();
-  StepMetrics m{.epoch = where_.epoch, .samples = whole.count()};
-  m.learning_rate = learning_rate_at(job_.optimizer, job_.schedule, fractional_epoch(),
-                                     job_.train.epochs, job_.train.batch);
-  const double begin = now();
-  const int micro_batches = job_.train.micro_batches;
-  for (int i = 0; i < micro_batches; ++i) {
+/// This rank's micro-batches; on a rank that only coordinates, just the data's way.
+void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
+  for (int i = 0; i < job_.train.micro_batches; ++i) {
     const double waited = loader_->waited_seconds();
     const TrainingFeed::MicroBatch part = feed.next();
     m.data_seconds += loader_->waited_seconds() - waited;
+    if (!works_) continue;
     const StepContext context{.step = where_.step, .seed = job_.run.seed,
-                              .loss_divisor = static_cast<double>(whole.count()),
+                              .loss_divisor = static_cast<double>(m.samples),
                               .positions = part.positions,
                               .pixels = part.batch.pixels.data(),
                               .labels = part.batch.labels.data(),
                               .first_micro_batch = i == 0,
                               .images = static_cast<int>(part.positions.size()),
                               .learning_rate = static_cast<float>(m.learning_rate)};
+    Executor& executor = engine_->trainer();
     executor.prepare(context.images);  // known sizes return at once
-    executor.run(context, i + 1 == micro_batches);
+    executor.run(context, i + 1 == job_.train.micro_batches);
     m.times += executor.times();
   }
-  m.step_seconds = now() - begin;
-  const auto sums = executor.loss_sums();
+  if (!works_) return;
+  const auto sums = engine_->trainer().loss_sums();
   m.loss = sums[0] / sums[3];
   m.accuracy = sums[1] / sums[3];
-  m.gradient_norm = executor.gradient_norm();
-  ++where_.step;
+  m.gradient_norm = engine_->trainer().gradient_norm();
+}
+
+StepMetrics Trainer::step(TrainingFeed& feed) {
+  const Positions whole = step_positions(where_.cursor, data_.train_samples, job_.train.batch);
+  StepMetrics m{.epoch = where_.epoch, .samples = whole.count()};
+  m.learning_rate = learning_rate_at(job_.optimizer, job_.schedule, fractional_epoch(),
+                                     job_.train.epochs, job_.train.batch);
+  const double begin = now();
+  compute(feed, m);
+  if (first_worker_ > 0) world_.broadcast_value(m, first_worker_, "step metrics");
+  m.step_seconds = now() - begin;
+  m.step = ++where_.step;
   where_.cursor = whole.end;
-  m.step = where_.step;
   return m;
 }
 
@@ -119,44 +155,65 @@ bool Trainer::due_for_checkpoint() const {
 bool Trainer::boundary() {
   constexpr std::int64_t kWritten = std::int64_t{1} << 32;
   const std::int64_t mine = (stop_ != 0 ? 1 : 0) + (saver_->ready() ? kWritten : 0);
-  const std::int64_t sum = group_.all_reduce(mine, ReduceOp::kSum, "step boundary");
-  if (saver_->saving() && sum / kWritten == group_.size()) saver_->publish(metrics_.get());
+  const std::int64_t sum = world_.all_reduce(mine, ReduceOp::kSum, "step boundary");
+  if (saver_->saving() && sum / kWritten == world_.size()) saver_->publish(metrics_.get());
   stopped_ = sum % kWritten > 0;
   if (job_.train.hash_every > 0 && where_.step % job_.train.hash_every == 0) compare_parameters();
-  if (due_for_checkpoint() || stopped_) save(false);
+  if (due_for_checkpoint() || stopped_) save();
   return !stopped_;
 }
 
-void Trainer::save(bool wait) {
-  saver_->publish(metrics_.get());
-  if (!wait) {
-    if (!job_.train.sync_bn)  // ranks differ then; rank 0's are the run's
-      group_.broadcast(std::as_writable_bytes(engine_->state().statistics()), 0, "statistics");
-    saver_->start(where_);
-  }
+void Trainer::save() {
+  saver_->publish(metrics_.get());  // an older one that is still being written
+  share_statistics();
+  saver_->start(where_);
+}
+
+/// Without SyncBN every worker has running statistics of its own; the first worker's are the run's.
+void Trainer::share_statistics() {
+  if (!job_.train.sync_bn && works_)
+    workers_.broadcast(std::as_writable_bytes(state().statistics()), 0, "statistics");
 }
 
 void Trainer::compare_parameters() {
-  const auto bytes = std::as_bytes(engine_->state().parameters());
-  const std::uint64_t hash = hash64(bytes);
-  const auto all = group_.all_gather_value(hash, "parameter hash");
-  for (int r = 0; r < group_.size(); ++r)
+  if (!works_) return;
+  const std::uint64_t hash = hash64(std::as_bytes(state().parameters()));
+  const auto all = workers_.all_gather_value(hash, "parameter hash");
+  for (int r = 0; r < workers_.size(); ++r)
     if (all[static_cast<std::size_t>(r)] != all[0])
       throw CommError("step " + std::to_string(where_.step) + ": the parameters of rank " +
-                      std::to_string(r) + " differ from rank 0's; its memory or its sums are damaged. "
-                      "Restart: training resumes from the newest good checkpoint");
+                      std::to_string(first_worker_ + r) + " differ from rank " +
+                      std::to_string(first_worker_) + "'s; a memory or a sum is damaged. Restart: "
+                      "training resumes from the newest good checkpoint");
+}
+
+ValidationMetrics Trainer::validate() {
+  if (data_.val_scatter && !val_scattered_) {
+    std::vector<std::vector<std::int64_t>> wanted(static_cast<std::size_t>(first_worker_));
+    const EpochOrder order = EpochOrder::identity(data_.val_samples);
+    for (int w = 0; w < world_.size() - first_worker_; ++w) {
+      const Positions part = part_of({0, data_.val_samples}, w, world_.size() - first_worker_);
+      wanted.push_back(order.samples(part.begin, part.end));
+    }
+    data_.val_scatter->send(wanted);
+    val_scattered_ = true;
+  }
+  ValidationMetrics v;
+  if (works_)
+    v = evaluate(*engine_, data_.val_set(), data_.val_samples, data_.augment, job_.data.threads,
+                 workers_);
+  if (first_worker_ > 0) world_.broadcast_value(v, first_worker_, "validation metrics");
+  v.step = where_.step;
+  v.epoch = where_.epoch;
+  return v;
 }
 
 void Trainer::end_of_epoch() {
   const bool due = job_.train.validate_every > 0 &&
                    (where_.epoch % job_.train.validate_every == 0 || where_.step >= total_steps_);
   if (!due) return;
-  if (!job_.train.sync_bn)
-    group_.broadcast(std::as_writable_bytes(engine_->state().statistics()), 0, "statistics");
-  ValidationMetrics v = evaluate(*engine_, *data_.val, data_.val_samples, data_.augment,
-                                 job_.data.threads, group_);
-  v.step = where_.step;
-  v.epoch = where_.epoch;
+  share_statistics();
+  const ValidationMetrics v = validate();
   last_validation_ = v;
   if (metrics_) metrics_->write(v);
   if (progress_) progress_->validation(v);
@@ -170,12 +227,7 @@ void Trainer::end_of_epoch() {
 }
 
 TrainingEnd Trainer::run() {
-  TrainingFeed feed(*loader_,
-                    {.samples = data_.train_samples, .batch = job_.train.batch,
-                     .rank = group_.rank(), .ranks = group_.size(),
-                     .micro_batches = job_.train.micro_batches, .seed = job_.run.seed,
-                     .ahead = job_.data.prefetch},
-                    where_.epoch, where_.cursor);
+  TrainingFeed feed = make_feed();
   bool going = true;
   while (going && where_.step < total_steps_) {
     const StepMetrics m = step(feed);
@@ -189,14 +241,14 @@ TrainingEnd Trainer::run() {
     if (epoch_ended || where_.step == total_steps_) end_of_epoch();
     going = boundary();
     if (job_.train.early_stopping > 0 && without_improvement_ >= job_.train.early_stopping) {
-      if (group_.rank() == 0)
+      if (world_.rank() == 0)
         spdlog::info("early stopping: {} validations without improvement", without_improvement_);
-      if (!saver_->saving()) saver_->start(where_);
+      if (!saver_->saving()) save();
       break;
     }
   }
   if (progress_) progress_->finish();
-  save(true);
+  saver_->publish(metrics_.get());
   return stopped_ && where_.step < total_steps_ ? TrainingEnd::kStoppedBySignal
                                                 : TrainingEnd::kDone;
 }

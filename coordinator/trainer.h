@@ -17,35 +17,45 @@ namespace lockstep {
 enum class TrainingEnd { kDone, kStoppedBySignal };
 
 /// Runs a job on one rank, in lockstep with the others. Every rank walks the same steps and takes
-/// part in every collective; rank 0 also keeps the run directory.
+/// part in every collective of the world; rank 0 also keeps the run directory. With coordinator =
+/// dedicated rank 0 computes nothing: it reads and scatters data, keeps metrics, publishes.
 class Trainer {
  public:
   /// `stop` is set by a signal handler: the step is finished, a checkpoint saved, and run() returns.
-  Trainer(const Job& job, const Communicator& group, const volatile std::sig_atomic_t& stop);
+  Trainer(const Job& job, const Communicator& world, const volatile std::sig_atomic_t& stop);
   ~Trainer();
 
   TrainingEnd run();
 
   const std::filesystem::path& run_directory() const { return run_directory_; }
-  Engine& engine() { return *engine_; }
   const std::optional<ValidationMetrics>& last_validation() const { return last_validation_; }
 
  private:
   void start();
+  TrainingFeed make_feed();
   StepMetrics step(TrainingFeed& feed);
+  void compute(TrainingFeed& feed, StepMetrics& metrics);
+  ValidationMetrics validate();
+  void share_statistics();
   bool boundary();  // after a step: saves, compares, listens; false: stop
   void end_of_epoch();
-  void save(bool wait);
+  void save();
   void compare_parameters();
   bool due_for_checkpoint() const;
   double fractional_epoch() const;
+  ModelState& state() { return engine_ ? engine_->state() : *idle_state_; }
 
   const Job& job_;
-  const Communicator& group_;
+  const Communicator& world_;
+  bool works_;           // false: rank 0 of a job with coordinator = dedicated
+  int first_worker_;     // world rank of worker 0
+  Communicator workers_; // those that train (on a rank that only coordinates: itself alone)
   const volatile std::sig_atomic_t& stop_;
   JobData data_;
   std::filesystem::path run_directory_;
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Engine> engine_;          // works_
+  std::unique_ptr<Graph> graph_;            // !works_: the model's state alone, for checkpoints
+  std::unique_ptr<ModelState> idle_state_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Saver> saver_;
   std::unique_ptr<MetricsFile> metrics_;  // rank 0
@@ -54,6 +64,7 @@ class Trainer {
   std::int64_t total_steps_ = 0;
   int without_improvement_ = 0;
   bool stopped_ = false;
+  bool val_scattered_ = false;
   std::optional<ValidationMetrics> last_validation_;
 };
 
