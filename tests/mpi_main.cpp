@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <memory>
 #include <string>
 
 #include "worker/comm/mpi.h"
@@ -19,12 +18,14 @@ class RankPrinter : public testing::EmptyTestEventListener {
  public:
   explicit RankPrinter(int rank) : rank_(rank) {}
 
+  void OnTestStart(const testing::TestInfo& test) override {
+    name_ = std::string(test.test_suite_name()) + "." + test.name();
+  }
+
+  // Called with GoogleTest's lock held: must not ask it for the current test.
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (!result.failed()) return;
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    const std::string name =
-        test ? std::string(test->test_suite_name()) + "." + test->name() : "outside of a test";
-    std::printf("[rank %d] %s: %s:%d\n%s\n", rank_, name.c_str(),
+    std::printf("[rank %d] %s: %s:%d\n%s\n", rank_, name_.c_str(),
                 result.file_name() ? result.file_name() : "?", result.line_number(),
                 result.message());
     std::fflush(stdout);
@@ -32,6 +33,7 @@ class RankPrinter : public testing::EmptyTestEventListener {
 
  private:
   int rank_;
+  std::string name_ = "outside of a test";
 };
 
 /// Meets the other ranks after each test, so that all know whether it failed anywhere.
@@ -84,7 +86,9 @@ int run_tests() {
   const bool failed = RUN_ALL_TESTS() != 0;
   listeners.Release(&meeting);
   listeners.Release(&printer);
-  return meeting.failed_anywhere(failed || meeting.any_failed(), "all tests") ? 1 : 0;
+  const bool any_failed = meeting.failed_anywhere(failed || meeting.any_failed(), "all tests");
+  if (rank == 0 && any_failed && !failed) std::printf("[  FAILED  ] on another rank, see above\n");
+  return any_failed ? 1 : 0;
 }
 
 }  // namespace

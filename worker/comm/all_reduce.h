@@ -27,7 +27,8 @@
 // Recursive doubling (small, where latency counts). With P = 2^k ranks, in step s rank r swaps all
 // its values with rank r xor 2^s and adds: k messages of all bytes. Both partners compute lower +
 // upper, so they get the same bits. If P is not a power of 2, the first 2(P - 2^k) ranks first fold
-// in pairs (odd to even), and even hands the result back at the end: k + 2 messages.
+// in pairs (odd to even), and even hands the result back at the end: k + 2 messages. A message
+// travels in pieces that MPI sends at once.
 //
 //   P = 4:   0 <-> 1   2 <-> 3      (0+1) (0+1) (2+3) (2+3)
 //            0 <-> 2   1 <-> 3      (0+1)+(2+3) on all
@@ -48,9 +49,9 @@ enum class AllReduceAlgorithm {
 
 struct AllReduceOptions {
   AllReduceAlgorithm algorithm = AllReduceAlgorithm::kRing;
-  std::size_t small_bytes = 32 << 10;    // up to here all_reduce_sum takes recursive doubling
-  std::size_t segment_bytes = 64 << 10;  // of the ring; at least one value
-  int window = 4;                        // segments under way in each direction, 1 to 8
+  std::size_t small_bytes = 32 << 10;     // up to here all_reduce_sum takes recursive doubling
+  std::size_t segment_bytes = 512 << 10;  // of the ring; at least one value
+  int window = 2;                         // segments under way in each direction, 1 to 8
 };
 
 /// Sums `values` over the group, in place, and waits for it. T is float or double; all ranks give
