@@ -42,31 +42,37 @@ struct Size {
   int width;
 };
 
-/// As torchvision: ten tries for area and ratio, then the largest centred crop within the ratios.
+/// As torchvision: ten tries for area and ratio, then the largest centred crop within the ratios. A
+/// try is judged by fractions of the sides, so that the crop of a picture that was decoded smaller
+/// is the same.
 Rect draw_crop(const Size& image, const AugmentOptions& options, RandomStream random) {
-  const double area = static_cast<double>(image.height) * image.width;
+  const double aspect = static_cast<double>(image.width) / image.height;
   const float log_min = std::log(options.crop_ratio_min);
   const float log_max = std::log(options.crop_ratio_max);
+  const auto pixels = [](double part, int side) {
+    return std::clamp(static_cast<int>(std::lround(part * side)), 1, side);
+  };
   for (int attempt = 0; attempt < 10; ++attempt) {
-    const double part = random.uniform(options.crop_scale_min, options.crop_scale_max);
+    const double area = random.uniform(options.crop_scale_min, options.crop_scale_max);
     const double ratio = std::exp(static_cast<double>(random.uniform(log_min, log_max)));
-    const int width = static_cast<int>(std::lround(std::sqrt(area * part * ratio)));
-    const int height = static_cast<int>(std::lround(std::sqrt(area * part / ratio)));
+    const double part_of_width = std::sqrt(area * ratio / aspect);
+    const double part_of_height = std::sqrt(area / ratio * aspect);
     const std::uint32_t y = random.next();
     const std::uint32_t x = random.next();
-    if (width < 1 || height < 1 || width > image.width || height > image.height) continue;
+    if (part_of_width > 1 || part_of_height > 1) continue;
+    const int height = pixels(part_of_height, image.height);
+    const int width = pixels(part_of_width, image.width);
     const auto rows = static_cast<std::uint64_t>(image.height - height + 1);
     const auto columns = static_cast<std::uint64_t>(image.width - width + 1);
     return {static_cast<int>(integer_below(y, 0, rows)),
             static_cast<int>(integer_below(x, 0, columns)), height, width};
   }
-  const double ratio = static_cast<double>(image.width) / image.height;
-  const double nearest = std::clamp(ratio, static_cast<double>(options.crop_ratio_min),
+  const double nearest = std::clamp(aspect, static_cast<double>(options.crop_ratio_min),
                                     static_cast<double>(options.crop_ratio_max));
   int width = image.width;
   int height = image.height;
-  if (ratio < nearest) height = static_cast<int>(std::lround(width / nearest));
-  if (ratio > nearest) width = static_cast<int>(std::lround(height * nearest));
+  if (aspect < nearest) height = static_cast<int>(std::lround(width / nearest));
+  if (aspect > nearest) width = static_cast<int>(std::lround(height * nearest));
   width = std::clamp(width, 1, image.width);
   height = std::clamp(height, 1, image.height);
   return {(image.height - height) / 2, (image.width - width) / 2, height, width};
@@ -135,7 +141,8 @@ void write_row(const std::uint8_t* pixels, std::size_t values, const float* scal
 
 /// One row of pixels [W,C] -> row y of each plane of dst [C,H,W].
 void scatter_row(const float* row, int y, const AugmentOptions& options, float* dst) {
-  const auto plane = static_cast<std::size_t>(options.height) * static_cast<std::size_t>(options.width);
+  const auto plane =
+      static_cast<std::size_t>(options.height) * static_cast<std::size_t>(options.width);
   dst += static_cast<std::size_t>(y) * static_cast<std::size_t>(options.width);
   for (int c = 0; c < options.channels; ++c, dst += plane)
     for (int x = 0; x < options.width; ++x) dst[x] = row[x * options.channels + c];

@@ -9,6 +9,7 @@
 
 #include "data/error.h"
 #include "data/order.h"
+#include "data/read_file.h"
 #include "tests/data/temp_folder.h"
 
 namespace lockstep {
@@ -131,6 +132,40 @@ TEST(Loader, ReadsAheadNoFurtherThanItsDepth) {
   EXPECT_LE(dataset.reads, 15);  // the first place is still in use
   for (int i = 1; i < 20; ++i) loader.next();
   EXPECT_EQ(dataset.reads, 100);
+}
+
+TEST(Loader, ReducedJpegsShowTheSamePart) {
+  const TempFolder folder;
+  for (const char* name : {"a/1.jpg", "b/2.jpg", "b/3.jpg"}) {
+    folder.write(name, read_file(LOCKSTEP_SOURCE_DIR "/tests/data/pictures/colour.jpg", 1 << 20));
+  }
+  DatasetOptions options;
+  options.source = "folder";
+  options.path = folder.path();
+  const auto dataset = open_dataset(options);
+  AugmentOptions augmentation;
+  augmentation.height = augmentation.width = 8;  // of 64 x 48: decoded at a half or a quarter
+  augmentation.random_resized_crop = augmentation.flip = true;
+  augmentation.crop_scale_min = 0.3f;
+  Loader loader(*dataset, augmentation, 4, {2, 1, 3});
+  for (std::int64_t epoch = 0; epoch < 20; ++epoch) {
+    loader.request({epoch, range(0, 3), true});
+    const Batch batch = loader.next();
+    EXPECT_EQ(batch.labels[0], 0);
+    EXPECT_EQ(batch.labels[2], 1);
+    Image whole;
+    dataset->read(0, whole);
+    for (std::int64_t sample = 0; sample < 3; ++sample) {
+      std::vector<float> expected(8 * 8 * 3);
+      augment(whole, augmentation, {4, epoch, sample}, true, expected.data());
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        // Place and size of the crop are whole pixels of the reduced picture: two of them may be
+        // between, each a step of 16 in the ramp. Another crop would be up to 190 away.
+        ASSERT_NEAR(batch.pixels[static_cast<std::size_t>(sample) * 192 + i], expected[i],
+                    32.0 / 255);
+      }
+    }
+  }
 }
 
 TEST(Loader, EmptyAndShortBatches) {
