@@ -1,0 +1,83 @@
+#pragma once
+// Elementwise over n contiguous floats. See kernels_impl.h.
+#include "layers/cpu/kernels_vector.h"
+
+namespace lockstep::cpu::LOCKSTEP_ISA {
+namespace {
+
+/// Calls f.operator()<W>(i) for vectors that cover [0, n).
+template <class F>
+LOCKSTEP_INLINE inline void for_each_vector(size_t n, const F& f) {
+  for_each_strip(n, [&]<int W, int N>(size_t begin) LOCKSTEP_INLINE {
+    LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) f.template operator()<W>(begin + v * W);
+  });
+}
+
+void add(size_t n, const float* a, const float* b, float* dst) {
+  for_each_vector(n, [&]<int W>(size_t i)
+                         LOCKSTEP_INLINE { store<W>(dst + i, load<W>(a + i) + load<W>(b + i)); });
+}
+
+void accumulate(size_t n, const float* src, float* dst) { add(n, dst, src, dst); }
+
+void scale(size_t n, const float* src, float factor, float* dst) {
+  for_each_vector(
+      n, [&]<int W>(size_t i) LOCKSTEP_INLINE { store<W>(dst + i, factor * load<W>(src + i)); });
+}
+
+void relu(size_t n, const float* x, float* y) {
+  for_each_vector(
+      n, [&]<int W>(size_t i) LOCKSTEP_INLINE { store<W>(y + i, rectified<W>(load<W>(x + i))); });
+}
+
+void relu_backward(size_t n, const float* dy, const float* y, float* dx) {
+  for_each_vector(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
+    store<W>(dx + i, where_positive<W>(load<W>(y + i), load<W>(dy + i)));
+  });
+}
+
+/// In double from the start: the norm of an exploding gradient must not overflow, nor a tiny one
+/// vanish, before it is clipped.
+double sum_of_squares(size_t n, const float* x) {
+  constexpr int kLanes = kWidth / 2;  // as doubles these fill a register
+  constexpr int kChains = 8;
+  using Source = Floats<kLanes>;
+  using Wide = Doubles<kLanes>;
+  Wide sums[kChains] = {};
+  size_t i = 0;
+  for (; i + kLanes * kChains <= n; i += kLanes * kChains) {
+    LOCKSTEP_UNROLL for (int chain = 0; chain < kChains; ++chain) {
+      Source source;
+      __builtin_memcpy(&source, x + i + chain * kLanes, sizeof source);
+      const Wide wide = __builtin_convertvector(source, Wide);
+      sums[chain] += wide * wide;
+    }
+  }
+  Wide total = sums[0];
+  LOCKSTEP_UNROLL for (int chain = 1; chain < kChains; ++chain) total += sums[chain];
+  double result = 0;
+  for (int lane = 0; lane < kLanes; ++lane) result += total[lane];
+  for (; i < n; ++i) result += static_cast<double>(x[i]) * x[i];
+  return result;
+}
+
+template <bool kNesterov>
+void sgd_step(size_t n, const SgdOptions& options, const float* g, float* v, float* w) {
+  const float rate = options.learning_rate, momentum = options.momentum;
+  const float decay = options.weight_decay, gradient_scale = options.gradient_scale;
+  for_each_vector(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
+    const Floats<W> weight = load<W>(w + i);
+    const Floats<W> gradient = load<W>(g + i) * gradient_scale + decay * weight;
+    const Floats<W> velocity = momentum * load<W>(v + i) + gradient;
+    store<W>(v + i, velocity);
+    const Floats<W> step = kNesterov ? gradient + momentum * velocity : velocity;
+    store<W>(w + i, weight - rate * step);
+  });
+}
+
+void sgd(size_t n, const SgdOptions& options, const float* g, float* v, float* w) {
+  options.nesterov ? sgd_step<true>(n, options, g, v, w) : sgd_step<false>(n, options, g, v, w);
+}
+
+}  // namespace
+}  // namespace lockstep::cpu::LOCKSTEP_ISA

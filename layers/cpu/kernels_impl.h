@@ -1,0 +1,42 @@
+#pragma once
+// The text of all kernels, included once by each of kernels_{baseline,avx2,avx512}.cpp, which set
+// LOCKSTEP_ISA (the namespace and the table's name) and LOCKSTEP_VECTOR_WIDTH (floats per
+// register). No standard C++ header and no inline member function of ours may be called in here:
+// their object code would be shared with files compiled for another instruction set
+// (kernels_tables.h).
+#include "layers/cpu/kernels_elementwise.h"
+#include "layers/cpu/kernels_norm.h"
+#include "layers/cpu/kernels_pool.h"
+#include "layers/cpu/kernels_reduce.h"
+#include "layers/cpu/kernels_tables.h"
+
+#define LOCKSTEP_STRING_OF(text) #text
+#define LOCKSTEP_STRING(macro) LOCKSTEP_STRING_OF(macro)
+
+namespace lockstep::cpu::LOCKSTEP_ISA {
+
+constinit const Kernels kTable = {
+    .name = LOCKSTEP_STRING(LOCKSTEP_ISA),
+    .channel_sums = channel_sums,
+    .norm_apply = norm_apply,
+    .norm_backward_sums = norm_backward_sums,
+    .norm_backward_data = norm_backward_data,
+    .add = add,
+    .accumulate = accumulate,
+    .scale = scale,
+    .relu = relu,
+    .relu_backward = relu_backward,
+    .max_pool = max_pool,
+    .max_pool_backward = max_pool_backward,
+    .average_pool = average_pool,
+    .average_pool_backward = average_pool_backward,
+    .global_average = global_average,
+    .global_average_backward = global_average_backward,
+    .channel_scale = channel_scale,
+    .channel_scale_backward_data = channel_scale_backward_data,
+    .channel_scale_backward_gate = channel_scale_backward_gate,
+    .sum_of_squares = sum_of_squares,
+    .sgd = sgd,
+};
+
+}  // namespace lockstep::cpu::LOCKSTEP_ISA

@@ -1,0 +1,185 @@
+#pragma once
+// Pooling. Both layouts are planes of [H,W,width] with the channels innermost. See kernels_impl.h.
+#include "layers/cpu/kernels_vector.h"
+
+namespace lockstep::cpu::LOCKSTEP_ISA {
+namespace {
+
+template <int W>
+LOCKSTEP_INLINE inline Ints<W> load_index(const std::uint8_t* from) {
+  Bytes<W> v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return __builtin_convertvector(v, Ints<W>);
+}
+
+template <int W>
+LOCKSTEP_INLINE inline void store_index(std::uint8_t* to, Ints<W> v) {
+  const Bytes<W> bytes = __builtin_convertvector(v, Bytes<W>);
+  __builtin_memcpy(to, &bytes, sizeof bytes);
+}
+
+struct Range {
+  int begin, end;
+  LOCKSTEP_INLINE inline int size() const { return end - begin; }
+};
+
+/// The part of window `out` inside the image, as taps 0..kernel-1.
+LOCKSTEP_INLINE inline Range taps_of(const PoolGeometry& g, int out, int size) {
+  const int start = out * g.stride - g.padding;
+  return {start < 0 ? -start : 0, start + g.kernel > size ? size - start : g.kernel};
+}
+
+/// The windows, of `outputs`, that cover position `in` of the image.
+LOCKSTEP_INLINE inline Range windows_of(const PoolGeometry& g, int in, int outputs) {
+  const int beyond = in + g.padding - g.kernel;  // the last start that ends before `in`
+  const int begin = beyond < 0 ? 0 : beyond / g.stride + 1;
+  const int end = (in + g.padding) / g.stride + 1;
+  return {begin, end > outputs ? outputs : end};
+}
+
+LOCKSTEP_INLINE inline size_t width_of(const PoolGeometry& g) {
+  return static_cast<size_t>(g.block ? g.block : g.channels);
+}
+
+/// Calls f(in, out) with the offsets of every plane in the input and the output.
+template <class F>
+LOCKSTEP_INLINE inline void for_each_plane(const PoolGeometry& g, int images, const F& f) {
+  const size_t width = width_of(g), planes = static_cast<size_t>(images) * g.channels / width;
+  const size_t in = static_cast<size_t>(g.height) * g.width * width;
+  const size_t out = static_cast<size_t>(g.out_height) * g.out_width * width;
+  for (size_t plane = 0; plane < planes; ++plane) f(plane * in, plane * out);
+}
+
+/// Calls f(rows, columns, in, at) per output pixel: its window's taps inside the image, the offset
+/// of tap (0,0), which may lie outside, and the output's own offset.
+template <class F>
+LOCKSTEP_INLINE inline void for_each_window(const PoolGeometry& g, int images, const F& f) {
+  const size_t width = width_of(g);
+  for_each_plane(g, images, [&](size_t in, size_t out) LOCKSTEP_INLINE {
+    for (int oh = 0; oh < g.out_height; ++oh) {
+      const Range rows = taps_of(g, oh, g.height);
+      for (int ow = 0; ow < g.out_width; ++ow, out += width) {
+        const long h = static_cast<long>(oh) * g.stride - g.padding;
+        const long w = static_cast<long>(ow) * g.stride - g.padding;
+        const long tap0 = (h * g.width + w) * static_cast<long>(width);
+        f(rows, taps_of(g, ow, g.width), static_cast<long>(in) + tap0, out);
+      }
+    }
+  });
+}
+
+/// Calls f(windows of the row, windows of the column, h, w, at, out) per input pixel: `at` is its
+/// offset, `out` the offset of the plane's outputs.
+template <class F>
+LOCKSTEP_INLINE inline void for_each_input(const PoolGeometry& g, int images, const F& f) {
+  const size_t width = width_of(g);
+  for_each_plane(g, images, [&](size_t in, size_t out) LOCKSTEP_INLINE {
+    for (int h = 0; h < g.height; ++h) {
+      const Range rows = windows_of(g, h, g.out_height);
+      for (int w = 0; w < g.width; ++w, in += width) {
+        f(rows, windows_of(g, w, g.out_width), h, w, in, out);
+      }
+    }
+  });
+}
+
+void max_pool(const PoolGeometry& g, int images, const float* x, float* y, std::uint8_t* index) {
+  const size_t width = width_of(g);
+  const long row_stride = static_cast<long>(g.width) * static_cast<long>(width);
+  for_each_window(g, images, [&](Range rows, Range columns, long tap0, size_t at) LOCKSTEP_INLINE {
+    for_each_strip(width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
+      const float* base = x + (tap0 + rows.begin * row_stride + static_cast<long>(c));
+      const float* first = base + columns.begin * static_cast<long>(width);
+      Floats<W> best[N];
+      Ints<W> where[N];
+      LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
+        best[v] = load<W>(first + v * W);
+        where[v] = rows.begin * g.kernel + columns.begin - Ints<W>{};
+      }
+      for (int kh = rows.begin; kh < rows.end; ++kh, base += row_stride) {
+        for (int kw = columns.begin; kw < columns.end; ++kw) {
+          const float* from = base + kw * static_cast<long>(width);
+          const Ints<W> tap = kh * g.kernel + kw - Ints<W>{};
+          LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
+            const Floats<W> value = load<W>(from + v * W);
+            const Ints<W> better = (value > best[v]) | (value != value);  // NaN wins, and shows
+            best[v] = better ? value : best[v];
+            where[v] = better ? tap : where[v];
+          }
+        }
+      }
+      LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
+        store<W>(y + at + c + v * W, best[v]);
+        store_index<W>(index + at + c + v * W, where[v]);
+      }
+    });
+  });
+}
+
+/// Gathers: every input pixel asks the windows over it whether they chose it. Written once, in an
+/// order of additions that is always the same.
+void max_pool_backward(const PoolGeometry& g, int images, const float* dy,
+                       const std::uint8_t* index, float* dx) {
+  const size_t width = width_of(g);
+  for_each_input(
+      g, images,
+      [&](Range rows, Range columns, int h, int w, size_t at, size_t out) LOCKSTEP_INLINE {
+        for_each_strip(width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
+          Floats<W> sum[N] = {};
+          for (int oh = rows.begin; oh < rows.end; ++oh) {
+            for (int ow = columns.begin; ow < columns.end; ++ow) {
+              const int kh = h + g.padding - oh * g.stride, kw = w + g.padding - ow * g.stride;
+              const Ints<W> tap = kh * g.kernel + kw - Ints<W>{};
+              const size_t from = out + (static_cast<size_t>(oh) * g.out_width + ow) * width + c;
+              LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
+                const Ints<W> chosen = load_index<W>(index + from + v * W) == tap;
+                sum[v] += chosen ? load<W>(dy + from + v * W) : Floats<W>{};
+              }
+            }
+          }
+          LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) store<W>(dx + at + c + v * W, sum[v]);
+        });
+      });
+}
+
+void average_pool(const PoolGeometry& g, int images, const float* x, float* y) {
+  const size_t width = width_of(g);
+  const long row_stride = static_cast<long>(g.width) * static_cast<long>(width);
+  for_each_window(g, images, [&](Range rows, Range columns, long tap0, size_t at) LOCKSTEP_INLINE {
+    const float count = static_cast<float>(rows.size() * columns.size());
+    for_each_strip(width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
+      Floats<W> sum[N] = {};
+      for (int kh = rows.begin; kh < rows.end; ++kh) {
+        for (int kw = columns.begin; kw < columns.end; ++kw) {
+          const float* from =
+              x + (tap0 + kh * row_stride + kw * static_cast<long>(width) + static_cast<long>(c));
+          LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) sum[v] += load<W>(from + v * W);
+        }
+      }
+      LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) store<W>(y + at + c + v * W, sum[v] / count);
+    });
+  });
+}
+
+void average_pool_backward(const PoolGeometry& g, int images, const float* dy, float* dx) {
+  const size_t width = width_of(g);
+  for_each_input(
+      g, images, [&](Range rows, Range columns, int, int, size_t at, size_t out) LOCKSTEP_INLINE {
+        for_each_strip(width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
+          Floats<W> sum[N] = {};
+          for (int oh = rows.begin; oh < rows.end; ++oh) {
+            const int window_rows = taps_of(g, oh, g.height).size();
+            for (int ow = columns.begin; ow < columns.end; ++ow) {
+              const float count = static_cast<float>(window_rows * taps_of(g, ow, g.width).size());
+              const size_t from = out + (static_cast<size_t>(oh) * g.out_width + ow) * width + c;
+              LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) sum[v] +=
+                  load<W>(dy + from + v * W) / count;
+            }
+          }
+          LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) store<W>(dx + at + c + v * W, sum[v]);
+        });
+      });
+}
+
+}  // namespace
+}  // namespace lockstep::cpu::LOCKSTEP_ISA

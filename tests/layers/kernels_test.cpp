@@ -1,0 +1,167 @@
+#include "layers/cpu/kernels.h"
+
+#include <cmath>
+#include <limits>
+#include <thread>
+
+#include "data/error.h"
+#include "tests/layers/kernels_fixture.h"
+
+namespace lockstep::cpu {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// Sizes around every vector width, and around what is unrolled.
+const std::size_t kSizes[] = {0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 127, 200, 1021};
+
+TEST(KernelsChoice, LimitAllowsNoMoreThanItSays) {
+  EXPECT_STREQ(kernels_for("baseline").name, "baseline");
+  EXPECT_NE(std::string(kernels_for("avx2").name), "avx512");
+  EXPECT_EQ(&kernels_for("avx512"), &kernels_for(nullptr));
+}
+
+TEST(KernelsChoice, UnknownInstructionSetIsAnErrorThatNamesTheChoices) {
+  try {
+    kernels_for("sse9");
+    FAIL() << "sse9 was accepted";
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what()).find("sse9"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("avx2"), std::string::npos);
+  }
+  EXPECT_THROW(kernels_for(""), ConfigError);
+}
+
+TEST(KernelsChoice, TheTableInUseIsTheBestUntilAnotherIsSet) {
+  EXPECT_EQ(&kernels(), &kernels_for(nullptr));
+  use_kernels(kernels_for("baseline"));
+  EXPECT_STREQ(kernels().name, "baseline");
+  use_kernels(kernels_for(nullptr));
+  EXPECT_EQ(&kernels(), &kernels_for(nullptr));
+}
+
+TEST(FlushDenormals, InTheCallingThread) {
+  volatile float smallest = std::numeric_limits<float>::min();
+  volatile float denormal = std::numeric_limits<float>::denorm_min();
+  float halved = 1, kept = 1;
+  std::thread([&] {
+    kept = smallest * 0.5f;
+    flush_denormals();
+    halved = smallest * 0.5f;    // flush to zero: results
+    halved += denormal * 1e30f;  // denormals are zero: operands
+  }).join();
+  EXPECT_GT(kept, 0.0f);
+  EXPECT_EQ(halved, 0.0f);
+}
+
+TEST_P(KernelsTest, AddAccumulateAndScaleOfEverySize) {
+  const Kernels& k = *GetParam();
+  for (std::size_t n : kSizes) {
+    SCOPED_TRACE(n);
+    const std::vector<float> a = normal(n + 1, 1), b = normal(n + 1, 2);
+    std::vector<float> sum(n + 1, -7), total = b, scaled(n + 1, -7);
+    k.add(n, a.data(), b.data(), sum.data());
+    k.accumulate(n, a.data(), total.data());
+    k.scale(n, a.data(), 1.7f, scaled.data());
+    for (std::size_t i = 0; i < n; ++i) {
+      ASSERT_EQ(sum[i], a[i] + b[i]);
+      ASSERT_EQ(total[i], b[i] + a[i]);
+      ASSERT_EQ(scaled[i], 1.7f * a[i]);
+    }
+    EXPECT_EQ(sum[n], -7);  // nothing beyond the end
+    EXPECT_EQ(total[n], b[n]);
+    EXPECT_EQ(scaled[n], -7);
+  }
+}
+
+TEST_P(KernelsTest, ReluAndItsBackwardInPlaceToo) {
+  const Kernels& k = *GetParam();
+  for (std::size_t n : kSizes) {
+    SCOPED_TRACE(n);
+    std::vector<float> x = normal(n, 3);
+    if (n > 4) x[4] = 0;
+    const std::vector<float> dy = normal(n, 4);
+    std::vector<float> y = x, dx(n);
+    k.relu(n, y.data(), y.data());
+    k.relu_backward(n, dy.data(), y.data(), dx.data());
+    for (std::size_t i = 0; i < n; ++i) {
+      ASSERT_EQ(y[i], x[i] > 0 ? x[i] : 0);
+      ASSERT_EQ(dx[i], x[i] > 0 ? dy[i] : 0);
+    }
+  }
+}
+
+TEST_P(KernelsTest, NanSurvivesElementwise) {
+  const Kernels& k = *GetParam();
+  const std::size_t n = 85;
+  for (std::size_t place = 0; place < n; ++place) {
+    std::vector<float> x(n, -1), y(n);
+    x[place] = kNan;
+    k.relu(n, x.data(), y.data());
+    ASSERT_TRUE(std::isnan(y[place])) << place;
+    ASSERT_TRUE(std::isnan(k.sum_of_squares(n, x.data()))) << place;
+    k.scale(n, x.data(), 0, y.data());
+    ASSERT_TRUE(std::isnan(y[place])) << place;
+  }
+}
+
+TEST_P(KernelsTest, SumOfSquaresNeitherOverflowsNorVanishes) {
+  const Kernels& k = *GetParam();
+  for (std::size_t n : {0, 1, 5, 31, 32, 100, 4097, 65536}) {
+    for (float size : {1.0f, 1e-30f, 1e30f}) {
+      const std::vector<float> x = normal(n, 5, 0, size);
+      double expected = 0;
+      for (float value : x) expected += static_cast<double>(value) * value;
+      EXPECT_NEAR(k.sum_of_squares(n, x.data()), expected, 1e-12 * expected) << n << " " << size;
+    }
+  }
+}
+
+TEST_P(KernelsTest, SgdFollowsTheDoubleLoopForThreeSteps) {
+  const Kernels& k = *GetParam();
+  for (bool nesterov : {false, true}) {
+    for (std::size_t n : kSizes) {
+      SCOPED_TRACE(n);
+      const SgdOptions o = {0.1f, 0.9f, 5e-2f, 0.25f, nesterov};
+      std::vector<float> w = normal(n, 6), v(n, 0.0f);
+      std::vector<double> w64(w.begin(), w.end()), v64(n, 0.0);
+      for (unsigned step = 0; step < 3; ++step) {
+        const std::vector<float> g = normal(n, 7 + step);
+        k.sgd(n, o, g.data(), v.data(), w.data());
+        for (std::size_t i = 0; i < n; ++i) {
+          const double gradient = g[i] * double(o.gradient_scale) + o.weight_decay * w64[i];
+          v64[i] = o.momentum * v64[i] + gradient;
+          w64[i] -= o.learning_rate * (nesterov ? gradient + o.momentum * v64[i] : v64[i]);
+        }
+      }
+      for (std::size_t i = 0; i < n; ++i) {
+        ASSERT_NEAR(w[i], w64[i], 2e-6);
+        ASSERT_NEAR(v[i], v64[i], 2e-6);
+      }
+    }
+  }
+}
+
+// How a parameter is sharded may not show in its bits: a vector's tail computes as its body does.
+TEST_P(KernelsTest, SgdGivesAnElementTheSameBitsWhereverItLies) {
+  const Kernels& k = *GetParam();
+  const std::size_t n = 1021;
+  for (bool nesterov : {false, true}) {
+    const SgdOptions o = {0.1f, 0.9f, 5e-4f, 0.3f, nesterov};
+    const std::vector<float> g = normal(n, 11), v = normal(n, 12), w = normal(n, 13);
+    std::vector<float> v_whole = v, w_whole = w, v_cut = v, w_cut = w;
+    k.sgd(n, o, g.data(), v_whole.data(), w_whole.data());
+    for (std::size_t i = 0, count = 1; i < n; i += count, count = count % 23 + 1) {
+      count = std::min(count, n - i);
+      k.sgd(count, o, g.data() + i, v_cut.data() + i, w_cut.data() + i);
+    }
+    EXPECT_EQ(v_whole, v_cut);
+    EXPECT_EQ(w_whole, w_cut);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Elementwise, KernelsTest, testing::ValuesIn(tables_of_this_cpu()),
+                         name_of);
+
+}  // namespace
+}  // namespace lockstep::cpu
