@@ -1,0 +1,181 @@
+// Training that is really killed, and resumed: the program as users run it, on two ranks.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "data/checkpoint.h"
+#include "tests/jobs/process.h"
+
+namespace lockstep::test {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr int kSteps = 24;  // 6 an epoch
+
+/// A small residual network on made-up pictures, with everything random that training has.
+const std::string kJob = R"(
+[run]
+name = small
+[data]
+source = synthetic
+synthetic_samples = 92
+height = 12
+width = 12
+[augment]
+pad = 2
+flip = true
+[model]
+family = resnet
+depth = 8
+dropout = 0.2
+stochastic_depth = 0.2
+[train]
+batch = 16
+epochs = 4
+hash_every = 5
+[optimizer]
+learning_rate = 0.02
+[checkpoint]
+every_steps = 3
+keep = 3
+)";
+
+class Resume : public ::testing::Test {
+ protected:
+  void SetUp() override { std::ofstream(job()) << kJob; }
+
+  fs::path job() const { return directory_.path() / "job.cfg"; }
+  fs::path log(const std::string& runs) const { return directory_.path() / (runs + ".log"); }
+  fs::path run(const std::string& runs) const { return directory_.path() / runs / "small"; }
+
+  std::vector<std::string> command(const std::string& runs, int ranks,
+                                   const std::vector<std::string>& sets = {}) const {
+    std::vector<std::string> words{LOCKSTEP_PROGRAM,
+                                   "launch",
+                                   "-n",
+                                   std::to_string(ranks),
+                                   "--threads",
+                                   "1",
+                                   "train",
+                                   job().string(),
+                                   "--set",
+                                   "run.directory=" + (directory_.path() / runs).string()};
+    for (const std::string& s : sets) words.insert(words.end(), {"--set", s});
+    return words;
+  }
+
+  void train(const std::string& runs, int ranks, const std::vector<std::string>& sets = {}) {
+    Process process(command(runs, ranks, sets), log(runs));
+    ASSERT_EQ(process.wait(), 0) << file_text(log(runs));
+  }
+
+  /// Kills all ranks when `lines` lines of metrics are there, or at the end.
+  void train_and_kill(const std::string& runs, int ranks, std::size_t lines) {
+    Process process(command(runs, ranks), log(runs));
+    while (process.running() && metrics(runs).size() < lines)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    process.kill_all();
+  }
+
+  /// Metrics without what the clock says.
+  std::vector<Json> metrics(const std::string& runs) const {
+    std::vector<Json> lines;
+    std::istringstream text(file_text(run(runs) / "metrics.jsonl"));
+    for (std::string line; std::getline(text, line);) {
+      Json json = Json::parse(line, nullptr, false);
+      if (json.is_discarded()) break;  // being written
+      std::vector<std::string> times;
+      for (const auto& [key, value] : json.items())
+        if (key.ends_with("_ms") || key == "images_per_second") times.push_back(key);
+      for (const std::string& key : times) json.erase(key);
+      lines.push_back(std::move(json));
+    }
+    return lines;
+  }
+
+  /// Every tensor of the newest checkpoint.
+  std::map<std::string, std::vector<float>> weights(const std::string& runs) const {
+    const NewestGood found = open_newest_good(run(runs) / "checkpoints");
+    EXPECT_TRUE(found.checkpoint.has_value());
+    EXPECT_EQ(found.checkpoint->state().step, kSteps);
+    std::map<std::string, std::vector<float>> tensors;
+    for (const std::string& name : found.checkpoint->names()) {
+      std::size_t count = 1;
+      for (std::int64_t d : found.checkpoint->dims(name)) count *= static_cast<std::size_t>(d);
+      found.checkpoint->read(name, tensors.try_emplace(name, count).first->second);
+    }
+    return tensors;
+  }
+
+  FreshDirectory directory_;
+};
+
+TEST_F(Resume, KilledRunsEndWithTheBitsOfAnUninterruptedOne) {
+  train("whole", 2);
+  std::mt19937 random(20261121);
+  for (int kill = 0; kill < 4; ++kill) train_and_kill("killed", 2, 2 + random() % (kSteps + 2));
+  train("killed", 2);
+  EXPECT_EQ(metrics("whole"), metrics("killed")) << file_text(log("killed"));
+  EXPECT_EQ(weights("whole"), weights("killed"));
+}
+
+TEST_F(Resume, AnotherNumberOfRanksGoesOnWithinRounding) {
+  train("two", 2, {"train.max_steps=10", "model.dropout=0", "optimizer.learning_rate=0.001"});
+  fs::copy(directory_.path() / "two", directory_.path() / "three", fs::copy_options::recursive);
+  train("two", 2, {"model.dropout=0", "optimizer.learning_rate=0.001"});
+  train("three", 3, {"model.dropout=0", "optimizer.learning_rate=0.001"});
+  const auto two = metrics("two"), three = metrics("three");
+  ASSERT_EQ(two.size(), three.size());
+  for (std::size_t i = 0; i < two.size(); ++i) {
+    EXPECT_EQ(two[i]["step"], three[i]["step"]);
+    if (!two[i].contains("loss")) continue;
+    EXPECT_EQ(two[i]["samples"], three[i]["samples"]);
+    EXPECT_NEAR(two[i]["loss"].get<double>(), three[i]["loss"].get<double>(), 1e-3) << "line " << i;
+  }
+}
+
+TEST_F(Resume, ADamagedCheckpointIsNamedAndTheOneBeforeIsUsed) {
+  train("whole", 2);
+  train("damaged", 2, {"train.max_steps=12"});
+  const fs::path newest = run("damaged") / "checkpoints" / checkpoint_name(12) / "shard-001.h5";
+  fs::resize_file(newest, fs::file_size(newest) / 2);
+  train("damaged", 2);
+  EXPECT_EQ(metrics("whole"), metrics("damaged"));
+  EXPECT_EQ(weights("whole"), weights("damaged"));
+  const std::string said = file_text(log("damaged"));
+  EXPECT_NE(said.find("shard-001.h5"), std::string::npos) << said;
+  EXPECT_NE(said.find("resuming from"), std::string::npos) << said;
+}
+
+TEST_F(Resume, ASignalSavesAndAsksToBeRequeued) {
+  {
+    Process process(command("stopped", 2), log("stopped"));
+    while (process.running() && metrics("stopped").size() < 5)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    process.signal_ranks(SIGUSR1);
+    const int code = process.wait();
+    ASSERT_TRUE(code == 75 || metrics("stopped").size() >= kSteps)
+        << code << file_text(log("stopped"));
+  }
+  train("stopped", 2);
+  train("whole", 2);
+  EXPECT_EQ(metrics("whole"), metrics("stopped"));
+  EXPECT_EQ(weights("whole"), weights("stopped"));
+}
+
+TEST_F(Resume, AnotherModelsCheckpointIsRefused) {
+  train("small", 1, {"train.max_steps=3"});
+  Process process(command("small", 1, {"model.depth=14"}), log("small"));
+  EXPECT_EQ(process.wait(), 65) << file_text(log("small"));
+  EXPECT_NE(file_text(log("small")).find("another model"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lockstep::test
