@@ -181,6 +181,19 @@ template void all_reduce_sum<float>(const Communicator&, std::span<float>, std::
 template void all_reduce_sum<double>(const Communicator&, std::span<double>, std::string_view,
                                      const AllReduceOptions&);
 
+std::size_t sum_scratch_bytes(std::size_t doubles, int ranks, const AllReduceOptions& options) {
+  if (ranks == 1 || options.algorithm == AllReduceAlgorithm::kMpi) return 0;
+  if (doubles * sizeof(double) <= options.small_bytes) return doubles * sizeof(double);
+  return segment_values<double>(options, doubles, ranks) *
+         static_cast<std::size_t>(clamp_window(options.window)) * sizeof(double);
+}
+
+std::size_t ring_scratch_bytes(std::size_t floats, int ranks, const AllReduceOptions& options) {
+  if (ranks == 1 || options.algorithm == AllReduceAlgorithm::kMpi) return 0;
+  return segment_values<float>(options, floats, ranks) *
+         static_cast<std::size_t>(clamp_window(options.window)) * sizeof(float);
+}
+
 struct RingAllReduce::Impl {
   Impl(State& group, std::size_t values, const AllReduceOptions& chosen)
       : state(group),
@@ -188,9 +201,7 @@ struct RingAllReduce::Impl {
         max_values(values),
         window(clamp_window(chosen.window)),
         segment(segment_values<float>(chosen, values, group.size)),
-        scratch(chosen.algorithm == AllReduceAlgorithm::kRing && group.size > 1
-                    ? segment * static_cast<std::size_t>(window)
-                    : 0),
+        scratch(ring_scratch_bytes(values, group.size, chosen) / sizeof(float)),
         engine(group, scratch, segment, window) {}
 
   State& state;

@@ -61,6 +61,12 @@ template <typename T>
 void all_reduce_sum(const Communicator& group, std::span<T> values, std::string_view name,
                     const AllReduceOptions& options = {});
 
+/// Bytes that an all_reduce_sum of so many doubles makes the group's scratch memory have.
+std::size_t sum_scratch_bytes(std::size_t doubles, int ranks, const AllReduceOptions& options = {});
+
+/// Bytes that a RingAllReduce of up to so many floats takes.
+std::size_t ring_scratch_bytes(std::size_t floats, int ranks, const AllReduceOptions& options = {});
+
 /// A ring all-reduce that runs beside computation: start it, call progress() now and then, finish
 /// it. Several may be under way at once (one per bucket): start them in the same order on all
 /// ranks, and finish them in the same order too, or poll all of them. Allocates nothing after

@@ -1,0 +1,151 @@
+// lockstep plan: what a job would need and send, before it is submitted; starts no ranks.
+#include <cstdio>
+#include <iostream>
+
+#include "coordinator/batches.h"
+#include "coordinator/engine.h"
+#include "coordinator/report_text.h"
+#include "coordinator/trainer.h"
+#include "data/error.h"
+#include "jobs/command_line.h"
+#include "jobs/commands.h"
+#include "jobs/job_file.h"
+#include "jobs/plan_input.h"
+#include "layers/model_table.h"
+
+namespace lockstep {
+namespace {
+
+namespace po = boost::program_options;
+
+/// A step of one rank of many, as Engine makes it, without the ranks.
+class PlannedStep {
+ public:
+  PlannedStep(const Job& job, const PlanInput& in, int ranks, int threads)
+      : job_(job),
+        in_(in),
+        ranks_(ranks),
+        graph_(build_model(job.model, in.input, in.classes)),
+        options_(engine_options(job, graph_, ranks, lanes_of_rank(threads))),
+        backend_(graph_,
+                 {.layout = options_.layout, .sgd = options_.sgd, .clip_norm = options_.clip_norm}),
+        train_(plan(true)),
+        eval_(plan(false)) {}
+
+  void print_model(TableDetail detail) const {
+    const ModelRow total = model_total(graph_);
+    const double flops = total.cost.forward_flops + total.cost.backward_flops;
+    std::cout << "model " << job_.model.family << " " << to_string(in_.input) << " -> "
+              << in_.classes << " classes, layout " << name_of(options_.layout) << "\n"
+              << model_table_text(graph_, detail) << "parameters  "
+              << with_commas(static_cast<std::size_t>(total.parameters)) << "\nFLOPs       "
+              << giga(flops) << " G an image (forward " << giga(total.cost.forward_flops)
+              << " G, backward " << giga(total.cost.backward_flops) << " G), "
+              << giga(flops * job_.train.batch) << " G a step of " << job_.train.batch
+              << " images\n";
+  }
+
+  void print_needs() {
+    const int images = options_.max_images * job_.train.micro_batches;
+    std::cout << "\nranks " << ranks_ << " x " << options_.lanes << " threads, up to " << images
+              << " images a rank and step";
+    if (job_.train.micro_batches > 1)
+      std::cout << " in " << job_.train.micro_batches << " micro-batches";
+    if (in_.train_samples > 0)
+      std::cout << ", " << steps_per_epoch(in_.train_samples, job_.train.batch)
+                << " steps an epoch";
+    const MemoryQuestion question{.ranks = ranks_,
+                                  .all_reduce = options_.all_reduce,
+                                  .prefetch = job_.data.prefetch,
+                                  .validates = job_.train.validate_every > 0,
+                                  .dataset_bytes = in_.dataset_bytes};
+    std::cout << "\n\nmemory of a rank, bytes\n"
+              << memory_text(rank_memory(graph_, train_, eval_, backend_, question))
+              << "  (besides: the program, MPI and oneDNN's generated code)\n"
+              << "\nreduced over ranks in a step, bytes\n"
+              << traffic_text(
+                     step_traffic(train_, ranks_, job_.train.micro_batches, options_.all_reduce),
+                     ranks_, options_.all_reduce);
+    for (std::size_t b = 0; b < train_.buckets.size(); ++b)
+      std::cout << (b == 0 ? "  buckets: " : ", ") << in_units(train_.buckets[b].count * 4);
+    std::cout << "\n";
+  }
+
+  void print_phases() const {
+    std::cout << "\nphases and messages of a training step, for each micro-batch\n"
+              << phases_text(train_, graph_);
+  }
+
+ private:
+  Plan plan(bool training) const {
+    return make_plan(graph_, backend_,
+                     {.training = training,
+                      .batch_statistics = training,
+                      .sync_bn = options_.sync_bn,
+                      .lanes = options_.lanes,
+                      .max_images = options_.max_images,
+                      .layout = options_.layout,
+                      .bucket_bytes = options_.bucket_bytes});
+  }
+
+  static std::string giga(double flops) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4g", flops / 1e9);
+    return text;
+  }
+
+  static const char* name_of(LayoutKind layout) {
+    switch (layout) {
+      case LayoutKind::kNhwc:
+        return "nhwc";
+      case LayoutKind::kBlocked8:
+        return "blocked by 8";
+      case LayoutKind::kBlocked16:
+        return "blocked by 16";
+    }
+    return "";
+  }
+
+  const Job& job_;
+  const PlanInput& in_;
+  int ranks_;
+  Graph graph_;
+  EngineOptions options_;
+  cpu::CpuBackend backend_;
+  Plan train_, eval_;
+};
+
+}  // namespace
+
+int run_plan(std::span<const std::string> arguments) {
+  int ranks = 1, threads = 0;
+  CommandSyntax syntax{.usage = "plan JOB.cfg [OPTIONS]",
+                       .about =
+                           "Shows what a job will need before it is submitted: the model's "
+                           "layers, the memory of a rank\nto the byte, and what ranks send. "
+                           "Starts no ranks; run it on a machine like theirs."};
+  add_job_options(syntax);
+  syntax.options.add_options()("ranks,n", po::value<int>(&ranks)->value_name("N"),
+                               "How many ranks the job will have. Default: 1.")(
+      "threads", po::value<int>(&threads)->value_name("T"),
+      "Threads of each rank. Default: as train would take them here.")(
+      "ops", "The model's table op by op instead of block by block.")(
+      "phases", "Print the phases and messages of a training step.");
+  const auto values = parse_command_line(syntax, arguments);
+  if (!values) return 0;
+  if (ranks < 1) throw ConfigError("lockstep plan: --ranks must be at least 1");
+  if (values->count("threads") && threads < 1)
+    throw ConfigError("lockstep plan: --threads must be at least 1");
+  const auto job_file = job_arguments(*values);
+  if (!job_file) return 0;
+  const Job job = load_job(job_file->file, job_file->overrides);
+
+  const PlanInput in = plan_input(job);
+  PlannedStep step(job, in, ranks, threads > 0 ? threads : job.parallel.threads);
+  step.print_model(values->count("ops") ? TableDetail::kOps : TableDetail::kBlocks);
+  step.print_needs();
+  if (values->count("phases")) step.print_phases();
+  return 0;
+}
+
+}  // namespace lockstep

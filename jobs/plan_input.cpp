@@ -1,0 +1,48 @@
+#include "jobs/plan_input.h"
+
+#include "coordinator/job_data.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::int64_t kCifarTrain = 50000, kCifarVal = 10000;
+
+/// Samples that are kept in memory as they are stored: one byte a value, and the label.
+std::size_t bytes_in_memory(const Shape& stored, std::int64_t samples) {
+  return static_cast<std::size_t>((stored.elements() + 1) * samples);
+}
+
+std::int64_t limited(std::int64_t limit, std::int64_t size) {
+  return limit > 0 ? std::min(limit, size) : size;
+}
+
+PlanInput cifar_input(const Job& job) {
+  const Shape stored{3, 32, 32};
+  const bool validates = job.train.validate_every > 0;
+  PlanInput in{.input = stored, .classes = job.data.source == "cifar10" ? 10 : 100};
+  if (job.data.channels > 0) in.input.channels = job.data.channels;
+  if (job.data.height > 0) in.input.height = job.data.height;
+  if (job.data.width > 0) in.input.width = job.data.width;
+  in.train_samples = limited(job.data.train_samples, kCifarTrain);
+  in.val_samples = validates ? limited(job.data.val_samples, kCifarVal) : 0;
+  in.dataset_bytes = bytes_in_memory(stored, kCifarTrain + (validates ? kCifarVal : 0));
+  return in;
+}
+
+}  // namespace
+
+PlanInput plan_input(const Job& job) {
+  if (job.data.source == "cifar10" || job.data.source == "cifar100") return cifar_input(job);
+  const JobData data = open_job_data(job);
+  PlanInput in{.input = data.input,
+               .classes = data.classes,
+               .train_samples = data.train_samples,
+               .val_samples = data.val_samples};
+  if (job.data.source != "idx") return in;
+  const DatasetInfo& info = data.train->info();
+  in.dataset_bytes = bytes_in_memory({info.channels, info.height, info.width},
+                                     data.train->size() + (data.val ? data.val->size() : 0));
+  return in;
+}
+
+}  // namespace lockstep
