@@ -66,7 +66,8 @@ std::string traffic_text(const Traffic& traffic, int ranks, const AllReduceOptio
   const auto line = [&](const std::string& what, std::size_t bytes) {
     lines.push_back({what, with_commas(bytes), in_units(bytes)});
   };
-  line("gradients, in " + std::to_string(traffic.bucket_bytes.size()) + " buckets",
+  const std::size_t buckets = traffic.bucket_bytes.size();
+  line("gradients, in " + std::to_string(buckets) + (buckets == 1 ? " bucket" : " buckets"),
        traffic.gradient_bytes());
   line("batch norm's sums, in " + std::to_string(traffic.sync_messages) + " messages",
        traffic.sync_bytes);
