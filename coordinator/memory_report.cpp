@@ -96,7 +96,7 @@ std::size_t sums_scratch(const Plan& plan, const MemoryQuestion& question) {
     const auto* message = std::get_if<Message>(&item.what);
     if (!message || message->buffer == kNone) continue;
     const std::size_t doubles = plan.buffer(message->buffer).bytes / sizeof(double);
-    most = std::max(most, sum_scratch_bytes(doubles, question.ranks, question.all_reduce));
+    most = std::max(most, sum_scratch_bytes(doubles, question.workers, question.all_reduce));
   }
   return most;
 }
@@ -200,7 +200,7 @@ std::vector<MemoryGroup> rank_memory(const Graph& graph, const Plan& train, cons
   const auto lanes = static_cast<std::size_t>(train.lanes);
   std::size_t ring = 0;
   for (const Bucket& bucket : train.buckets)
-    ring += ring_scratch_bytes(bucket.count, question.ranks, question.all_reduce);
+    ring += ring_scratch_bytes(bucket.count, question.workers, question.all_reduce);
   std::vector<MemoryGroup> groups;
   groups.push_back({"model state",
                     {{"parameters", segment},
@@ -219,7 +219,7 @@ std::vector<MemoryGroup> rank_memory(const Graph& graph, const Plan& train, cons
   if (question.dataset_bytes > 0)
     data.parts.push_back({"samples held in memory", question.dataset_bytes});
   groups.push_back(std::move(data));
-  groups.push_back({"checkpoint", {{"snapshot", largest_snapshot(graph, question.ranks)}}});
+  groups.push_back({"checkpoint", {{"snapshot", largest_snapshot(graph, question.workers)}}});
   groups.push_back(
       {"communication",
        {{"segments of gradients", ring},

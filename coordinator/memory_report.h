@@ -35,7 +35,7 @@ std::size_t lane_scratch_bytes(const Plan& plan, Backend& backend);
 
 /// What decides the memory of a rank besides its plans.
 struct MemoryQuestion {
-  int ranks = 1;
+  int workers = 1;  // ranks that train
   AllReduceOptions all_reduce;
   int prefetch = 3;               // batches that the loader keeps ahead
   bool validates = true;          // a second loader, with the first one's memory beside it

@@ -24,9 +24,9 @@ class PlannedStep {
   PlannedStep(const Job& job, const PlanInput& in, int ranks, int threads)
       : job_(job),
         in_(in),
-        ranks_(ranks),
+        workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
         graph_(build_model(job.model, in.input, in.classes)),
-        options_(engine_options(job, graph_, ranks, lanes_of_rank(threads))),
+        options_(engine_options(job, graph_, workers_, lanes_of_rank(threads))),
         backend_(graph_,
                  {.layout = options_.layout, .sgd = options_.sgd, .clip_norm = options_.clip_norm}),
         train_(plan(true)),
@@ -45,29 +45,40 @@ class PlannedStep {
               << " images\n";
   }
 
-  void print_needs() {
+  void print_ranks() const {
     const int images = options_.max_images * job_.train.micro_batches;
-    std::cout << "\nranks " << ranks_ << " x " << options_.lanes << " threads, up to " << images
+    std::cout << "\nranks " << workers_ << " x " << options_.lanes << " threads, up to " << images
               << " images a rank and step";
     if (job_.train.micro_batches > 1)
       std::cout << " in " << job_.train.micro_batches << " micro-batches";
     if (in_.train_samples > 0)
       std::cout << ", " << steps_per_epoch(in_.train_samples, job_.train.batch)
                 << " steps an epoch";
-    const MemoryQuestion question{.ranks = ranks_,
+    if (job_.parallel.coordinator == "dedicated") std::cout << "; one more rank coordinates";
+    std::cout << "\n";
+  }
+
+  void print_memory() {
+    // With scatter only rank 0 holds the samples, and it may do nothing else.
+    const bool scatters = job_.data.distribute == "scatter";
+    const bool holds_samples = !scatters || job_.parallel.coordinator == "worker";
+    const MemoryQuestion question{.workers = workers_,
                                   .all_reduce = options_.all_reduce,
                                   .prefetch = job_.data.prefetch,
                                   .validates = job_.train.validate_every > 0,
-                                  .dataset_bytes = in_.dataset_bytes};
-    std::cout << "\n\nmemory of a rank, bytes\n"
+                                  .dataset_bytes = holds_samples ? in_.dataset_bytes : 0};
+    std::cout << "\nmemory of a rank, bytes\n"
               << memory_text(rank_memory(graph_, train_, eval_, backend_, question))
-              << "  (besides: the program, MPI and oneDNN's generated code)\n"
-              << "\nreduced over ranks in a step, bytes\n"
-              << traffic_text(
-                     step_traffic(train_, ranks_, job_.train.micro_batches, options_.all_reduce),
-                     ranks_, options_.all_reduce);
-    for (std::size_t b = 0; b < train_.buckets.size(); ++b)
-      std::cout << (b == 0 ? "  buckets: " : ", ") << in_units(train_.buckets[b].count * 4);
+              << "  (besides: the program, MPI and oneDNN's generated code"
+              << (scatters ? ", samples on their way" : "") << ")\n";
+  }
+
+  void print_traffic() const {
+    const Traffic traffic =
+        step_traffic(train_, workers_, job_.train.micro_batches, options_.all_reduce);
+    std::cout << "\nreduced over ranks in a step, bytes\n"
+              << traffic_text(traffic, workers_, options_.all_reduce) << "  buckets:";
+    for (std::size_t bytes : traffic.bucket_bytes) std::cout << "  " << in_units(bytes);
     std::cout << "\n";
   }
 
@@ -108,7 +119,7 @@ class PlannedStep {
 
   const Job& job_;
   const PlanInput& in_;
-  int ranks_;
+  int workers_;
   Graph graph_;
   EngineOptions options_;
   cpu::CpuBackend backend_;
@@ -140,10 +151,14 @@ int run_plan(std::span<const std::string> arguments) {
   if (!job_file) return 0;
   const Job job = load_job(job_file->file, job_file->overrides);
 
+  if (job.parallel.coordinator == "dedicated" && ranks < 2)
+    throw ConfigError("parallel.coordinator = dedicated needs at least --ranks 2");
   const PlanInput in = plan_input(job);
   PlannedStep step(job, in, ranks, threads > 0 ? threads : job.parallel.threads);
   step.print_model(values->count("ops") ? TableDetail::kOps : TableDetail::kBlocks);
-  step.print_needs();
+  step.print_ranks();
+  step.print_memory();
+  step.print_traffic();
   if (values->count("phases")) step.print_phases();
   return 0;
 }

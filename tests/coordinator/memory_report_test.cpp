@@ -113,7 +113,7 @@ TEST(RankMemory, PartsSumToGroupsAndTheTotal) {
   Planned planned;
   const auto groups =
       rank_memory(planned.graph, planned.train, planned.eval, planned.backend,
-                  {.ranks = 2, .prefetch = 1, .validates = false, .dataset_bytes = 1000});
+                  {.workers = 2, .prefetch = 1, .validates = false, .dataset_bytes = 1000});
   std::size_t total = 0;
   for (const MemoryGroup& group : groups) {
     EXPECT_EQ(group.bytes(), sum(group.parts)) << group.name;
@@ -138,7 +138,7 @@ TEST(RankMemory, ASnapshotIsSharedAmongRanks) {
     floats += static_cast<std::size_t>(s.channels);
   const auto snapshot = [&](int ranks) {
     return group_of(rank_memory(planned.graph, planned.train, planned.eval, planned.backend,
-                                {.ranks = ranks}),
+                                {.workers = ranks}),
                     "checkpoint")
         .bytes();
   };
@@ -151,7 +151,7 @@ TEST(RankMemory, OneRankNeedsNoMemoryForMessages) {
   Planned planned;
   const auto communication = [&](int ranks) {
     return group_of(rank_memory(planned.graph, planned.train, planned.eval, planned.backend,
-                                {.ranks = ranks}),
+                                {.workers = ranks}),
                     "communication")
         .bytes();
   };

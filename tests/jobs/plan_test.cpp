@@ -58,6 +58,15 @@ TEST_F(PlanCommand, CifarNeedsNoFiles) {
   EXPECT_TRUE(result.says("391 steps an epoch"));
 }
 
+TEST_F(PlanCommand, ADedicatedCoordinatorTakesNoImages) {
+  const std::string dedicated = " --set parallel.coordinator=dedicated";
+  const auto result = room.run("plan job.cfg --ranks 3" + dedicated);
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_TRUE(result.says("ranks 2 x 1 threads, up to 8 images"));
+  EXPECT_TRUE(result.says("; one more rank coordinates"));
+  EXPECT_EQ(room.run("plan job.cfg" + dedicated).exit_code, 64);
+}
+
 TEST_F(PlanCommand, SaysWhatIsWrong) {
   const auto no_job = room.run("plan");
   EXPECT_EQ(no_job.exit_code, 64);
