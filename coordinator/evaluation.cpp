@@ -43,17 +43,25 @@ ValidationMetrics evaluate(Engine& engine, const Dataset& dataset, std::int64_t 
           .accuracy = sums[1] / count, .top5 = sums[2] / count};
 }
 
+std::vector<Positions> reestimation_batches(const Engine& engine, std::int64_t samples, int batches,
+                                            int ranks) {
+  const std::int64_t batch = std::int64_t{engine.train_plan().max_images} * ranks;
+  std::vector<Positions> all;
+  for (int b = 0; b < batches && b * batch < samples; ++b)
+    all.push_back(step_positions(b * batch, samples, batch));
+  return all;
+}
+
 void reestimate_statistics(Engine& engine, const Dataset& dataset, std::int64_t samples,
                            const AugmentOptions& augment, int loader_threads, int batches,
                            std::uint64_t seed, const Communicator& group) {
-  const std::int64_t batch = std::int64_t{engine.train_plan().max_images} * group.size();
   const EpochOrder order(samples, seed, 0);
   Loader loader(dataset, augment, seed,
                 {.threads = loader_threads, .batch_capacity = engine.train_plan().max_images});
   Executor& executor = engine.estimator();
   std::vector<Positions> parts;
-  for (int b = 0; b < batches && b * batch < samples; ++b) {
-    parts.push_back(part_of(step_positions(b * batch, samples, batch), group.rank(), group.size()));
+  for (Positions batch : reestimation_batches(engine, samples, batches, group.size())) {
+    parts.push_back(part_of(batch, group.rank(), group.size()));
     loader.request({.epoch = 0, .samples = order.samples(parts.back().begin, parts.back().end)});
     executor.prepare(static_cast<int>(parts.back().count()));
   }

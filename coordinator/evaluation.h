@@ -1,4 +1,7 @@
 #pragma once
+#include <vector>
+
+#include "coordinator/batches.h"
 #include "coordinator/engine.h"
 #include "coordinator/job_data.h"
 #include "coordinator/metrics.h"
@@ -10,6 +13,11 @@ namespace lockstep {
 ValidationMetrics evaluate(Engine& engine, const Dataset& dataset, std::int64_t samples,
                            const AugmentOptions& augment, int loader_threads,
                            const Communicator& group);
+
+/// The batches of training data, in the order of epoch 0, that reestimate_statistics() runs: at most
+/// `batches`, each as large as the ranks of a group can hold.
+std::vector<Positions> reestimation_batches(const Engine& engine, std::int64_t samples, int batches,
+                                            int ranks);
 
 /// Adaptive batch norm (Li et al. 2016, arXiv:1603.04779): runs `batches` batches of training data
 /// forward and sets the running statistics to the average of their statistics. Weights stay.

@@ -28,6 +28,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"train", "Train a model, or resume its training", run_train},
+    {"eval", "Loss and accuracy of a checkpoint", run_eval},
     {"plan", "Show memory, work and messages of a job before it runs", run_plan},
     {"launch", "Start a subcommand on several ranks of this machine", run_launch},
 };

@@ -1,0 +1,206 @@
+// lockstep eval: loss and accuracy of a checkpoint, alone or on all ranks that a launcher started.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/evaluation.h"
+#include "coordinator/saver.h"
+#include "coordinator/trainer.h"
+#include "data/error.h"
+#include "data/order.h"
+#include "jobs/command_line.h"
+#include "jobs/commands.h"
+#include "jobs/job_file.h"
+#include "layers/layout.h"
+#include "worker/comm/mpi.h"
+#include "worker/comm/preflight.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+namespace po = boost::program_options;
+
+struct EvalRequest {
+  std::string checkpoint;     // empty: the run's newest good one
+  std::string split = "val";  // val | train
+  int reestimate = 0;         // batches
+  bool json = false;
+};
+
+/// What was evaluated, on rank 0.
+struct Evaluated {
+  std::string checkpoint;
+  ValidationMetrics metrics;
+  int reestimated = 0;  // batches
+};
+
+Checkpoint open_checkpoint(const Job& job, const EvalRequest& request) {
+  if (!request.checkpoint.empty()) {
+    if (!fs::exists(request.checkpoint))
+      throw MissingFileError("checkpoint " + request.checkpoint + " does not exist");
+    return Checkpoint::open(request.checkpoint);
+  }
+  const fs::path checkpoints = fs::path(job.run.directory) / job.run.name / "checkpoints";
+  NewestGood found = open_newest_good(checkpoints);
+  for (const std::string& message : found.rejected)
+    spdlog::warn("checkpoint rejected: {}", message);
+  if (!found.checkpoint)
+    throw MissingFileError("no good checkpoint in " + checkpoints.string() +
+                           "; train the job first, or name one with --checkpoint DIR");
+  return std::move(*found.checkpoint);
+}
+
+/// Gives every rank the parameters and statistics; says which checkpoint it was.
+Evaluated load(const Job& job, const EvalRequest& request, ModelState& state,
+               const Communicator& world) {
+  Evaluated result;
+  if (world.rank() == 0) {
+    const Checkpoint checkpoint = open_checkpoint(job, request);
+    const TrainingState where = load_checkpoint(checkpoint, state);
+    result.checkpoint = checkpoint.directory().string();
+    result.metrics.step = where.step;
+    result.metrics.epoch = where.epoch;
+  }
+  world.broadcast(std::as_writable_bytes(state.parameters()), 0, "parameters");
+  world.broadcast(std::as_writable_bytes(state.statistics()), 0, "statistics");
+  return result;
+}
+
+/// With distribute = scatter: sends every rank its parts of the batches.
+void scatter(SampleScatter* scatter, const EpochOrder& order, const std::vector<Positions>& batches,
+             int ranks) {
+  if (!scatter) return;
+  std::vector<std::vector<std::int64_t>> wanted(static_cast<std::size_t>(ranks));
+  for (const Positions& batch : batches) {
+    for (int r = 0; r < ranks; ++r) {
+      const Positions part = part_of(batch, r, ranks);
+      const auto more = order.samples(part.begin, part.end);
+      auto& of_rank = wanted[static_cast<std::size_t>(r)];
+      of_rank.insert(of_rank.end(), more.begin(), more.end());
+    }
+  }
+  scatter->send(wanted);
+}
+
+Evaluated evaluate_checkpoint(const Job& job, const EvalRequest& request,
+                              const Communicator& world) {
+  JobData data = open_job_data(job, world);
+  Graph graph = build_model(job.model, data.input, data.classes);
+  const EngineOptions options =
+      engine_options(job, graph, world.size(), lanes_of_rank(job.parallel.threads));
+  data.augment.planar = planar_input(options.layout);
+  Engine engine(std::move(graph), options, world);
+  Evaluated result = load(job, request, engine.state(), world);
+  if (request.reestimate > 0) {
+    const auto batches =
+        reestimation_batches(engine, data.train_samples, request.reestimate, world.size());
+    scatter(data.train_scatter.get(), EpochOrder(data.train_samples, job.run.seed, 0), batches,
+            world.size());
+    reestimate_statistics(engine, data.train_set(), data.train_samples, data.augment,
+                          job.data.threads, request.reestimate, job.run.seed, world);
+    result.reestimated = static_cast<int>(batches.size());
+  }
+  const bool val = request.split == "val";
+  const std::int64_t samples = val ? data.val_samples : data.train_samples;
+  scatter(val ? data.val_scatter.get() : data.train_scatter.get(), EpochOrder::identity(samples),
+          {{0, samples}}, world.size());
+  const ValidationMetrics metrics = evaluate(engine, val ? data.val_set() : data.train_set(),
+                                             samples, data.augment, job.data.threads, world);
+  result.metrics = {.step = result.metrics.step,
+                    .epoch = result.metrics.epoch,
+                    .samples = metrics.samples,
+                    .loss = metrics.loss,
+                    .accuracy = metrics.accuracy,
+                    .top5 = metrics.top5};
+  return result;
+}
+
+void print_line(const Evaluated& e, const EvalRequest& request) {
+  char text[160];
+  std::snprintf(text, sizeof text, "loss %.4f, top-1 %.2f%%, top-5 %.2f%%", e.metrics.loss,
+                100 * e.metrics.accuracy, 100 * e.metrics.top5);
+  std::cout << request.split << " " << text << " of " << e.metrics.samples << " samples, step "
+            << e.metrics.step;
+  if (e.reestimated > 0) std::cout << ", statistics of " << e.reestimated << " batches";
+  std::cout << " (" << e.checkpoint << ")\n";
+}
+
+void print_json(const Evaluated& e, const EvalRequest& request) {
+  nlohmann::ordered_json json;
+  json["checkpoint"] = e.checkpoint;
+  json["step"] = e.metrics.step;
+  json["epoch"] = e.metrics.epoch;
+  json["split"] = request.split;
+  json["samples"] = e.metrics.samples;
+  if (std::isfinite(e.metrics.loss))
+    json["loss"] = e.metrics.loss;
+  else
+    json["loss"] = nullptr;  // diverged
+  json["top1"] = e.metrics.accuracy;
+  json["top5"] = e.metrics.top5;
+  json["reestimated_batches"] = e.reestimated;
+  std::cout << json.dump() << "\n";
+}
+
+CommandSyntax eval_syntax(EvalRequest& request) {
+  CommandSyntax syntax{.usage = "eval JOB.cfg [OPTIONS]",
+                       .about =
+                           "Evaluates a checkpoint of a job's run: loss, top-1 and top-5. "
+                           "Start it alone, or under\nlockstep launch, mpirun or srun."};
+  add_job_options(syntax);
+  syntax.options.add_options()("checkpoint",
+                               po::value<std::string>(&request.checkpoint)->value_name("DIR"),
+                               "Default: the newest good one of the run.")(
+      "split", po::value<std::string>(&request.split)->value_name("val|train"),
+      "What to evaluate on, without augmentation. Default: val.")(
+      "reestimate-bn", po::value<int>(&request.reestimate)->value_name("BATCHES"),
+      "Take batch norm's statistics from so many batches of training data, for this evaluation.")(
+      "json", po::bool_switch(&request.json), "Print the result as a JSON object.");
+  return syntax;
+}
+
+void check_request(const EvalRequest& request, bool reestimates, const Job& job) {
+  if (request.split != "val" && request.split != "train")
+    throw ConfigError("lockstep eval: --split " + request.split + ": use val or train");
+  if (!reestimates) return;
+  if (request.reestimate < 1)
+    throw ConfigError("lockstep eval: --reestimate-bn must be at least 1");
+  if (job.model.norm != "batch")
+    throw ConfigError("lockstep eval: --reestimate-bn needs model.norm = batch; here it is " +
+                      job.model.norm);
+}
+
+}  // namespace
+
+int run_eval(std::span<const std::string> arguments) {
+  EvalRequest request;
+  const CommandSyntax syntax = eval_syntax(request);
+  const auto values = parse_command_line(syntax, arguments);
+  if (!values) return 0;
+  const auto job_file = job_arguments(*values);
+  if (!job_file) return 0;
+  Job job = load_job(job_file->file, job_file->overrides);
+  check_request(request, values->count("reestimate-bn") > 0, job);
+  job.train.validate_every = request.split == "val" ? 1 : 0;  // opens the validation data, or not
+
+  spdlog::set_default_logger(spdlog::stderr_color_mt("lockstep"));  // stdout has the result alone
+  MpiSession mpi;
+  const Communicator world = Communicator::world();
+  for (const std::string& warning : preflight(world).warnings)
+    if (world.rank() == 0) spdlog::warn("{}", warning);
+  const Evaluated result = evaluate_checkpoint(job, request, world);
+  if (world.rank() == 0) {
+    if (request.json)
+      print_json(result, request);
+    else
+      print_line(result, request);
+  }
+  return 0;
+}
+
+}  // namespace lockstep
