@@ -9,6 +9,7 @@
 #include "coordinator/evaluation.h"
 #include "data/error.h"
 #include "data/files.h"
+#include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
 
 namespace lockstep {
@@ -20,6 +21,15 @@ double now() {
 }
 
 }  // namespace
+
+void agree_on_instruction_set(const Communicator& world) {
+  const auto own = static_cast<std::int64_t>(cpu::usable_instruction_set());
+  const std::int64_t common = world.all_reduce(own, ReduceOp::kMin, "instruction set");
+  if (common < own && world.rank() == 0)
+    spdlog::warn("some ranks have an older CPU: all use {}",
+                 cpu::instruction_set_name(static_cast<std::uint32_t>(common)));
+  cpu::use_instruction_set(static_cast<std::uint32_t>(common));
+}
 
 int lanes_of_rank(int wanted) {
   if (wanted > 0) return wanted;
@@ -41,6 +51,7 @@ Trainer::Trainer(const Job& job, const Communicator& world,
       run_directory_(std::filesystem::path(job.run.directory) / job.run.name) {
   if (world.size() == first_worker_)
     throw ConfigError("parallel.coordinator = dedicated needs at least 2 ranks; use worker");
+  agree_on_instruction_set(world);
   Graph graph = build_model(job.model, data_.input, data_.classes);
   const int workers = world.size() - first_worker_;
   const EngineOptions options =

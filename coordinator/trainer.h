@@ -68,6 +68,9 @@ class Trainer {
   std::optional<ValidationMetrics> last_validation_;
 };
 
+/// All ranks take the lowest instruction set among them; before anything else uses oneDNN.
+void agree_on_instruction_set(const Communicator& world);
+
 /// Threads of a rank: `wanted`, or the cores that it may use.
 int lanes_of_rank(int wanted);
 

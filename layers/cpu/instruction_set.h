@@ -1,0 +1,19 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace lockstep::cpu {
+
+/// What oneDNN may use on this CPU, as its cpu_isa number: a larger one includes the smaller ones.
+/// ONEDNN_MAX_CPU_ISA lowers it (AVX512_CORE, AVX2, SSE41): one knob for oneDNN and our kernels.
+std::uint32_t usable_instruction_set();
+
+/// Makes oneDNN and our kernels use no more than `isa`. Layouts of weight gradients differ between
+/// instruction sets, so all ranks of a job take the lowest of theirs. Before any primitive is
+/// created. @throws InternalError if that has happened already.
+void use_instruction_set(std::uint32_t isa);
+
+/// "avx512_core", "avx2", "sse41", or oneDNN's number; for logs and checkpoints.
+std::string instruction_set_name(std::uint32_t isa);
+
+}  // namespace lockstep::cpu
