@@ -35,8 +35,8 @@ struct SgdOptions {
 struct Kernels {
   const char* name;  // "baseline", "avx2", "avx512"
 
-  /// sums[0..C) += sum of x, sums[C..2C) += sum of x*x, per channel, in double. f32 inside uses a
-  /// pivot per call (the first pixel), so that a mean far from zero does no harm.
+  /// sums[0..C) += sum of x, sums[C..2C) += sum of x*x, per channel, in double. f32 inside is
+  /// about a pivot (the mean of a few pixels), so that a mean far from zero does no harm.
   void (*channel_sums)(const Geometry&, int images, const float* x, double* sums);
 
   /// y = x*scale[c] + shift[c] (+ residual), then max(0, .) if relu. residual may be null.

@@ -5,14 +5,27 @@
 namespace lockstep::cpu::LOCKSTEP_ISA {
 namespace {
 
+/// The mean of a few pixels spread over the piece, per channel of the strip at `c`: near enough to
+/// the channel's mean that f32 loses nothing about it. A single pixel may be an outlier.
+template <int W, int N>
+LOCKSTEP_INLINE inline void pivots_of(const Piece& piece, size_t c, const float* x,
+                                      Floats<W>* pivot) {
+  constexpr size_t kSamples = 8;
+  LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) pivot[v] = Floats<W>{};
+  for (size_t k = 0; k < kSamples; ++k) {
+    const size_t segment = k * piece.segments / kSamples, row = k * piece.rows / kSamples;
+    const float* from = x + piece.offset + segment * piece.segment_stride + row * piece.ld + c;
+    LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) pivot[v] += load<W>(from + v * W);
+  }
+  LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) pivot[v] *= 1.0f / kSamples;
+}
+
 void channel_sums(const Geometry& g, int images, const float* x, double* sums) {
   const size_t channels = g.channels;
   for_each_piece(g, images, [&](const Piece& piece) LOCKSTEP_INLINE {
     for_each_strip(piece.width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
-      // About the piece's first pixel, so that f32 loses nothing where the mean is far from zero.
-      const float* first = x + piece.offset + c;
       Floats<W> pivot[N];
-      LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) pivot[v] = load<W>(first + v * W);
+      pivots_of<W, N>(piece, c, x, pivot);
       Accumulators<W, N, kRows<N>> sum, square;
       for_each_row<kRows<N>>(piece, c, [&](int u, size_t at) LOCKSTEP_INLINE {
         LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
@@ -21,13 +34,14 @@ void channel_sums(const Geometry& g, int images, const float* x, double* sums) {
           square.rows[u][v] += d * d;
         }
       });
-      float s[N * W], q[N * W];
+      float s[N * W], q[N * W], pivots[N * W];
       sum.fold(s);
       square.fold(q);
+      LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) store<W>(pivots + v * W, pivot[v]);
       const double n = static_cast<double>(piece.rows * piece.segments);
       double* sums_of_strip = sums + piece.channel + c;
       for (int i = 0; i < N * W; ++i) {
-        const double p = first[i], about_pivot = s[i];
+        const double p = pivots[i], about_pivot = s[i];
         sums_of_strip[i] += about_pivot + n * p;
         sums_of_strip[channels + i] += q[i] + 2 * p * about_pivot + n * p * p;
       }
