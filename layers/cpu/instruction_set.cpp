@@ -1,6 +1,11 @@
 #include "layers/cpu/instruction_set.h"
 
+#include <cpuid.h>
+
+#include <algorithm>
+#include <cstdlib>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <string_view>
 
 #include "data/error.h"
 #include "layers/cpu/kernels.h"
@@ -11,6 +16,42 @@ namespace {
 
 constexpr auto number(dnnl::cpu_isa isa) { return static_cast<std::uint32_t>(isa); }
 
+struct Level {
+  dnnl::cpu_isa isa;
+  const char* name;      // as we print it
+  const char* variable;  // as ONEDNN_MAX_CPU_ISA names it
+};
+
+constexpr Level kLevels[] = {
+    {dnnl::cpu_isa::sse41, "sse41", "SSE41"},
+    {dnnl::cpu_isa::avx, "avx", "AVX"},
+    {dnnl::cpu_isa::avx2, "avx2", "AVX2"},
+    {dnnl::cpu_isa::avx2_vnni, "avx2_vnni", "AVX2_VNNI"},
+    {dnnl::cpu_isa::avx512_core, "avx512_core", "AVX512_CORE"},
+    {dnnl::cpu_isa::avx512_core_vnni, "avx512_core_vnni", "AVX512_CORE_VNNI"},
+    {dnnl::cpu_isa::avx512_core_bf16, "avx512_core_bf16", "AVX512_CORE_BF16"},
+    {dnnl::cpu_isa::avx512_core_fp16, "avx512_core_fp16", "AVX512_CORE_FP16"},
+    {dnnl::cpu_isa::avx512_core_amx, "avx512_core_amx", "AVX512_CORE_AMX"},
+};
+
+bool has_amx() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 24 & 1u) != 0;
+}
+
+/// What the CPU has. oneDNN cannot be asked: its answer fixes its choice.
+std::uint32_t cpu_instruction_set() {
+  using dnnl::cpu_isa;
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (!avx2) return number(cpu_isa::sse41);
+  if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")))
+    return number(cpu_isa::avx2);
+  if (!__builtin_cpu_supports("avx512vnni")) return number(cpu_isa::avx512_core);
+  if (!__builtin_cpu_supports("avx512bf16")) return number(cpu_isa::avx512_core_vnni);
+  return number(has_amx() ? cpu_isa::avx512_core_amx : cpu_isa::avx512_core_bf16);
+}
+
 const char* kernels_within(std::uint32_t isa) {
   if (isa >= number(dnnl::cpu_isa::avx512_core)) return "avx512";
   if (isa >= number(dnnl::cpu_isa::avx2)) return "avx2";
@@ -19,7 +60,14 @@ const char* kernels_within(std::uint32_t isa) {
 
 }  // namespace
 
-std::uint32_t usable_instruction_set() { return number(dnnl::get_effective_cpu_isa()); }
+std::uint32_t usable_instruction_set() {
+  const std::uint32_t own = cpu_instruction_set();
+  const char* limit = std::getenv("ONEDNN_MAX_CPU_ISA");
+  if (!limit) return own;
+  for (const Level& level : kLevels)
+    if (std::string_view(limit) == level.variable) return std::min(own, number(level.isa));
+  return own;
+}
 
 void use_instruction_set(std::uint32_t isa) {
   if (isa < usable_instruction_set() &&
@@ -30,19 +78,9 @@ void use_instruction_set(std::uint32_t isa) {
 }
 
 std::string instruction_set_name(std::uint32_t isa) {
-  using dnnl::cpu_isa;
-  switch (static_cast<cpu_isa>(isa)) {
-    case cpu_isa::sse41: return "sse41";
-    case cpu_isa::avx: return "avx";
-    case cpu_isa::avx2: return "avx2";
-    case cpu_isa::avx2_vnni: return "avx2_vnni";
-    case cpu_isa::avx512_core: return "avx512_core";
-    case cpu_isa::avx512_core_vnni: return "avx512_core_vnni";
-    case cpu_isa::avx512_core_bf16: return "avx512_core_bf16";
-    case cpu_isa::avx512_core_fp16: return "avx512_core_fp16";
-    case cpu_isa::avx512_core_amx: return "avx512_core_amx";
-    default: return "oneDNN isa " + std::to_string(isa);
-  }
+  for (const Level& level : kLevels)
+    if (number(level.isa) == isa) return level.name;
+  return "oneDNN isa " + std::to_string(isa);
 }
 
 }  // namespace lockstep::cpu

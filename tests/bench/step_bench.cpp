@@ -94,6 +94,7 @@ void print_profile(Engine& engine) {
 
 void run(const Arguments& a) {
   const Communicator world = Communicator::world();
+  agree_on_instruction_set(world);
   const bool photographs = a.size >= 64;
   Job job;
   job.model.depth = a.depth;
