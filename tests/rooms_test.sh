@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Includes go only along data <- layers <- worker <- coordinator <- jobs, and each third party stays in
+# its room: MPI in worker/comm, HDF5 and image codecs in data, oneDNN in layers/cpu.
+set -u
+cd "$(dirname "$0")/.."
+failed=0
+
+forbid() {  # forbid WHERE PATTERN WHY
+  local found
+  found=$(grep -rnE --include='*.h' --include='*.cpp' "$2" $1) || return 0
+  printf '%s:\n%s\n' "$3" "$found"
+  failed=1
+}
+
+forbid data        '#include "(layers|worker|coordinator|jobs)/' "data includes a room to its right"
+forbid layers      '#include "(worker|coordinator|jobs)/'        "layers includes a room to its right"
+forbid worker      '#include "(coordinator|jobs)/'               "worker includes a room to its right"
+forbid coordinator '#include "jobs/'                             "coordinator includes jobs"
+forbid "data layers worker coordinator jobs" '#include "tests/'  "a room includes tests"
+
+outside_comm="data layers coordinator jobs $(find worker -maxdepth 1 -type f)"
+forbid "$outside_comm" '#include <mpi\.h>'                        "MPI outside of worker/comm"
+forbid "layers worker coordinator jobs" '#include <(hdf5|turbojpeg|spng)\.h>' "a file format outside of data"
+forbid "data worker coordinator jobs" '#include [<"](oneapi/)?dnnl' "oneDNN outside of layers"
+
+[ $failed = 0 ] && echo "includes go along the arrows"
+exit $failed
