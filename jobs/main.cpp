@@ -29,6 +29,8 @@ struct Command {
 constexpr Command kCommands[] = {
     {"train", "Train a model, or resume its training", run_train},
     {"eval", "Loss and accuracy of a checkpoint", run_eval},
+    {"inspect", "Show what a checkpoint, a run or a data set is", run_inspect},
+    {"data", "Pack a data set into one file, or check it", run_data},
     {"plan", "Show memory, work and messages of a job before it runs", run_plan},
     {"launch", "Start a subcommand on several ranks of this machine", run_launch},
 };

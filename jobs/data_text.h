@@ -1,0 +1,20 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "data/dataset.h"
+#include "data/validate.h"
+
+namespace lockstep {
+
+/// One split: source, sizes, and the table of its classes.
+std::string dataset_text(const Dataset& dataset);
+
+/// Samples of each class, with their part of all; `names` may be empty.
+std::string class_table(std::span<const std::int64_t> counts, std::span<const std::string> names);
+
+/// What validate() found, for people.
+std::string report_text(const DatasetReport& report, const Dataset& train, const Dataset* val);
+
+}  // namespace lockstep

@@ -1,0 +1,95 @@
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/report_text.h"
+#include "data/checkpoint.h"
+#include "data/error.h"
+#include "jobs/inspect.h"
+#include "jobs/job_file.h"
+#include "jobs/job_key.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+/// What the job says that is not a default.
+void print_job(const fs::path& file) {
+  if (!fs::exists(file)) return;
+  try {
+    const Job job = load_job(file), defaults;
+    std::cout << "job (what differs from the defaults)\n";
+    for (const JobKey& key : job_keys())
+      if (key.get(job) != key.get(defaults))
+        std::cout << "  " << key.name << " = " << key.get(job) << "\n";
+  } catch (const ConfigError& error) {  // of another version
+    std::cout << "job: cannot be read: " << error.what() << "\n";
+  }
+}
+
+/// The newest start that environment.json tells of.
+void print_environment(const fs::path& file) {
+  std::ifstream in(file);
+  if (!in) return;
+  const Json starts = Json::parse(in, nullptr, false);
+  if (!starts.is_array() || starts.empty()) return;
+  std::cout << "environment (of the newest of " << starts.size() << " starts)\n";
+  for (const auto& [name, value] : starts.back().items())
+    std::cout << "  " << name << ": "
+              << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
+}
+
+void print_metrics(const fs::path& file) {
+  std::ifstream in(file);
+  std::string step, validation;
+  for (std::string line; std::getline(in, line);) {
+    const bool validates = line.find("\"val_loss\"") != std::string::npos;
+    if (line.find("\"step\"") != std::string::npos) (validates ? validation : step) = line;
+  }
+  const auto print = [](const char* what, const std::string& line) {
+    const Json json = Json::parse(line, nullptr, false);
+    if (!json.is_object()) return;
+    std::cout << what;
+    for (const auto& [name, value] : json.items())
+      std::cout << "  " << name << " "
+                << (value.is_string() ? value.get<std::string>() : value.dump());
+    std::cout << "\n";
+  };
+  print("last step      ", step);
+  print("last validation", validation);
+}
+
+/// Returns how many are bad.
+int print_checkpoints(const fs::path& directory) {
+  const auto steps = list_checkpoints(directory);
+  if (steps.empty()) std::cout << "no checkpoints\n";
+  int bad = 0;
+  for (const std::int64_t step : steps) {
+    const fs::path path = directory / checkpoint_name(step);
+    std::cout << "checkpoint " << path.filename().string() << ": ";
+    try {
+      const Checkpoint checkpoint = Checkpoint::open(path);
+      std::cout << "verified, epoch " << checkpoint.state().epoch << ", "
+                << in_units(checkpoint.bytes()) << "\n";
+    } catch (const CheckpointError& error) {
+      ++bad;
+      std::cout << "BAD: " << error.what() << "\n";
+    }
+  }
+  return bad;
+}
+
+}  // namespace
+
+int inspect_run(const fs::path& directory) {
+  std::cout << "run " << directory.string() << "\n";
+  print_job(directory / "job.cfg");
+  print_environment(directory / "environment.json");
+  print_metrics(directory / "metrics.jsonl");
+  const int bad = print_checkpoints(directory / "checkpoints");
+  return static_cast<int>(bad > 0 ? ExitCode::kBadData : ExitCode::kDone);
+}
+
+}  // namespace lockstep

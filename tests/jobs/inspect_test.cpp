@@ -1,0 +1,170 @@
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <fstream>
+#include <regex>
+
+#include "tests/jobs/run_program.h"
+
+namespace lockstep {
+namespace {
+
+/// Inverts one byte in the middle of a file.
+void damage(const std::filesystem::path& path) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const auto middle = static_cast<std::streamoff>(std::filesystem::file_size(path) / 2);
+  file.seekg(middle);
+  const char byte = static_cast<char>(file.get() ^ 0xFF);
+  file.seekp(middle);
+  file.put(byte);
+}
+
+/// Big-endian, as IDX files have their numbers.
+std::string big(std::uint32_t value) {
+  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+          static_cast<char>(value >> 8), static_cast<char>(value)};
+}
+
+/// IDX files of `count` different pictures of 2 x 2, with labels 0, 1, 2, 0, ...
+void write_idx(const ProgramRoom& room, const std::string& prefix, std::uint32_t count, int first) {
+  std::string images = big(0x803) + big(count) + big(2) + big(2), labels = big(0x801) + big(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    images += std::string(4, static_cast<char>(first + static_cast<int>(i)));
+    labels += static_cast<char>(i % 3);
+  }
+  room.write(prefix + "-images-idx3-ubyte", images);
+  room.write(prefix + "-labels-idx1-ubyte", labels);
+}
+
+TEST(InspectCommand, CheckpointAndRun) {
+  ProgramRoom room;
+  room.write("job.cfg", kTinyJob);
+  ASSERT_EQ(room.run("train job.cfg").exit_code, 0);
+  const std::string newest = "runs/tiny/checkpoints/step-00000006";
+
+  const auto checkpoint = room.run("inspect " + newest);
+  EXPECT_EQ(checkpoint.exit_code, 0) << checkpoint.errors;
+  EXPECT_TRUE(checkpoint.says("checkpoint " + newest + ": verified, "));
+  EXPECT_TRUE(checkpoint.says("step 6, epoch 2, 0 of its samples seen, seed 1"));
+  // A convolution's weights, with dims and bytes; gamma still near 1.
+  EXPECT_TRUE(std::regex_search(checkpoint.output,
+                                std::regex("\nmomentum/stem.conv.weight +\\[16,3,3,3\\] +1728 ")));
+  EXPECT_TRUE(std::regex_search(
+      checkpoint.output,
+      std::regex("\nparameters/stem.norm.weight +\\[16\\] +64 +(1|0\\.9|1\\.0)")));
+
+  const auto run = room.run("inspect runs/tiny/");
+  EXPECT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_TRUE(run.says("last step        step 6"));
+  EXPECT_TRUE(run.says("last validation  step 6"));
+  EXPECT_TRUE(run.says("checkpoint step-00000003: verified, epoch 1"));
+  EXPECT_TRUE(run.says("checkpoint step-00000006: verified, epoch 2"));
+
+  damage(room.directory() / newest / "shard-000.h5");
+  const auto bad = room.run("inspect " + newest);
+  EXPECT_EQ(bad.exit_code, 65);
+  EXPECT_TRUE(bad.complains("shard-000.h5"));
+  const auto run_with_bad = room.run("inspect runs/tiny");
+  EXPECT_EQ(run_with_bad.exit_code, 65);
+  EXPECT_TRUE(run_with_bad.says("checkpoint step-00000003: verified"));
+  EXPECT_TRUE(run_with_bad.says("checkpoint step-00000006: BAD: "));
+
+  const auto part = room.run("inspect " + newest + "/index.h5");
+  EXPECT_EQ(part.exit_code, 64);
+  EXPECT_TRUE(part.complains("is a part of a checkpoint; inspect the directory"));
+}
+
+TEST(InspectCommand, Datasets) {
+  ProgramRoom room;
+  write_idx(room, "train", 7, 0);
+  const auto alone = room.run("inspect . --source idx");
+  EXPECT_EQ(alone.exit_code, 0) << alone.errors;
+  EXPECT_TRUE(alone.says("train: idx, 7 samples of 1 x 2 x 2, 3 classes\n"));
+  EXPECT_TRUE(alone.says("  0            3  42.86%\n"));
+  EXPECT_TRUE(alone.says("val: none ("));
+  write_idx(room, "t10k", 3, 100);
+  EXPECT_TRUE(room.run("inspect . --source idx").says("val: idx, 3 samples of 1 x 2 x 2"));
+}
+
+TEST(InspectCommand, SaysWhatIsWrong) {
+  ProgramRoom room;
+  EXPECT_EQ(room.run("inspect").exit_code, 64);
+  const auto missing = room.run("inspect nowhere");
+  EXPECT_EQ(missing.exit_code, 66);
+  EXPECT_EQ(missing.errors, "lockstep: error: nowhere does not exist\n");
+  const auto unknown = room.run("inspect .");
+  EXPECT_EQ(unknown.exit_code, 64);
+  EXPECT_TRUE(unknown.complains("--source folder"));
+  room.write("text.h5", "no dataset");
+  EXPECT_EQ(room.run("inspect text.h5").exit_code, 65);
+  EXPECT_EQ(room.run("inspect . --source tar").exit_code, 64);
+  EXPECT_EQ(room.run("inspect . --source idx").exit_code, 66);
+}
+
+TEST(DataCommand, PackedFileHoldsTheSame) {
+  ProgramRoom room;
+  write_idx(room, "train", 7, 0);
+  write_idx(room, "t10k", 3, 100);
+  const auto packed = room.run("data pack --source idx --path . --out new/set.h5");
+  EXPECT_EQ(packed.exit_code, 0) << packed.errors;
+  EXPECT_EQ(packed.output, "train: 7 samples\nval: 3 samples\npacked into new/set.h5\n");
+  const auto shown = room.run("inspect new/set.h5");
+  EXPECT_EQ(shown.exit_code, 0) << shown.errors;
+  EXPECT_TRUE(shown.says("new/set.h5: verified"));
+  EXPECT_TRUE(shown.says("train: packed, 7 samples of 1 x 2 x 2, 3 classes\n"));
+  EXPECT_TRUE(shown.says("val: packed, 3 samples"));
+
+  const auto again = room.run("data pack --source idx --path . --out new/set.h5");
+  EXPECT_EQ(again.exit_code, 64);
+  EXPECT_TRUE(again.complains("exists already"));
+  damage(room.directory() / "new/set.h5");
+  EXPECT_EQ(room.run("inspect new/set.h5").exit_code, 65);
+}
+
+TEST(DataCommand, ASplitAlone) {
+  ProgramRoom room;
+  write_idx(room, "train", 7, 0);
+  EXPECT_EQ(room.run("data pack --source idx --path . --out a.h5").exit_code, 66);
+  EXPECT_EQ(room.run("data pack --source idx --path . --out a.h5 --split train").exit_code, 0);
+  const auto shown = room.run("inspect a.h5");
+  EXPECT_TRUE(shown.says("train: packed, 7 samples"));
+  EXPECT_FALSE(shown.says("val:"));
+}
+
+TEST(DataCommand, CheckFindsDuplicatesLeakageAndDamage) {
+  ProgramRoom room;
+  write_idx(room, "train", 9, 0);
+  write_idx(room, "t10k", 3, 100);
+  const auto good = room.run("data check --source idx --path . --decode");
+  EXPECT_EQ(good.exit_code, 0) << good.errors;
+  EXPECT_TRUE(good.says("train: idx, 9 samples of 1 x 2 x 2, 3 classes\n  mean of pixels"));
+  EXPECT_TRUE(good.says("0 validation samples are also in the training data\ngood\n"));
+
+  write_idx(room, "t10k", 3, 7);  // 7 and 8 are training samples
+  const auto leaky = room.run("data check --source idx --path .");
+  EXPECT_TRUE(leaky.says("2 validation samples are also in the training data\n"));
+  EXPECT_TRUE(leaky.says("warning: "));
+
+  ASSERT_EQ(room.run("data pack --source idx --path . --out set.h5 --split train").exit_code, 0);
+  std::filesystem::resize_file(room.directory() / "set.h5", 600);
+  const auto cut = room.run("data check --source packed --path set.h5 --split train");
+  EXPECT_EQ(cut.exit_code, 65);
+}
+
+TEST(DataCommand, SaysWhatIsWrong) {
+  ProgramRoom room;
+  EXPECT_EQ(room.run("data").exit_code, 64);
+  EXPECT_EQ(room.run("data --help").exit_code, 0);
+  EXPECT_EQ(room.run("data pack --help").exit_code, 0);
+  const auto word = room.run("data chek --source idx --path .");
+  EXPECT_EQ(word.exit_code, 64);
+  EXPECT_TRUE(word.complains("did you mean 'check'?"));
+  EXPECT_EQ(room.run("data check --path .").exit_code, 64);
+  EXPECT_EQ(room.run("data check --source idx --path . --split test").exit_code, 64);
+  const auto missing = room.run("data check --source idx --path nowhere");
+  EXPECT_EQ(missing.exit_code, 66);
+  EXPECT_TRUE(missing.complains("nowhere"));
+}
+
+}  // namespace
+}  // namespace lockstep
