@@ -25,6 +25,9 @@ class Convolution {
   dnnl::memory::desc packed_weights_backward() const { return packed_backward_; }
   dnnl::memory::desc lane_gradient() const { return lane_gradient_; }
   std::int64_t weight_count() const;
+  std::size_t bias_count() const {
+    return bias_ ? static_cast<std::size_t>(attributes_.out_channels) : 0;
+  }
 
  private:
   using desc = dnnl::memory::desc;

@@ -113,7 +113,7 @@ class ConvolutionBackwardWeights : public Kernel {
         gradient_bytes_(convolution_->lane_gradient().get_size()) {
     if (convolution_->has_bias()) {
       bias_gradient_ = b[Role::kLaneBiasGradient];
-      bias_floats_ = bias_gradient_.bytes / sizeof(float);
+      bias_floats_ = convolution_->bias_count();
     }
   }
 
@@ -205,7 +205,7 @@ class FoldConvolutionGradient : public Kernel {
     if (!c.has_bias()) return;
     lane_bias_ = b[Role::kLaneBiasGradient];
     bias_gradient_ = b[Role::kBiasGradient].of_lane();
-    bias_floats_ = lane_bias_.bytes / sizeof(float);
+    bias_floats_ = c.bias_count();
   }
 
   /// [the reorder's scratchpad][plain gradient of this micro-batch, when it must be added]

@@ -11,9 +11,9 @@ namespace {
 /// Adds lane gradients kept in the plain layout: first the weights', then the bias's.
 class FoldPlain : public Kernel {
  public:
-  explicit FoldPlain(const Binding& b) : lanes_(b.lanes) {
-    add(b, Role::kLaneGradient, Role::kGradient);
-    add(b, Role::kLaneBiasGradient, Role::kBiasGradient);
+  explicit FoldPlain(const CallSite& site) : lanes_(site.binding.lanes) {
+    add(site, 0, Role::kLaneGradient, Role::kGradient);
+    add(site, 1, Role::kLaneBiasGradient, Role::kBiasGradient);
   }
 
   void run(const StepContext& context, const Lane&, const Range&) override {
@@ -32,9 +32,12 @@ class FoldPlain : public Kernel {
     float* gradient;
     std::size_t floats;
   };
-  void add(const Binding& b, Role lane, Role gradient) {
-    if (b.has(lane))
-      parts_.push_back({b[lane], b[gradient].of_lane(), b[lane].bytes / sizeof(float)});
+  /// The sizes are the parameters': lanes' copies are padded.
+  void add(const CallSite& site, std::size_t parameter, Role lane, Role gradient) {
+    const Binding& b = site.binding;
+    if (!b.has(lane)) return;
+    const Parameter& p = site.graph.parameter(site.op.parameters[parameter]);
+    parts_.push_back({b[lane], b[gradient].of_lane(), static_cast<std::size_t>(p.elements())});
   }
 
   int lanes_;
@@ -130,7 +133,7 @@ class Update : public Kernel {
 }  // namespace
 
 std::unique_ptr<Kernel> make_fold_kernel(const CallSite& site) {
-  return std::make_unique<FoldPlain>(site.binding);
+  return std::make_unique<FoldPlain>(site);
 }
 
 std::unique_ptr<Kernel> make_update_kernel(const Graph& graph, const SgdOptions& sgd,
