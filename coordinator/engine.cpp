@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "coordinator/batches.h"
-#include "layers/layout.h"
 
 namespace lockstep {
 
@@ -47,7 +46,7 @@ EngineOptions engine_options(const Job& job, const Graph& graph, int workers, in
   o.max_images = largest_micro_batch(job.train.batch, workers, job.train.micro_batches);
   o.sync_bn = job.train.sync_bn;
   o.bucket_bytes = static_cast<std::size_t>(job.parallel.bucket_kib) << 10;
-  o.layout = choose_layout(graph, cpu::preferred_block());
+  o.layout = cpu::best_layout(graph);
   o.sgd = {.momentum = static_cast<float>(job.optimizer.momentum),
            .weight_decay = static_cast<float>(job.optimizer.weight_decay),
            .nesterov = job.optimizer.nesterov};

@@ -83,4 +83,18 @@ int preferred_block() {
   return isa == "avx512" ? 16 : isa == "avx2" ? 8 : 0;
 }
 
+bool has_kernels(const Graph& graph, LayoutKind layout) {
+  try {
+    const CpuBackend backend(graph, {.layout = layout});
+    return true;
+  } catch (const InternalError&) {
+    return false;
+  }
+}
+
+LayoutKind best_layout(const Graph& graph) {
+  const LayoutKind layout = choose_layout(graph, preferred_block());
+  return has_kernels(graph, layout) ? layout : LayoutKind::kNhwc;
+}
+
 }  // namespace lockstep::cpu

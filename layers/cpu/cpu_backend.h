@@ -37,5 +37,12 @@ class CpuBackend : public Backend {
 /// How many channels a block has on this CPU: 16 with AVX-512, else 8 (0 without AVX2).
 int preferred_block();
 
+/// Whether oneDNN has kernels of this CPU for all convolutions of a graph in a layout. In blocked
+/// layouts the weight gradient of 3x3 on images of 2x2 has none, for one.
+bool has_kernels(const Graph& graph, LayoutKind layout);
+
+/// The layout of a whole model on this CPU: blocked where its channels allow (see layers/layout.h)
+/// and kernels exist, else nhwc.
+LayoutKind best_layout(const Graph& graph);
 
 }  // namespace lockstep::cpu
