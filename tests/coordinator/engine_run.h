@@ -1,0 +1,128 @@
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "coordinator/batches.h"
+#include "coordinator/engine.h"
+#include "layers/layout.h"
+#include "tests/reference/tensor.h"
+
+namespace lockstep {
+
+/// One global batch: images [N,C,H,W] and labels.
+struct TestBatch {
+  reference::Tensor images;
+  std::vector<int> labels;
+
+  std::int64_t count() const { return images.dim(0); }
+};
+
+/// A rank's part of a batch as executors read it.
+struct BatchPart {
+  std::vector<float> pixels;
+  std::vector<std::int32_t> labels;
+  std::vector<std::int64_t> positions;  // in the batch
+};
+
+inline BatchPart part_of_batch(const TestBatch& batch, LayoutKind layout, Positions which) {
+  BatchPart part;
+  const auto channels = batch.images.dim(1), pixels = batch.images.dim(2) * batch.images.dim(3);
+  for (std::int64_t n = which.begin; n < which.end; ++n) {
+    for (std::int64_t i = 0; i < channels * pixels; ++i) {
+      const std::int64_t plain =
+          planar_input(layout) ? i : i % channels * pixels + i / channels;  // from [H,W,C]
+      part.pixels.push_back(static_cast<float>(batch.images[n * channels * pixels + plain]));
+    }
+    part.labels.push_back(batch.labels[static_cast<std::size_t>(n)]);
+    part.positions.push_back(n);
+  }
+  return part;
+}
+
+/// What a step is made of besides the batch.
+struct TestStep {
+  std::int64_t step = 0;
+  float learning_rate = 0;
+  int micro_batches = 1;
+  bool update_running = true;
+};
+
+/// Runs all micro-batches of one step on this rank's part of the batch; the loss, a mean over the
+/// batch.
+inline double run_step(Executor& executor, LayoutKind layout, const Communicator& group,
+                       const TestBatch& batch, const TestStep& how = {}) {
+  for (int micro = 0; micro < how.micro_batches; ++micro) {
+    const BatchPart part =
+        part_of_batch(batch, layout,
+                      micro_batch_positions({0, batch.count()}, group.rank(), group.size(), micro,
+                                            how.micro_batches));
+    const StepContext context{.step = how.step,
+                              .seed = 5,
+                              .loss_divisor = static_cast<double>(batch.count()),
+                              .positions = part.positions,
+                              .pixels = part.pixels.data(),
+                              .labels = part.labels.data(),
+                              .first_micro_batch = micro == 0,
+                              .images = static_cast<int>(part.labels.size()),
+                              .update_running = how.update_running,
+                              .learning_rate = how.learning_rate};
+    executor.prepare(context.images);
+    executor.run(context, micro + 1 == how.micro_batches);
+  }
+  const auto sums = executor.loss_sums();
+  return sums[0] / sums[3];
+}
+
+/// Options of a test's engine: one rank's share of `images` in each step.
+inline EngineOptions engine_options(const Communicator& group, std::int64_t images, int lanes,
+                                    LayoutKind layout, int micro_batches = 1) {
+  EngineOptions options;
+  options.lanes = lanes;
+  options.max_images = largest_micro_batch(images, group.size(), micro_batches);
+  options.layout = layout;
+  options.bucket_bytes = 16 << 10;  // small nets, several buckets
+  return options;
+}
+
+inline const char* layout_name(LayoutKind layout) {
+  switch (layout) {
+    case LayoutKind::kNhwc:
+      return "nhwc";
+    case LayoutKind::kBlocked8:
+      return "blocked8";
+    case LayoutKind::kBlocked16:
+      return "blocked16";
+  }
+  return "?";
+}
+
+/// The layouts that this CPU has kernels for and that the graph's channels allow.
+inline std::vector<LayoutKind> layouts_of(const Graph& graph) {
+  std::vector<LayoutKind> layouts{LayoutKind::kNhwc};
+  auto add = [&](bool supported, int block) {
+    const LayoutKind layout = choose_layout(graph, block);
+    if (supported && layout != LayoutKind::kNhwc && cpu::has_kernels(graph, layout))
+      layouts.push_back(layout);
+  };
+#if defined(__x86_64__)
+  add(__builtin_cpu_supports("avx2"), 8);
+  add(__builtin_cpu_supports("avx512f"), 16);
+#endif
+  return layouts;
+}
+
+/// Relative L2 difference; infinite if the sizes differ.
+inline double difference(std::span<const float> found, const std::vector<double>& expected) {
+  if (found.size() != expected.size()) return INFINITY;
+  double apart = 0, whole = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    apart += std::pow(static_cast<double>(found[i]) - expected[i], 2);
+    whole += expected[i] * expected[i];
+  }
+  return std::sqrt(apart) / std::max(std::sqrt(whole), 1e-30);
+}
+
+}  // namespace lockstep
