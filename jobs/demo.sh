@@ -23,13 +23,18 @@ descendants() {
   done
 }
 
-steps_done() { wc -l <"$run/metrics.jsonl" 2>/dev/null || echo 0; }
+# The newest step in metrics.jsonl.
+steps_done() {
+  local last=
+  [ ! -e "$run/metrics.jsonl" ] || last=$(tail -n 1 "$run/metrics.jsonl")
+  [[ $last =~ \"step\":([0-9]+) ]] && echo "${BASH_REMATCH[1]}" || echo 0
+}
 
 say "Training on two ranks: lockstep launch -n 2 train ${job[*]}"
 $lockstep launch -n 2 train "${job[@]}" 2> >(grep -v -e '^-*$' -e prterun -e 'signal 9' >&2) &
 mpirun=$!
 trap 'kill -9 $(descendants $mpirun) $mpirun 2>/dev/null || true' EXIT
-until [ "$(steps_done)" -ge 200 ]; do
+until [ "$(steps_done)" -ge 225 ]; do
   if ! kill -0 $mpirun 2>/dev/null; then
     wait $mpirun && status=0 || status=$?
     echo "demo: the training ended with $status before it could be killed" >&2
@@ -47,7 +52,7 @@ ls -1 "$run/checkpoints"
 say "The same command again: it goes on from the newest good checkpoint"
 $lockstep launch -n 2 train "${job[@]}"
 
-say "Evaluation of the result"
+say "Evaluation of the newest checkpoint: lockstep launch -n 2 eval ${job[*]}"
 $lockstep launch -n 2 eval "${job[@]}"
 
 say "Everything about this run is in $run"

@@ -4,7 +4,8 @@
 set -uo pipefail
 lockstep=$1
 out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+job=$out.cfg
+trap 'rm -rf "$out" "$job" "$out.runs"' EXIT
 failures=0
 
 # expect CODE PATTERN ARGUMENTS...: runs lockstep; the pattern must be in exactly one line of what it says.
@@ -36,5 +37,16 @@ expect 0 ' -n 3 .*OMP_NUM_THREADS=2 .*/lockstep train a.cfg --set x=y$' \
 
 # An error of all ranks is rank 0's to tell; its exit code passes through mpirun.
 expect 64 "error: rank 0: unknown subcommand 'trian'" launch -n 2 trian a.cfg
+
+expect 0 '^Usage: lockstep train' train --help
+expect 0 '^batch = 128$' train --help-job
+expect 64 'no job file was named' train
+expect 66 'error: job file nowhere.cfg does not exist' train nowhere.cfg
+printf '[data]\nsource = idx\npath = nowhere\n[train]\nbacth = 3\n' >"$job"
+expect 64 "$job:5: unknown key 'train.bacth'; did you mean 'train.batch'?" train "$job"
+printf '[data]\nsource = idx\npath = nowhere\n' >"$job"
+expect 64 "error: --set: train.batch = '0' is not valid" train "$job" --set train.batch=0
+expect 66 'error: .*nowhere' train "$job" --set "run.directory=$out.runs"
+expect 66 'error: rank 0: .*nowhere' launch -n 2 train "$job" --set "run.directory=$out.runs"
 
 exit $((failures > 0))
