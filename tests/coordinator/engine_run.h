@@ -20,6 +20,16 @@ struct TestBatch {
   std::int64_t count() const { return images.dim(0); }
 };
 
+/// Normal noise that floats hold exactly, and labels of all classes.
+inline TestBatch random_batch(const Shape& s, std::int64_t images, int classes,
+                              std::uint64_t seed = 3) {
+  TestBatch batch{reference::random_tensor({images, s.channels, s.height, s.width}, seed), {}};
+  for (double& v : batch.images.values) v = static_cast<float>(v);
+  for (int i = 0; i < images; ++i)
+    batch.labels.push_back((i * 5 + static_cast<int>(seed)) % classes);
+  return batch;
+}
+
 /// A rank's part of a batch as executors read it.
 struct BatchPart {
   std::vector<float> pixels;

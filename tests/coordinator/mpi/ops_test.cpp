@@ -212,13 +212,6 @@ Tensor start_of(const Parameter& p, std::uint64_t seed) {
   return t;
 }
 
-TestBatch batch_of(const Shape& s, std::int64_t images) {
-  TestBatch batch{reference::random_tensor({images, s.channels, s.height, s.width}, 3), {}};
-  for (double& v : batch.images.values) v = static_cast<float>(v);
-  for (int i = 0; i < images; ++i) batch.labels.push_back(i * 5 % 7);
-  return batch;
-}
-
 /// The largest differences of one executor from the twins.
 struct Worst {
   double forward = 0, backward = 0;
@@ -299,7 +292,7 @@ TEST_P(Ops, EqualTheirTwins) {
   Worst worst;
   for (const Size& size : {Size{{2, 7, 5}, 6}, Size{{3, 6, 7}, 16}}) {
     const Graph graph = graph_of(GetParam(), size.input, size.channels);
-    const TestBatch batch = batch_of(size.input, 5);
+    const TestBatch batch = random_batch(size.input, 5, 7);
     Comparison comparison(graph, batch);
     for (LayoutKind layout : layouts_of(graph)) {
       const Worst w = comparison.run(layout, layout == LayoutKind::kBlocked8 ? 1 : 2);
@@ -332,7 +325,7 @@ TEST(OpsThatAreOff, EqualTheirInput) {
   };
   const Graph graph = graph_of({"off", body(true)}, input, 16);
   const Graph twin = graph_of({"without", body(false)}, input, 16);
-  const TestBatch batch = batch_of(input, 4);
+  const TestBatch batch = random_batch(input, 4, 7);
   Comparison comparison(graph, twin, batch);
   for (LayoutKind layout : layouts_of(graph)) comparison.run(layout, 2);
 }
@@ -347,7 +340,7 @@ TEST(OpsOnImages, EqualTheirTwins) {
   const ValueId sum = graph.add("add", Add{}, {conv(graph, "conv1", both, 4), graph.input()});
   const ValueId last = graph.add("last", GlobalAveragePool{}, {relu(graph, "relu", sum)});
   graph.add("loss", SoftmaxCrossEntropy{}, {graph.add("classifier", Linear{7}, {last})});
-  const TestBatch batch = batch_of(input, 6);
+  const TestBatch batch = random_batch(input, 6, 7);
   Comparison comparison(graph, batch);
   comparison.run(LayoutKind::kNhwc, 1);
   comparison.run(LayoutKind::kNhwc, 3);
@@ -366,7 +359,7 @@ TEST(OpsInPieces, EqualTheirTwins) {
   const ValueId body = g.add("add", Add{}, {normal, conv(g, "conv4", normal, 16)});
   const ValueId last = g.add("last", GlobalAveragePool{}, {body});
   g.add("loss", SoftmaxCrossEntropy{}, {g.add("classifier", Linear{7}, {last})});
-  const TestBatch batch = batch_of(input, 19);
+  const TestBatch batch = random_batch(input, 19, 7);
   Comparison comparison(g, batch);
   for (LayoutKind layout : layouts_of(g)) {
     const Worst w = comparison.run(layout, layout == LayoutKind::kNhwc ? 1 : 2);
