@@ -41,7 +41,7 @@ int lanes_of_rank(int wanted) {
   return std::max(1, CPU_COUNT(&mask));
 }
 
-Trainer::Trainer(const Job& job, const Communicator& world,
+Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
                  const volatile std::sig_atomic_t& stop)
     : job_(job), world_(world),
       works_(job.parallel.coordinator != "dedicated" || world.rank() > 0),
@@ -70,15 +70,30 @@ Trainer::Trainer(const Job& job, const Communicator& world,
   const std::int64_t per_epoch = steps_per_epoch(data_.train_samples, job.train.batch);
   total_steps_ = std::llround(std::ceil(job.train.epochs * static_cast<double>(per_epoch)));
   if (job.train.max_steps > 0) total_steps_ = std::min(total_steps_, job.train.max_steps);
-  start();
+  start(run_start);
 }
 
 Trainer::~Trainer() = default;
 
-void Trainer::start() {
+/// Keeps this start in the run directory, and says what has changed since the checkpoint.
+void Trainer::record(const RunStart& run_start) {
+  const RunEnvironment environment =
+      collect_environment(world_, lanes_of_rank(job_.parallel.threads));
+  const std::string details = checkpoint_details(run_start, environment);
+  if (world_.rank() == 0) {
+    if (where_.step > 0)
+      for (const std::string& change : changes_since(where_.details, details))
+        spdlog::warn("resuming: {}", change);
+    record_start(run_directory_, run_start, environment);
+  }
+  where_.details = details;
+}
+
+void Trainer::start(const RunStart& run_start) {
   const std::filesystem::path checkpoints = run_directory_ / "checkpoints";
   if (world_.rank() == 0) create_directories_durably(checkpoints);
   where_ = load_or_initialize(checkpoints, job_.run.resume, job_.run.seed, state(), world_);
+  record(run_start);
   saver_ = std::make_unique<Saver>(checkpoints, state(), world_, first_worker_,
                                    job_.checkpoint.keep);
   if (world_.rank() == 0) {

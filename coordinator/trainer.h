@@ -9,6 +9,7 @@
 #include "coordinator/job_data.h"
 #include "coordinator/metrics.h"
 #include "coordinator/progress.h"
+#include "coordinator/run_record.h"
 #include "coordinator/saver.h"
 
 namespace lockstep {
@@ -22,7 +23,9 @@ enum class TrainingEnd { kDone, kStoppedBySignal };
 class Trainer {
  public:
   /// `stop` is set by a signal handler: the step is finished, a checkpoint saved, and run() returns.
-  Trainer(const Job& job, const Communicator& world, const volatile std::sig_atomic_t& stop);
+  /// `run_start` is kept with the run and with its checkpoints.
+  Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
+          const volatile std::sig_atomic_t& stop);
   ~Trainer();
 
   TrainingEnd run();
@@ -31,7 +34,8 @@ class Trainer {
   const std::optional<ValidationMetrics>& last_validation() const { return last_validation_; }
 
  private:
-  void start();
+  void start(const RunStart& run_start);
+  void record(const RunStart& run_start);
   TrainingFeed make_feed();
   StepMetrics step(TrainingFeed& feed);
   void compute(TrainingFeed& feed, StepMetrics& metrics);

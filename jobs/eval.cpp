@@ -89,6 +89,7 @@ void scatter(SampleScatter* scatter, const EpochOrder& order, const std::vector<
 
 Evaluated evaluate_checkpoint(const Job& job, const EvalRequest& request,
                               const Communicator& world) {
+  agree_on_instruction_set(world);
   JobData data = open_job_data(job, world);
   Graph graph = build_model(job.model, data.input, data.classes);
   const EngineOptions options =

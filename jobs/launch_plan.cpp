@@ -3,17 +3,13 @@
 #include <algorithm>
 
 namespace lockstep {
-namespace {
-
-std::string quoted(const std::string& word) {
+std::string shell_quoted(const std::string& word) {
   const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
   if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
   std::string text = "'";
   for (char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
   return text + "'";
 }
-
-}  // namespace
 
 LaunchPlan plan_launch(const LaunchRequest& request) {
   const int threads =
@@ -39,8 +35,8 @@ LaunchPlan plan_launch(const LaunchRequest& request) {
 
 std::string to_shell(const LaunchPlan& plan) {
   std::string text;
-  for (const auto& [name, value] : plan.environment) text += name + "=" + quoted(value) + " ";
-  for (const std::string& word : plan.command) text += quoted(word) + " ";
+  for (const auto& [name, value] : plan.environment) text += name + "=" + shell_quoted(value) + " ";
+  for (const std::string& word : plan.command) text += shell_quoted(word) + " ";
   text.pop_back();
   return text;
 }

@@ -26,6 +26,9 @@ struct LaunchPlan {
 /// The options are those of Open MPI 4 and 5.
 LaunchPlan plan_launch(const LaunchRequest& request);
 
+/// A word as a shell would need it.
+std::string shell_quoted(const std::string& word);
+
 /// As one line for a shell.
 std::string to_shell(const LaunchPlan& plan);
 

@@ -11,6 +11,7 @@
 #include "jobs/commands.h"
 #include "jobs/job_file.h"
 #include "jobs/plan_input.h"
+#include "layers/cpu/instruction_set.h"
 #include "layers/model_table.h"
 
 namespace lockstep {
@@ -153,6 +154,7 @@ int run_plan(std::span<const std::string> arguments) {
 
   if (job.parallel.coordinator == "dedicated" && ranks < 2)
     throw ConfigError("parallel.coordinator = dedicated needs at least --ranks 2");
+  cpu::use_instruction_set(cpu::usable_instruction_set());  // as train does
   const PlanInput in = plan_input(job);
   PlannedStep step(job, in, ranks, threads > 0 ? threads : job.parallel.threads);
   step.print_model(values->count("ops") ? TableDetail::kOps : TableDetail::kBlocks);

@@ -9,6 +9,7 @@
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
 #include "jobs/job_file.h"
+#include "jobs/launch_plan.h"
 #include "worker/comm/mpi.h"
 #include "worker/comm/preflight.h"
 
@@ -27,6 +28,13 @@ void install_signal_handlers() {
   action.sa_flags = SA_RESTART;
   sigaction(SIGUSR1, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+/// As it can be typed again.
+std::string command_line(std::span<const std::string> arguments) {
+  std::string line = "lockstep train";
+  for (const std::string& word : arguments) line.append(" ").append(shell_quoted(word));
+  return line;
 }
 
 }  // namespace
@@ -49,7 +57,8 @@ int run_train(std::span<const std::string> arguments) {
   for (const std::string& warning : preflight(world).warnings)
     if (world.rank() == 0) spdlog::warn("{}", warning);
 
-  Trainer trainer(job, world, stop_requested);
+  const RunStart run_start{.job_text = to_ini(job), .command_line = command_line(arguments)};
+  Trainer trainer(job, run_start, world, stop_requested);
   const TrainingEnd end = trainer.run();
   if (world.rank() == 0) {
     if (trainer.last_validation())

@@ -58,6 +58,8 @@ const char* kernels_within(std::uint32_t isa) {
   return "baseline";
 }
 
+std::uint32_t in_use = 0;  // set once, before kernels are made
+
 }  // namespace
 
 std::uint32_t usable_instruction_set() {
@@ -75,6 +77,14 @@ void use_instruction_set(std::uint32_t isa) {
     throw InternalError("oneDNN refuses the instruction set " + instruction_set_name(isa) +
                         ": it was used before ranks had agreed");
   use_kernels(kernels_for(kernels_within(isa)));
+  in_use = isa;
+}
+
+std::uint32_t instruction_set_in_use() { return in_use ? in_use : usable_instruction_set(); }
+
+std::string onednn_version() {
+  const dnnl_version_t& v = *dnnl_version();
+  return std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch);
 }
 
 std::string instruction_set_name(std::uint32_t isa) {

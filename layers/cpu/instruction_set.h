@@ -13,6 +13,12 @@ std::uint32_t usable_instruction_set();
 /// created. @throws InternalError if that has happened already.
 void use_instruction_set(std::uint32_t isa);
 
+/// What use_instruction_set() was last given; usable_instruction_set() before.
+std::uint32_t instruction_set_in_use();
+
+/// Of the oneDNN in use: "3.2.0".
+std::string onednn_version();
+
 /// "avx512_core", "avx2", "sse41", or oneDNN's number; for logs and checkpoints.
 std::string instruction_set_name(std::uint32_t isa);
 

@@ -74,6 +74,30 @@ TEST(InspectCommand, CheckpointAndRun) {
   EXPECT_TRUE(part.complains("is a part of a checkpoint; inspect the directory"));
 }
 
+TEST(TrainCommand, TheRunRemembersItsStarts) {
+  ProgramRoom room;
+  room.write("job.cfg", kTinyJob);
+  ASSERT_EQ(room.run("train job.cfg --set train.epochs=1").exit_code, 0);
+  const auto again = room.run("train job.cfg --set train.epochs=1");
+  EXPECT_FALSE(again.says("resuming: "));
+  const auto resumed = room.run("launch -n 2 --threads 1 train job.cfg");
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.errors;
+  EXPECT_TRUE(resumed.says("resuming: the job has train.epochs = 2 now; it was 1"));
+  EXPECT_TRUE(
+      resumed.says("resuming: 2 ranks x 1 threads now, 1 ranks x 1 threads before: not "
+                   "bit-equal"));
+  EXPECT_NE(room.read("runs/tiny/job-1.cfg").find("epochs = 1\n"), std::string::npos);
+  EXPECT_NE(room.read("runs/tiny/job.cfg").find("epochs = 2\n"), std::string::npos);
+
+  const auto run = room.run("inspect runs/tiny");
+  EXPECT_TRUE(run.says("  train.batch = 16\n"));
+  EXPECT_TRUE(run.says("environment (of the newest of 3 starts)\n"));
+  EXPECT_TRUE(run.says("  command_line: lockstep train job.cfg\n"));
+  const auto checkpoint = room.run("inspect runs/tiny/checkpoints/step-00000006");
+  EXPECT_TRUE(checkpoint.says("\nranks: 2\nthreads: 1\n"));
+  EXPECT_TRUE(checkpoint.says("\ninstruction_set: "));
+}
+
 TEST(InspectCommand, Datasets) {
   ProgramRoom room;
   write_idx(room, "train", 7, 0);

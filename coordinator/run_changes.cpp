@@ -1,0 +1,73 @@
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "coordinator/run_record.h"
+
+namespace lockstep {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string without_blanks(const std::string& text) {
+  const auto first = text.find_first_not_of(' ');
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(' ') - first + 1);
+}
+
+/// "section.key" -> value, of a job as the program writes it.
+std::map<std::string, std::string> keys_of(const std::string& job) {
+  std::map<std::string, std::string> keys;
+  std::istringstream in(job);
+  std::string section;
+  for (std::string line; std::getline(in, line);) {
+    const auto equals = line.find('=');
+    if (line.starts_with('[') && line.ends_with(']'))
+      section = line.substr(1, line.size() - 2) + ".";
+    else if (equals != std::string::npos)
+      keys[section + without_blanks(line.substr(0, equals))] =
+          without_blanks(line.substr(equals + 1));
+  }
+  return keys;
+}
+
+std::string text_of(const Json& json, const char* name) {
+  if (!json.contains(name)) return "";
+  return json[name].is_string() ? json[name].get<std::string>() : json[name].dump();
+}
+
+void add_job_changes(const Json& saved, const Json& now, std::vector<std::string>& changes) {
+  const auto before = keys_of(text_of(saved, "job"));
+  for (const auto& [key, value] : keys_of(text_of(now, "job"))) {
+    const auto found = before.find(key);
+    if (found != before.end() && found->second != value)
+      changes.push_back("the job has " + key + " = " + value + " now; it was " + found->second);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> changes_since(const std::string& saved_details,
+                                       const std::string& details) {
+  const Json saved = Json::parse(saved_details, nullptr, false);
+  const Json now = Json::parse(details, nullptr, false);
+  std::vector<std::string> changes;
+  if (!saved.is_object() || !now.is_object()) return changes;
+  add_job_changes(saved, now, changes);
+  const std::string not_bit_equal = ": not bit-equal to a training without interruption";
+  const auto grid = [](const Json& json) {
+    return text_of(json, "ranks") + " ranks x " + text_of(json, "threads") + " threads";
+  };
+  if (saved.contains("ranks") && grid(saved) != grid(now))
+    changes.push_back(grid(now) + " now, " + grid(saved) + " before" + not_bit_equal);
+  for (const char* name : {"instruction_set", "onednn", "lockstep"}) {
+    const std::string before = text_of(saved, name), after = text_of(now, name);
+    if (!before.empty() && before != after)
+      changes.push_back(std::string(name) + " " + after + " now, " + before + " before" +
+                        not_bit_equal);
+  }
+  return changes;
+}
+
+}  // namespace lockstep

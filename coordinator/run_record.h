@@ -1,0 +1,42 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "worker/comm/communicator.h"
+
+namespace lockstep {
+
+/// How a run was started, as only the program knows it.
+struct RunStart {
+  std::string job_text;      // the effective job, as a job file
+  std::string command_line;  // words as the shell would need them
+};
+
+/// What a start of a run runs on.
+struct RunEnvironment {
+  std::vector<std::string> hosts;  // by rank
+  std::vector<int> threads;        // by rank
+  std::string mpi_library, instruction_set;
+  std::string cpu;      // model, of rank 0
+  std::string started;  // UTC, ISO 8601
+};
+
+/// Collective; rank 0 gets all of it. `threads` are this rank's.
+RunEnvironment collect_environment(const Communicator& world, int threads);
+
+/// Keeps a start in the run directory (rank 0): appends it to environment.json, a list of all
+/// starts with the versions of everything. job.cfg is the newest start's job; where that changes,
+/// the one before is kept as job-1.cfg, job-2.cfg and so on. @throws IoError.
+void record_start(const std::filesystem::path& run_directory, const RunStart& start,
+                  const RunEnvironment& environment);
+
+/// TrainingState::details: the job, the grid, versions and the instruction set.
+std::string checkpoint_details(const RunStart& start, const RunEnvironment& environment);
+
+/// What is different now, a sentence each: keys of the job, and what makes a resumed training not
+/// bit-equal to one that was not interrupted. Details that are not understood differ in nothing.
+std::vector<std::string> changes_since(const std::string& saved_details,
+                                       const std::string& details);
+
+}  // namespace lockstep

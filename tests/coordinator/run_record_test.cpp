@@ -1,0 +1,92 @@
+#include "coordinator/run_record.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "data/files.h"
+#include "tests/data/temp_folder.h"
+
+namespace lockstep {
+namespace {
+
+RunEnvironment environment() {
+  return {.hosts = {"a", "a", "b"},
+          .threads = {2, 2, 2},
+          .mpi_library = "MPI 1",
+          .instruction_set = "avx2",
+          .cpu = "a CPU",
+          .started = "2024-01-01T00:00:00Z"};
+}
+
+const RunStart kStart{.job_text = "[train]\nbatch = 128\nepochs = 2\n",
+                      .command_line = "lockstep train a.cfg"};
+
+nlohmann::json read_json(const std::filesystem::path& path) {
+  return nlohmann::json::parse(read_text_file(path, 1 << 20));
+}
+
+TEST(RecordStart, KeepsEveryStart) {
+  const TempFolder temporary;
+  const std::filesystem::path folder(temporary.path());
+  record_start(folder, kStart, environment());
+  RunStart second = kStart;
+  second.command_line = "lockstep train a.cfg --set train.batch=128";
+  record_start(folder, second, environment());
+  EXPECT_EQ(read_text_file(folder / "job.cfg", 1000), kStart.job_text);
+  EXPECT_FALSE(std::filesystem::exists(folder / "job-1.cfg"));
+  const auto starts = read_json(folder / "environment.json");
+  ASSERT_EQ(starts.size(), 2u);
+  EXPECT_EQ(starts[0]["command_line"], kStart.command_line);
+  EXPECT_EQ(starts[1]["command_line"], second.command_line);
+  EXPECT_EQ(starts[0]["ranks"], 3);
+  EXPECT_EQ(starts[0]["threads"], 2);
+  EXPECT_EQ(starts[0]["hosts"], (nlohmann::json{{"a", 2}, {"b", 1}}));
+  for (const char* name : {"lockstep", "mpi", "onednn", "hdf5", "compiler", "cpu", "started"})
+    EXPECT_NE(starts[0][name], "") << name;
+}
+
+TEST(RecordStart, KeepsTheJobBefore) {
+  const TempFolder temporary;
+  const std::filesystem::path folder(temporary.path());
+  for (const char* job : {"first\n", "second\n", "third\n"})
+    record_start(folder, {.job_text = job, .command_line = ""}, environment());
+  EXPECT_EQ(read_text_file(folder / "job.cfg", 1000), "third\n");
+  EXPECT_EQ(read_text_file(folder / "job-1.cfg", 1000), "first\n");
+  EXPECT_EQ(read_text_file(folder / "job-2.cfg", 1000), "second\n");
+}
+
+TEST(RecordStart, SetsAsideWhatItDoesNotUnderstand) {
+  const TempFolder temporary;
+  const std::filesystem::path folder(temporary.path());
+  std::ofstream(folder / "environment.json") << "[{\"torn";
+  record_start(folder, kStart, environment());
+  EXPECT_EQ(read_json(folder / "environment.json").size(), 1u);
+  EXPECT_EQ(read_text_file(folder / "environment-1.json", 1000), "[{\"torn");
+}
+
+TEST(ChangesSince, NothingChanged) {
+  const std::string details = checkpoint_details(kStart, environment());
+  EXPECT_TRUE(changes_since(details, details).empty());
+  EXPECT_TRUE(changes_since("{}", details).empty());
+  EXPECT_TRUE(changes_since("not json", details).empty());
+}
+
+TEST(ChangesSince, NamesGridInstructionSetAndKeys) {
+  RunStart start = kStart;
+  start.job_text = "[train]\nbatch = 64\nepochs = 2\n";
+  RunEnvironment now = environment();
+  now.threads = {2, 2};
+  now.instruction_set = "avx512_core";
+  const auto changes =
+      changes_since(checkpoint_details(kStart, environment()), checkpoint_details(start, now));
+  const std::string end = ": not bit-equal to a training without interruption";
+  EXPECT_EQ(changes,
+            (std::vector<std::string>{"the job has train.batch = 64 now; it was 128",
+                                      "2 ranks x 2 threads now, 3 ranks x 2 threads before" + end,
+                                      "instruction_set avx512_core now, avx2 before" + end}));
+}
+
+}  // namespace
+}  // namespace lockstep
