@@ -171,7 +171,8 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
 }
 
 bool Trainer::due_for_checkpoint() const {
-  if (where_.step >= total_steps_) return true;
+  if (where_.step >= total_steps_ || where_.best_step == where_.step || no_longer_improves())
+    return true;
   if (job_.checkpoint.every_steps > 0) return where_.step % job_.checkpoint.every_steps == 0;
   return where_.cursor == 0;
 }
@@ -246,16 +247,21 @@ void Trainer::end_of_epoch() {
   if (!where_.best_step || v.accuracy > where_.best_metric) {
     where_.best_metric = v.accuracy;
     where_.best_step = where_.step;
-    without_improvement_ = 0;
-  } else {
-    ++without_improvement_;
   }
+}
+
+/// A function of what checkpoints keep, so that a resumed run stops where an uninterrupted one does.
+bool Trainer::no_longer_improves() const {
+  if (job_.train.early_stopping == 0 || !where_.best_step) return false;
+  const std::int64_t between = steps_per_epoch(data_.train_samples, job_.train.batch) *
+                               job_.train.validate_every;
+  return where_.step - *where_.best_step >= between * job_.train.early_stopping;
 }
 
 TrainingEnd Trainer::run() {
   TrainingFeed feed = make_feed();
   bool going = true;
-  while (going && where_.step < total_steps_) {
+  while (going && where_.step < total_steps_ && !no_longer_improves()) {
     const StepMetrics m = step(feed);
     if (metrics_) metrics_->write(m);
     if (progress_) progress_->step(m);
@@ -266,13 +272,9 @@ TrainingEnd Trainer::run() {
     }
     if (epoch_ended || where_.step == total_steps_) end_of_epoch();
     going = boundary();
-    if (job_.train.early_stopping > 0 && without_improvement_ >= job_.train.early_stopping) {
-      if (world_.rank() == 0)
-        spdlog::info("early stopping: {} validations without improvement", without_improvement_);
-      if (!saver_->saving()) save();
-      break;
-    }
   }
+  if (world_.rank() == 0 && no_longer_improves())
+    spdlog::info("early stopping: {} validations without improvement", job_.train.early_stopping);
   if (progress_) progress_->finish();
   saver_->publish(metrics_.get());
   return stopped_ && where_.step < total_steps_ ? TrainingEnd::kStoppedBySignal

@@ -46,6 +46,7 @@ class Trainer {
   void save();
   void compare_parameters();
   bool due_for_checkpoint() const;
+  bool no_longer_improves() const;
   double fractional_epoch() const;
   ModelState& state() { return engine_ ? engine_->state() : *idle_state_; }
 
@@ -66,7 +67,6 @@ class Trainer {
   std::unique_ptr<Progress> progress_;    // rank 0
   TrainingState where_;
   std::int64_t total_steps_ = 0;
-  int without_improvement_ = 0;
   bool stopped_ = false;
   bool val_scattered_ = false;
   std::optional<ValidationMetrics> last_validation_;

@@ -1,5 +1,4 @@
 // lockstep eval: loss and accuracy of a checkpoint, alone or on all ranks that a launcher started.
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <cmath>
@@ -189,7 +188,6 @@ int run_eval(std::span<const std::string> arguments) {
   check_request(request, values->count("reestimate-bn") > 0, job);
   job.train.validate_every = request.split == "val" ? 1 : 0;  // opens the validation data, or not
 
-  spdlog::set_default_logger(spdlog::stderr_color_mt("lockstep"));  // stdout has the result alone
   MpiSession mpi;
   const Communicator world = Communicator::world();
   for (const std::string& warning : preflight(world).warnings)

@@ -1,4 +1,7 @@
 // The program `lockstep`: finds the subcommand, and is the only place that prints errors and exits.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <exception>
@@ -96,6 +99,9 @@ std::optional<int> rank_of_many() {
 
 int main(int argc, char** argv) {
   using namespace lockstep;
+  // Log lines go to stderr: what a command prints as its result stays alone on stdout.
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("lockstep"));
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S %l: %v");
   try {
     return run({argv + 1, argv + argc});
   } catch (const Error& error) {
