@@ -53,14 +53,16 @@ struct Kernels {
   void (*norm_backward_data)(const Geometry&, int images, const float* g, const float* x, float* dx,
                              const float* a, const float* b, const float* k);
 
-  void (*add)(std::size_t n, const float* a, const float* b, float* dst);        // dst = a + b
-  void (*accumulate)(std::size_t n, const float* src, float* dst);               // dst += src
-  void (*scale)(std::size_t n, const float* src, float factor, float* dst);      // dst = factor*src
+  void (*add)(std::size_t n, const float* a, const float* b, float* dst);    // dst = a + b
+  void (*accumulate)(std::size_t n, const float* src, float* dst);           // dst += src
+  void (*scale)(std::size_t n, const float* src, float factor, float* dst);  // dst = factor*src
 
   void (*relu)(std::size_t n, const float* x, float* y);
-  void (*relu_backward)(std::size_t n, const float* dy, const float* y, float* dx);  // dy where y > 0
+  void (*relu_backward)(std::size_t n, const float* dy, const float* y,
+                        float* dx);  // dy where y > 0
 
-  /// Window maximum; `index` gets the position inside the window (row-major, 0..kernel^2-1) per output.
+  /// Window maximum; `index` gets the position inside the window (row-major, 0..kernel^2-1) per
+  /// output.
   void (*max_pool)(const PoolGeometry&, int images, const float* x, float* y, std::uint8_t* index);
   void (*max_pool_backward)(const PoolGeometry&, int images, const float* dy,
                             const std::uint8_t* index, float* dx);
@@ -87,7 +89,8 @@ struct Kernels {
   void (*sgd)(std::size_t n, const SgdOptions&, const float* g, float* v, float* w);
 };
 
-/// The best table that this CPU runs, or the one that `limit` ("avx512", "avx2", "baseline") allows.
+/// The best table that this CPU runs, or the one that `limit` ("avx512", "avx2", "baseline")
+/// allows.
 const Kernels& kernels_for(const char* limit);
 
 /// The table in use: set once at start by use_kernels() (default: the best), then fixed.

@@ -7,31 +7,31 @@ namespace {
 
 /// Calls f.operator()<W>(i) for vectors that cover [0, n).
 template <class F>
-LOCKSTEP_INLINE inline void for_each_vector(size_t n, const F& f) {
+LOCKSTEP_INLINE inline void over_vectors(size_t n, const F& f) {
   for_each_strip(n, [&]<int W, int N>(size_t begin) LOCKSTEP_INLINE {
     LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) f.template operator()<W>(begin + v * W);
   });
 }
 
 void add(size_t n, const float* a, const float* b, float* dst) {
-  for_each_vector(n, [&]<int W>(size_t i)
-                         LOCKSTEP_INLINE { store<W>(dst + i, load<W>(a + i) + load<W>(b + i)); });
+  over_vectors(n, [&]<int W>(size_t i)
+                      LOCKSTEP_INLINE { store<W>(dst + i, load<W>(a + i) + load<W>(b + i)); });
 }
 
 void accumulate(size_t n, const float* src, float* dst) { add(n, dst, src, dst); }
 
 void scale(size_t n, const float* src, float factor, float* dst) {
-  for_each_vector(
+  over_vectors(
       n, [&]<int W>(size_t i) LOCKSTEP_INLINE { store<W>(dst + i, factor * load<W>(src + i)); });
 }
 
 void relu(size_t n, const float* x, float* y) {
-  for_each_vector(
+  over_vectors(
       n, [&]<int W>(size_t i) LOCKSTEP_INLINE { store<W>(y + i, rectified<W>(load<W>(x + i))); });
 }
 
 void relu_backward(size_t n, const float* dy, const float* y, float* dx) {
-  for_each_vector(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
+  over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
     store<W>(dx + i, where_positive<W>(load<W>(y + i), load<W>(dy + i)));
   });
 }
@@ -65,7 +65,7 @@ template <bool kNesterov>
 void sgd_step(size_t n, const SgdOptions& options, const float* g, float* v, float* w) {
   const float rate = options.learning_rate, momentum = options.momentum;
   const float decay = options.weight_decay, gradient_scale = options.gradient_scale;
-  for_each_vector(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
+  over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
     const Floats<W> weight = load<W>(w + i);
     const Floats<W> gradient = load<W>(g + i) * gradient_scale + decay * weight;
     const Floats<W> velocity = momentum * load<W>(v + i) + gradient;

@@ -1,19 +1,35 @@
 #pragma once
 // Pooling. Both layouts are planes of [H,W,width] with the channels innermost. See kernels_impl.h.
+#include <immintrin.h>
+
 #include "layers/cpu/kernels_vector.h"
 
 namespace lockstep::cpu::LOCKSTEP_ISA {
 namespace {
 
+// GCC 12 turns __builtin_convertvector between bytes and ints into many shuffles.
 template <int W>
 LOCKSTEP_INLINE inline Ints<W> load_index(const std::uint8_t* from) {
   Bytes<W> v;
   __builtin_memcpy(&v, from, sizeof v);
+#if defined(__AVX512F__)
+  if constexpr (W == 16) return (Ints<W>)_mm512_maskz_cvtepu8_epi32(0xffff, (__m128i)v);
+#endif
+#if defined(__AVX2__)
+  if constexpr (W == 8) return (Ints<W>)_mm256_cvtepu8_epi32(_mm_loadu_si64(from));
+#endif
   return __builtin_convertvector(v, Ints<W>);
 }
 
 template <int W>
 LOCKSTEP_INLINE inline void store_index(std::uint8_t* to, Ints<W> v) {
+#if defined(__AVX512F__)
+  if constexpr (W == 16) {
+    const __m128i bytes = _mm512_maskz_cvtepi32_epi8(0xffff, (__m512i)v);
+    __builtin_memcpy(to, &bytes, sizeof bytes);
+    return;
+  }
+#endif
   const Bytes<W> bytes = __builtin_convertvector(v, Bytes<W>);
   __builtin_memcpy(to, &bytes, sizeof bytes);
 }
@@ -29,13 +45,13 @@ LOCKSTEP_INLINE inline Range taps_of(const PoolGeometry& g, int out, int size) {
   return {start < 0 ? -start : 0, start + g.kernel > size ? size - start : g.kernel};
 }
 
-/// The windows, of `outputs`, that cover position `in` of the image.
-LOCKSTEP_INLINE inline Range windows_of(const PoolGeometry& g, int in, int outputs) {
-  const int beyond = in + g.padding - g.kernel;  // the last start that ends before `in`
-  const int begin = beyond < 0 ? 0 : beyond / g.stride + 1;
-  const int end = (in + g.padding) / g.stride + 1;
-  return {begin, end > outputs ? outputs : end};
-}
+/// The windows that cover one position after another, of `outputs`: step(in) for in = 0, 1, ...
+struct Windows : Range {
+  LOCKSTEP_INLINE inline void step(const PoolGeometry& g, int in, int outputs) {
+    while (begin * g.stride - g.padding + g.kernel <= in) ++begin;
+    while (end < outputs && end * g.stride - g.padding <= in) ++end;
+  }
+};
 
 LOCKSTEP_INLINE inline size_t width_of(const PoolGeometry& g) {
   return static_cast<size_t>(g.block ? g.block : g.channels);
@@ -74,10 +90,13 @@ template <class F>
 LOCKSTEP_INLINE inline void for_each_input(const PoolGeometry& g, int images, const F& f) {
   const size_t width = width_of(g);
   for_each_plane(g, images, [&](size_t in, size_t out) LOCKSTEP_INLINE {
+    Windows rows = {};
     for (int h = 0; h < g.height; ++h) {
-      const Range rows = windows_of(g, h, g.out_height);
+      rows.step(g, h, g.out_height);
+      Windows columns = {};
       for (int w = 0; w < g.width; ++w, in += width) {
-        f(rows, windows_of(g, w, g.out_width), h, w, in, out);
+        columns.step(g, w, g.out_width);
+        f(rows, columns, h, w, in, out);
       }
     }
   });
@@ -170,10 +189,11 @@ void average_pool_backward(const PoolGeometry& g, int images, const float* dy, f
           for (int oh = rows.begin; oh < rows.end; ++oh) {
             const int window_rows = taps_of(g, oh, g.height).size();
             for (int ow = columns.begin; ow < columns.end; ++ow) {
-              const float count = static_cast<float>(window_rows * taps_of(g, ow, g.width).size());
+              const int count = window_rows * taps_of(g, ow, g.width).size();
+              const float share = 1.0f / static_cast<float>(count);
               const size_t from = out + (static_cast<size_t>(oh) * g.out_width + ow) * width + c;
               LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) sum[v] +=
-                  load<W>(dy + from + v * W) / count;
+                  load<W>(dy + from + v * W) * share;
             }
           }
           LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) store<W>(dx + at + c + v * W, sum[v]);

@@ -1,18 +1,19 @@
 #pragma once
 // Per image and channel: global average and the gate of squeeze-excitation. See kernels_impl.h.
-#include "layers/cpu/kernels_vector.h"
+#include "layers/cpu/kernels_sums.h"
 
 namespace lockstep::cpu::LOCKSTEP_ISA {
 namespace {
 
-/// Calls f(image, piece), the piece's offset counted from the first image.
+/// Calls f(first, piece) for the pieces of one image after another: `first` is the place of the
+/// piece's first channel in a tensor [N,C], the piece's offset counts from the first image.
 template <class F>
 LOCKSTEP_INLINE inline void for_each_image_piece(const Geometry& g, int images, const F& f) {
-  const size_t image_elements = static_cast<size_t>(g.channels) * static_cast<size_t>(g.pixels);
-  for (int n = 0; n < images; ++n) {
+  const size_t channels = g.channels, pixels = g.pixels;
+  for (size_t n = 0; n < static_cast<size_t>(images); ++n) {
     for_each_piece(g, 1, [&](Piece piece) LOCKSTEP_INLINE {
-      piece.offset += static_cast<size_t>(n) * image_elements;
-      f(static_cast<size_t>(n), piece);
+      piece.offset += n * channels * pixels;
+      f(n * channels + piece.channel, piece);
     });
   }
 }
@@ -21,30 +22,22 @@ LOCKSTEP_INLINE inline void for_each_image_piece(const Geometry& g, int images, 
 template <class Term>
 LOCKSTEP_INLINE inline void image_sums(const Geometry& g, int images, double factor, float* totals,
                                        const Term& term) {
-  const size_t channels = g.channels, pixels = g.pixels, block = g.block;
-  const size_t width = block ? block : channels;
-  for (size_t n = 0; n < static_cast<size_t>(images); ++n) {
-    for (size_t channel = 0; channel < channels; channel += width) {
-      for_each_strip(width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
-        double sums[N * W] = {};
-        const Piece whole = {
-            (n * channels + channel) * pixels, channel, width, width, pixels, 1, 0};
-        cut(whole, [&](const Piece& piece) LOCKSTEP_INLINE {
-          Accumulators<W, N, kRows<N>> sum;
-          for_each_row<kRows<N>>(piece, c, [&](int u, size_t at) LOCKSTEP_INLINE {
-            LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
-              sum.rows[u][v] += term.template operator()<W>(at + v * W);
-            }
-          });
-          float s[N * W];
-          sum.fold(s);
-          for (int i = 0; i < N * W; ++i) sums[i] += s[i];
-        });
-        float* out = totals + n * channels + channel + c;
-        for (int i = 0; i < N * W; ++i) out[i] = static_cast<float>(factor * sums[i]);
-      });
+  PieceSums sums = {};
+  double so_far[kMaxPieceWidth] = {};
+  size_t rows = 0;  // summed so far: the pieces of one group of channels follow one another
+  for_each_image_piece(g, images, [&](size_t first, const Piece& piece) LOCKSTEP_INLINE {
+    sum_piece(piece, sums,
+              [&]<int W>(size_t at, Floats<W>, Floats<W>& sum, Floats<W>&)
+                  LOCKSTEP_INLINE { sum += term.template operator()<W>(at); });
+    for (size_t c = 0; c < piece.width; ++c) so_far[c] += sums.first[c];
+    rows += piece.rows;
+    if (rows < static_cast<size_t>(g.pixels)) return;
+    for (size_t c = 0; c < piece.width; ++c) {
+      totals[first + c] = static_cast<float>(factor * so_far[c]);
+      so_far[c] = 0;
     }
-  }
+    rows = 0;
+  });
 }
 
 void global_average(const Geometry& g, int images, const float* x, float* y) {
@@ -59,35 +52,21 @@ void channel_scale_backward_gate(const Geometry& g, int images, const float* dy,
 }
 
 void global_average_backward(const Geometry& g, int images, const float* dy, float* dx) {
-  const size_t channels = g.channels;
   const float pixels = static_cast<float>(g.pixels);
-  for_each_image_piece(g, images, [&](size_t n, const Piece& piece) LOCKSTEP_INLINE {
-    for_each_strip(piece.width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
-      Floats<W> value[N];
-      LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
-        value[v] = load<W>(dy + n * channels + piece.channel + c + v * W) / pixels;
-      }
-      for_each_row<kRows<N>>(piece, c, [&](int, size_t at) LOCKSTEP_INLINE {
-        LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) store<W>(dx + at + v * W, value[v]);
-      });
-    });
+  for_each_image_piece(g, images, [&](size_t first, const Piece& piece) LOCKSTEP_INLINE {
+    float shares[kMaxPieceWidth];
+    for (size_t c = 0; c < piece.width; ++c) shares[c] = dy[first + c] / pixels;
+    for_each_vector<1>(piece, {shares},
+                       [&]<int W>(size_t at, const Floats<W>* share)
+                           LOCKSTEP_INLINE { store<W>(dx + at, share[0]); });
   });
 }
 
 void channel_scale(const Geometry& g, int images, const float* x, const float* gate, float* y) {
-  const size_t channels = g.channels;
-  for_each_image_piece(g, images, [&](size_t n, const Piece& piece) LOCKSTEP_INLINE {
-    for_each_strip(piece.width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
-      Floats<W> factor[N];
-      LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
-        factor[v] = load<W>(gate + n * channels + piece.channel + c + v * W);
-      }
-      for_each_row<kRows<N>>(piece, c, [&](int, size_t at) LOCKSTEP_INLINE {
-        LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
-          store<W>(y + at + v * W, load<W>(x + at + v * W) * factor[v]);
-        }
-      });
-    });
+  for_each_image_piece(g, images, [&](size_t first, const Piece& piece) LOCKSTEP_INLINE {
+    for_each_vector<1>(piece, {gate + first},
+                       [&]<int W>(size_t at, const Floats<W>* factor)
+                           LOCKSTEP_INLINE { store<W>(y + at, load<W>(x + at) * factor[0]); });
   });
 }
 

@@ -89,39 +89,50 @@ struct Piece {
   size_t segment_stride;
 };
 
-/// Pixels that one f32 accumulator may see before it goes into a double.
-constexpr size_t kPieceRows = 1024;
+/// Pixels that go into f32 sums before these go into a double: at most, and where images are small,
+/// at least.
+constexpr size_t kMaxPieceRows = 1024;
+constexpr size_t kMinPieceRows = 256;
+
+/// Channels of a piece, at most: what is kept per channel lies on the stack.
+constexpr size_t kMaxPieceWidth = 512;
 
 LOCKSTEP_INLINE inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-/// Cuts `segments` runs of `rows` pixels into pieces of at most kPieceRows pixels.
+LOCKSTEP_INLINE inline size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
+
+/// Cuts runs of pixels into pieces of equal numbers of rows, as near as can be.
 template <class F>
-LOCKSTEP_INLINE inline void cut(const Piece& whole, const F& f) {
-  const size_t rows = smaller(whole.rows, kPieceRows);
-  const size_t segments = rows == whole.rows ? kPieceRows / rows : 1;
-  for (size_t s = 0; s < whole.segments; s += segments) {
-    for (size_t r = 0; r < whole.rows; r += rows) {
-      Piece piece = whole;
-      piece.offset += s * whole.segment_stride + r * whole.ld;
-      piece.rows = smaller(rows, whole.rows - r);
-      piece.segments = smaller(segments, whole.segments - s);
-      f(piece);
-    }
+LOCKSTEP_INLINE inline void cut_rows(const Piece& whole, const F& f) {
+  const size_t rows = divide_up(whole.rows, divide_up(whole.rows, kMaxPieceRows));
+  for (size_t row = 0; row < whole.rows; row += rows) {
+    Piece piece = whole;
+    piece.offset += row * whole.ld;
+    piece.rows = smaller(rows, whole.rows - row);
+    f(piece);
   }
 }
 
-/// Calls f(piece) for pieces that cover the images. Where they begin follows from the geometry and
-/// the number of images alone, so that every instruction set sums the same pieces.
+/// Calls f(piece) for pieces that cover the images, in about the order of memory. Where they begin
+/// follows from the geometry and the number of images alone, so that every instruction set sums the
+/// same pieces.
 template <class F>
 LOCKSTEP_INLINE inline void for_each_piece(const Geometry& g, int images, const F& f) {
   const size_t channels = g.channels, pixels = g.pixels, n = images, block = g.block;
   if (pixels == 0 || n == 0) return;
   if (block == 0) {
-    cut({0, 0, channels, channels, n * pixels, 1, 0}, f);
+    for (size_t c = 0; c < channels; c += kMaxPieceWidth) {
+      const size_t width = smaller(kMaxPieceWidth, channels - c);
+      cut_rows({c, c, width, channels, n * pixels, 1, 0}, f);
+    }
     return;
   }
-  for (size_t c = 0; c < channels; c += block) {
-    cut({c * pixels, c, block, block, pixels, n, channels * pixels}, f);
+  const size_t stride = channels * pixels, together = divide_up(kMinPieceRows, pixels);
+  for (size_t image = 0; image < n; image += together) {
+    const size_t segments = smaller(together, n - image);
+    for (size_t c = 0; c < channels; c += block) {
+      cut_rows({image * stride + c * pixels, c, block, block, pixels, segments, stride}, f);
+    }
   }
 }
 
@@ -144,20 +155,43 @@ LOCKSTEP_INLINE inline void for_each_row(const Piece& piece, size_t c, const F& 
 template <int N>
 constexpr int kRows = N >= 4 ? 1 : 4 / N;
 
-/// U rows of N accumulators, one per vector of the strip.
-template <int W, int N, int U>
-struct Accumulators {
-  Floats<W> rows[U][N] = {};
+/// One strip covers the piece: what is kept per channel stays in registers while the pixels pass.
+LOCKSTEP_INLINE inline bool fits_registers(const Piece& piece) {
+  return piece.width <= 4 * kWidth && (piece.width & (piece.width - 1)) == 0;
+}
 
-  /// Adds the U rows up, into one float per channel of the strip.
-  LOCKSTEP_INLINE inline void fold(float* totals) const {
-    LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
-      Floats<W> total = rows[0][v];
-      LOCKSTEP_UNROLL for (int u = 1; u < U; ++u) total += rows[u][v];
-      store<W>(totals + v * W, total);
-    }
+/// Calls f.operator()<W>(at, factors) for every vector of the piece; factors[i] are the vectors of
+/// per_channel[i], which begin at the piece's first channel.
+template <int kFactors, class F>
+LOCKSTEP_INLINE inline void for_each_vector(const Piece& piece,
+                                            const float* const (&per_channel)[kFactors],
+                                            const F& f) {
+  if (!fits_registers(piece)) {  // pixel by pixel: memory in order, factors from the cache
+    for_each_row<1>(piece, 0, [&](int, size_t row) LOCKSTEP_INLINE {
+      for_each_strip(piece.width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
+        LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
+          Floats<W> factors[kFactors];
+          LOCKSTEP_UNROLL for (int i = 0; i < kFactors; ++i) {
+            factors[i] = load<W>(per_channel[i] + c + v * W);
+          }
+          f.template operator()<W>(row + c + v * W, factors);
+        }
+      });
+    });
+    return;
   }
-};
+  for_each_strip(piece.width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
+    Floats<W> factors[N][kFactors];
+    LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
+      LOCKSTEP_UNROLL for (int i = 0; i < kFactors; ++i) {
+        factors[v][i] = load<W>(per_channel[i] + c + v * W);
+      }
+    }
+    for_each_row<kRows<N>>(piece, c, [&](int, size_t at) LOCKSTEP_INLINE {
+      LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) f.template operator()<W>(at + v * W, factors[v]);
+    });
+  });
+}
 
 }  // namespace
 }  // namespace lockstep::cpu::LOCKSTEP_ISA
