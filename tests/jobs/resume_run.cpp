@@ -77,8 +77,9 @@ class Resume : public ::testing::Test {
   }
 
   /// Kills all ranks when `lines` lines of metrics are there, or at the end.
-  void train_and_kill(const std::string& runs, int ranks, std::size_t lines) {
-    Process process(command(runs, ranks), log(runs));
+  void train_and_kill(const std::string& runs, int ranks, std::size_t lines,
+                      const std::vector<std::string>& sets = {}) {
+    Process process(command(runs, ranks, sets), log(runs));
     while (process.running() && metrics(runs).size() < lines)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     process.kill_all();
@@ -168,6 +169,27 @@ TEST_F(Resume, ASignalSavesAndAsksToBeRequeued) {
   train("whole", 2);
   EXPECT_EQ(metrics("whole"), metrics("stopped"));
   EXPECT_EQ(weights("whole"), weights("stopped"));
+}
+
+TEST_F(Resume, ScatteredSamplesAndADedicatedCoordinatorChangeNothing) {
+  train("shared", 2);
+  train("scattered", 2, {"data.distribute=scatter"});
+  train("dedicated", 3, {"data.distribute=scatter", "parallel.coordinator=dedicated"});
+  for (const char* other : {"scattered", "dedicated"}) {
+    EXPECT_EQ(metrics("shared"), metrics(other)) << other;
+    EXPECT_EQ(weights("shared"), weights(other)) << other;
+  }
+}
+
+TEST_F(Resume, EarlyStoppingEndsAResumedRunWhereItEndsAWholeOne) {
+  // A rate of almost nothing: the first validation stays the best.
+  const std::vector<std::string> sets{"optimizer.learning_rate=1e-12", "train.early_stopping=2",
+                                      "model.norm=group", "model.norm_groups=4"};
+  train("whole", 2, sets);
+  EXPECT_EQ(metrics("whole").back()["step"], 18);
+  train_and_kill("again", 2, 16, sets);
+  train("again", 2, sets);
+  EXPECT_EQ(metrics("whole"), metrics("again"));
 }
 
 TEST_F(Resume, AnotherModelsCheckpointIsRefused) {
