@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <string>
 
+#include "layers/cpu/instruction_set.h"
 #include "worker/comm/mpi.h"
 
 namespace {
@@ -95,6 +96,7 @@ int run_tests() {
 
 int main(int argc, char** argv) {
   lockstep::MpiSession session(argc, argv);
+  lockstep::cpu::use_instruction_set(lockstep::cpu::usable_instruction_set());  // as the program does
   testing::InitGoogleTest(&argc, argv);
   return run_tests();
 }

@@ -112,15 +112,10 @@ inline const char* layout_name(LayoutKind layout) {
 /// The layouts that this CPU has kernels for and that the graph's channels allow.
 inline std::vector<LayoutKind> layouts_of(const Graph& graph) {
   std::vector<LayoutKind> layouts{LayoutKind::kNhwc};
-  auto add = [&](bool supported, int block) {
+  for (int block : {8, 16}) {
     const LayoutKind layout = choose_layout(graph, block);
-    if (supported && layout != LayoutKind::kNhwc && cpu::has_kernels(graph, layout))
-      layouts.push_back(layout);
-  };
-#if defined(__x86_64__)
-  add(__builtin_cpu_supports("avx2"), 8);
-  add(__builtin_cpu_supports("avx512f"), 16);
-#endif
+    if (layout != LayoutKind::kNhwc && cpu::has_kernels(graph, layout)) layouts.push_back(layout);
+  }
   return layouts;
 }
 

@@ -15,7 +15,9 @@ namespace {
 using reference::Tensor;
 using Body = std::function<ValueId(Graph&, ValueId)>;
 
-constexpr double kForward = 3e-6, kBackward = 2e-5;
+// Most are within 1e-6. The worst are a mean close to zero and the shift of a norm before another
+// norm, whose sums cancel: 4e-6 and 4e-5 with SSE2 kernels, 1e-6 and 5e-6 with AVX-512.
+constexpr double kForward = 1e-5, kBackward = 1e-4;
 
 /// The op under test, after a convolution and before a classifier.
 struct OpCase {
