@@ -86,6 +86,7 @@ Shape infer(const Site& s, const ChannelPad& p) {
 Shape infer(const Site& s, const Pool& p) {
   const Shape& in = s.inputs[0];
   s.require(2 * p.padding <= p.kernel, "padding must be at most half of the kernel");
+  s.require(p.kernel <= 16, "the kernel must be at most 16");  // a position in it is kept in a byte
   return {in.channels, windowed(s, in.height, p.kernel, p.stride, p.padding, p.ceil_mode),
           windowed(s, in.width, p.kernel, p.stride, p.padding, p.ceil_mode)};
 }
