@@ -41,6 +41,10 @@ void write_attribute(const File& file, const char* name, hid_t file_type, hid_t 
 }  // namespace
 
 Lock::Lock() : guard_(library_mutex()) {
+  // No clean-up at exit: after a full disk HDF5 would try once more to write the file that it could
+  // not close, and crash. Every object is closed by its handle.
+  static const herr_t no_exit_handler = H5dont_atexit();
+  static_cast<void>(no_exit_handler);
   // Builds with thread safety keep the error handler per thread: set it wherever we come from.
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
