@@ -9,9 +9,9 @@ namespace lockstep {
 namespace {
 
 /// Published channel means and deviations, for pixels in [0,1].
-void default_statistics(const Job& job, AugmentOptions& augment) {
-  const std::string& source = job.data.source;
-  if (source == "cifar10" || source == "cifar100") {
+void default_statistics(const DatasetInfo& info, AugmentOptions& augment) {
+  const std::string& source = info.origin.empty() ? info.source : info.origin;
+  if ((source == "cifar10" || source == "cifar100") && augment.channels == 3) {
     augment.mean = {0.4914f, 0.4822f, 0.4465f};
     augment.std = {0.2470f, 0.2435f, 0.2616f};
   } else if (augment.channels == 3 && source != "synthetic") {  // ImageNet's
@@ -23,7 +23,7 @@ void default_statistics(const Job& job, AugmentOptions& augment) {
   }
 }
 
-AugmentOptions augment_options(const Job& job, const Shape& input) {
+AugmentOptions augment_options(const Job& job, const DatasetInfo& info, const Shape& input) {
   AugmentOptions a{.channels = input.channels, .height = input.height, .width = input.width};
   a.pad = job.augment.pad;
   a.flip = job.augment.flip;
@@ -31,7 +31,7 @@ AugmentOptions augment_options(const Job& job, const Shape& input) {
   a.random_resized_crop = job.augment.random_resized_crop;
   a.crop_scale_min = static_cast<float>(job.augment.min_scale);
   a.resize = job.augment.resize;
-  default_statistics(job, a);
+  default_statistics(info, a);
   if (!job.augment.mean.empty()) a.mean = job.augment.mean;
   if (!job.augment.std.empty()) a.std = job.augment.std;
   check(a);
@@ -76,7 +76,7 @@ void describe(const Job& job, JobData& data) {
       throw DataError(info.path + ": training data has " + std::to_string(data.classes) +
                       " classes, validation data " + std::to_string(val.classes));
   }
-  data.augment = augment_options(job, data.input);
+  data.augment = augment_options(job, info, data.input);
 }
 
 }  // namespace

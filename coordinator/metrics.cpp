@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
 
 #include "data/error.h"
 #include "data/files.h"
@@ -27,7 +28,7 @@ std::string kept_lines(const std::string& text, std::int64_t last_step) {
   for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     const std::string line = text.substr(begin, end - begin);
     const Json json = Json::parse(line, nullptr, false);
-    if (json.is_discarded() || !json.contains("step")) continue;
+    if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) continue;
     if (json["step"].get<std::int64_t>() <= last_step) kept += line + "\n";
   }
   return kept;
@@ -51,9 +52,15 @@ MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t last_step)
 }
 
 void MetricsFile::append(const std::string& line) {
+  // A full disk must not end training: the line is lost, and said so once. A torn line is closed by
+  // the next one's newline.
+  if (failed_) stream_ << '\n';
   stream_ << line << '\n';
   stream_.flush();
-  if (!stream_) throw IoError(path_.string() + ": cannot be written; is the disk full?");
+  if (!stream_ && !failed_)
+    spdlog::error("{} cannot be written; is the disk full? Training goes on", path_.string());
+  failed_ = !stream_;
+  stream_.clear();
 }
 
 void MetricsFile::write(const StepMetrics& m) {

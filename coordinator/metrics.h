@@ -32,6 +32,7 @@ class MetricsFile {
   /// Opens for appending; keeps the lines of steps up to `last_step` (all of them of step 0).
   MetricsFile(std::filesystem::path path, std::int64_t last_step);
 
+  /// A line that cannot be written is lost; the log says so once.
   void write(const StepMetrics& metrics);
   void write(const ValidationMetrics& metrics);
   /// Everything so far is on the disk when it returns; called before a checkpoint is published.
@@ -42,6 +43,7 @@ class MetricsFile {
 
   std::filesystem::path path_;
   std::ofstream stream_;
+  bool failed_ = false;
 };
 
 }  // namespace lockstep

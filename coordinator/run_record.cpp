@@ -120,6 +120,18 @@ void record_start(const fs::path& run_directory, const RunStart& start,
   replace_file(starts_file, starts.dump(1) + "\n");
 }
 
+void set_aside_run(const fs::path& run_directory) {
+  for (const char* name : {"metrics.jsonl", "checkpoints"}) {
+    const fs::path path = run_directory / name;
+    std::error_code error;
+    if (!fs::exists(path, error)) continue;
+    if (fs::is_directory(path, error) && fs::is_empty(path, error)) continue;
+    const fs::path aside = free_name(path);
+    rename_durably(path, aside);
+    spdlog::info("a new run begins: {} is now {}", path.string(), aside.filename().string());
+  }
+}
+
 std::string checkpoint_details(const RunStart& start, const RunEnvironment& environment) {
   Json json;
   json["ranks"] = environment.threads.size();

@@ -31,6 +31,11 @@ RunEnvironment collect_environment(const Communicator& world, int threads);
 void record_start(const std::filesystem::path& run_directory, const RunStart& start,
                   const RunEnvironment& environment);
 
+/// For a run that is to begin anew: renames what is there of an older one, metrics.jsonl to
+/// metrics-1.jsonl and checkpoints/ to checkpoints-1/ (or the next free number). Nothing is lost.
+/// @throws IoError.
+void set_aside_run(const std::filesystem::path& run_directory);
+
 /// TrainingState::details: the job, the grid, versions and the instruction set.
 std::string checkpoint_details(const RunStart& start, const RunEnvironment& environment);
 

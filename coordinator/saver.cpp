@@ -57,7 +57,7 @@ std::size_t Saver::bytes() const {
   return total;
 }
 
-void Saver::start(const TrainingState& where) {
+bool Saver::start(const TrainingState& where) {
   try {
     if (writer_->busy()) writer_->take_report();  // pruning after the last save
   } catch (const Error& e) {
@@ -74,10 +74,10 @@ void Saver::start(const TrainingState& where) {
   group_.broadcast(failure, 0, "checkpoint directory");
   if (!failure.empty()) {
     if (group_.rank() == 0) spdlog::error("checkpoint of step {} not saved: {}", where.step, failure);
-    return;
+    return false;
   }
   saving_ = where;
-  if (group_.rank() < first_writer_) return;
+  if (group_.rank() < first_writer_) return true;
   std::vector<TensorView> views;
   std::span<float> space = writer_->snapshot();
   for (std::size_t i : mine_) {
@@ -89,10 +89,12 @@ void Saver::start(const TrainingState& where) {
   const std::filesystem::path directory =
       checkpoints_ / (".tmp-" + checkpoint_name(where.step));
   writer_->start_shard(directory, group_.rank() - first_writer_, std::move(views));
+  return true;
 }
 
-void Saver::publish(MetricsFile* metrics) {
-  if (!saving_) return;
+bool Saver::publish(MetricsFile* metrics) {
+  if (!saving_) return true;
+  std::string failure;
   std::string report;
   try {
     if (writer_->busy()) report = writer_->take_report();
@@ -109,11 +111,14 @@ void Saver::publish(MetricsFile* metrics) {
       publish_checkpoint(checkpoints_, *saving_, reports);
       writer_->start_prune(checkpoints_, keep_newest_, saving_->best_step);
     } catch (const Error& e) {
+      failure = e.what();
       spdlog::error("checkpoint of step {} not saved: {}; older ones are untouched", saving_->step,
-                    e.what());
+                    failure);
     }
   }
+  group_.broadcast(failure, 0, "checkpoint published");
   saving_.reset();
+  return failure.empty();
 }
 
 TrainingState load_checkpoint(const Checkpoint& checkpoint, ModelState& state) {
@@ -142,6 +147,10 @@ TrainingState load_or_initialize(const std::filesystem::path& checkpoints, bool 
     NewestGood found;
     if (resume) found = open_newest_good(checkpoints);
     for (const std::string& message : found.rejected) spdlog::warn("checkpoint rejected: {}", message);
+    if (!found.checkpoint && !found.rejected.empty())
+      throw CheckpointError(checkpoints.string() + ": no checkpoint there can be used (" +
+                            found.rejected.front() + "). To begin anew, use another run.name, or "
+                            "run.resume = false, which sets this one's files aside");
     if (found.checkpoint) {
       where = load_checkpoint(*found.checkpoint, state);
       spdlog::info("resuming from {}", found.checkpoint->directory().string());

@@ -19,15 +19,17 @@ class Saver {
   Saver(std::filesystem::path checkpoints, ModelState& state, const Communicator& group,
         int first_writer, int keep_newest);
 
-  /// Copies the state and starts to write it. Finishes an older save first.
-  void start(const TrainingState& where);
+  /// Copies the state and starts to write it; an older save must be published. False, on all ranks,
+  /// if that cannot begin.
+  bool start(const TrainingState& where);
 
   /// This rank's part is on the disk; ranks agree on it before calling publish().
   bool ready() const { return !saving_ || !writer_->busy() || writer_->finished(); }
   bool saving() const { return saving_.has_value(); }
 
   /// Publishes what all ranks have written. `metrics` (rank 0) is synced first. Waits if needed.
-  void publish(MetricsFile* metrics);
+  /// False, on all ranks, if it failed; true where there was nothing to do.
+  bool publish(MetricsFile* metrics);
 
   /// What start() would take: bytes of the whole checkpoint.
   std::size_t bytes() const;

@@ -13,7 +13,7 @@ constexpr int kTag = 7;
 
 /// DatasetInfo as text: what ranks need to decode samples and to build the model.
 std::string to_text(const DatasetInfo& info) {
-  nlohmann::json j{{"source", info.source}, {"path", info.path}, {"split", info.split},
+  nlohmann::json j{{"source", info.source}, {"origin", info.origin}, {"path", info.path}, {"split", info.split},
                    {"format", static_cast<int>(info.format)}, {"channels", info.channels},
                    {"height", info.height}, {"width", info.width}, {"classes", info.classes},
                    {"class_names", info.class_names}, {"samples", info.samples}};
@@ -24,6 +24,7 @@ DatasetInfo from_text(const std::string& text) {
   const nlohmann::json j = nlohmann::json::parse(text);
   DatasetInfo info;
   info.source = j["source"];
+  info.origin = j["origin"];
   info.path = j["path"];
   info.split = j["split"];
   info.format = static_cast<SampleFormat>(j["format"].get<int>());

@@ -3,6 +3,9 @@
 #include <sched.h>
 #include <spdlog/spdlog.h>
 
+#include <unistd.h>
+
+#include <array>
 #include <chrono>
 #include <cmath>
 
@@ -31,14 +34,23 @@ void agree_on_instruction_set(const Communicator& world) {
   cpu::use_instruction_set(static_cast<std::uint32_t>(common));
 }
 
-int lanes_of_rank(int wanted) {
+int lanes_of_rank(int wanted, const Communicator& world) {
+  struct Cores {
+    std::uint64_t host = 0;
+    cpu_set_t mask;
+  } mine;
+  CPU_ZERO(&mine.mask);
+  std::array<char, 256> name{};
+  gethostname(name.data(), name.size() - 1);
+  mine.host = hash64(std::as_bytes(std::span(name)));
+  const bool known = sched_getaffinity(0, sizeof mine.mask, &mine.mask) == 0;
+  int sharing = 0;
+  for (const Cores& other : world.all_gather_value(mine, "cores"))
+    sharing += other.host == mine.host && CPU_EQUAL(&other.mask, &mine.mask);
   if (wanted > 0) return wanted;
   if (const char* text = std::getenv("OMP_NUM_THREADS"))
     if (const int n = std::atoi(text); n > 0) return n;
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
-  return std::max(1, CPU_COUNT(&mask));
+  return known ? std::max(1, CPU_COUNT(&mine.mask) / sharing) : 1;
 }
 
 Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
@@ -55,7 +67,7 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
   Graph graph = build_model(job.model, data_.input, data_.classes);
   const int workers = world.size() - first_worker_;
   const EngineOptions options =
-      engine_options(job, graph, workers, lanes_of_rank(job.parallel.threads));
+      engine_options(job, graph, workers, lanes_of_rank(job.parallel.threads, world));
   data_.augment.planar = planar_input(options.layout);
   if (works_) {
     engine_ = std::make_unique<Engine>(std::move(graph), options, workers_);
@@ -67,18 +79,38 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
       data_.train_set(), data_.augment, job.run.seed,
       LoaderOptions{.threads = job.data.threads, .depth = job.data.prefetch,
                     .batch_capacity = works_ ? options.max_images : 1});
-  const std::int64_t per_epoch = steps_per_epoch(data_.train_samples, job.train.batch);
-  total_steps_ = std::llround(std::ceil(job.train.epochs * static_cast<double>(per_epoch)));
-  if (job.train.max_steps > 0) total_steps_ = std::min(total_steps_, job.train.max_steps);
+  prepare_sizes();
   start(run_start);
 }
 
 Trainer::~Trainer() = default;
 
+/// Makes ready for the micro-batches of full steps and of an epoch's last one, so that no step does.
+void Trainer::prepare_sizes() {
+  if (!works_) return;
+  const std::int64_t last = data_.train_samples % job_.train.batch;
+  for (std::int64_t samples : {std::min<std::int64_t>(job_.train.batch, data_.train_samples), last})
+    for (int i = 0; i < job_.train.micro_batches; ++i)
+      engine_->trainer().prepare(static_cast<int>(
+          micro_batch_positions({0, samples}, workers_.rank(), workers_.size(), i,
+                                job_.train.micro_batches).count()));
+}
+
+/// Where this run ends: what is left of its epochs from where it is, in steps of today's batch.
+std::int64_t Trainer::last_step() const {
+  const std::int64_t per_epoch = steps_per_epoch(data_.train_samples, job_.train.batch);
+  const auto whole = static_cast<std::int64_t>(
+      std::ceil(job_.train.epochs * static_cast<double>(per_epoch)));
+  const std::int64_t done =
+      where_.epoch * per_epoch + steps_per_epoch(where_.cursor, job_.train.batch);
+  const std::int64_t last = where_.step + std::max<std::int64_t>(0, whole - done);
+  return job_.train.max_steps > 0 ? std::min(last, job_.train.max_steps) : last;
+}
+
 /// Keeps this start in the run directory, and says what has changed since the checkpoint.
 void Trainer::record(const RunStart& run_start) {
   const RunEnvironment environment =
-      collect_environment(world_, lanes_of_rank(job_.parallel.threads));
+      collect_environment(world_, lanes_of_rank(job_.parallel.threads, world_));
   const std::string details = checkpoint_details(run_start, environment);
   if (world_.rank() == 0) {
     if (where_.step > 0)
@@ -91,8 +123,16 @@ void Trainer::record(const RunStart& run_start) {
 
 void Trainer::start(const RunStart& run_start) {
   const std::filesystem::path checkpoints = run_directory_ / "checkpoints";
-  if (world_.rank() == 0) create_directories_durably(checkpoints);
+  if (world_.rank() == 0) {
+    if (!job_.run.resume) set_aside_run(run_directory_);
+    create_directories_durably(checkpoints);
+  }
   where_ = load_or_initialize(checkpoints, job_.run.resume, job_.run.seed, state(), world_);
+  if (where_.cursor >= data_.train_samples) {  // the job has fewer samples than before
+    ++where_.epoch;
+    where_.cursor = 0;
+  }
+  total_steps_ = last_step();
   record(run_start);
   saver_ = std::make_unique<Saver>(checkpoints, state(), world_, first_worker_,
                                    job_.checkpoint.keep);
@@ -101,11 +141,13 @@ void Trainer::start(const RunStart& run_start) {
     progress_ = std::make_unique<Progress>(total_steps_, job_.run.log_every_s);
   }
   if (!works_) return;
-  const std::uint64_t hash = plan_hash(engine_->train_plan());
+  const std::string onednn = cpu::onednn_version();
+  const std::uint64_t hash =
+      plan_hash(engine_->train_plan()) ^ hash64(std::as_bytes(std::span(onednn)));
   for (std::uint64_t other : workers_.all_gather_value(hash, "plan hash"))
     if (other != hash)
-      throw ConfigError("ranks have made different plans of this job; start the same binary with "
-                        "the same job on CPUs of one kind");
+      throw ConfigError("ranks have made different plans of this job, or use different versions of "
+                        "oneDNN; start the same binary with the same job and libraries everywhere");
 }
 
 TrainingFeed Trainer::make_feed() {
@@ -132,9 +174,9 @@ double Trainer::fractional_epoch() const {
 /// This rank's micro-batches; on a rank that only coordinates, just the data's way.
 void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
   for (int i = 0; i < job_.train.micro_batches; ++i) {
-    const double waited = loader_->waited_seconds();
+    const double asked = now();
     const TrainingFeed::MicroBatch part = feed.next();
-    m.data_seconds += loader_->waited_seconds() - waited;
+    m.data_seconds += now() - asked;
     if (!works_) continue;
     const StepContext context{.step = where_.step, .seed = job_.run.seed,
                               .loss_divisor = static_cast<double>(m.samples),
@@ -145,7 +187,7 @@ void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
                               .images = static_cast<int>(part.positions.size()),
                               .learning_rate = static_cast<float>(m.learning_rate)};
     Executor& executor = engine_->trainer();
-    executor.prepare(context.images);  // known sizes return at once
+    executor.prepare(context.images);  // returns at once, except after a resume in mid-epoch
     executor.run(context, i + 1 == job_.train.micro_batches);
     m.times += executor.times();
   }
@@ -183,7 +225,8 @@ bool Trainer::boundary() {
   constexpr std::int64_t kWritten = std::int64_t{1} << 32;
   const std::int64_t mine = (stop_ != 0 ? 1 : 0) + (saver_->ready() ? kWritten : 0);
   const std::int64_t sum = world_.all_reduce(mine, ReduceOp::kSum, "step boundary");
-  if (saver_->saving() && sum / kWritten == world_.size()) saver_->publish(metrics_.get());
+  if (saver_->saving() && sum / kWritten == world_.size())
+    saved_ = saver_->publish(metrics_.get());
   stopped_ = sum % kWritten > 0;
   if (job_.train.hash_every > 0 && where_.step % job_.train.hash_every == 0) compare_parameters();
   if (due_for_checkpoint() || stopped_) save();
@@ -193,7 +236,7 @@ bool Trainer::boundary() {
 void Trainer::save() {
   saver_->publish(metrics_.get());  // an older one that is still being written
   share_statistics();
-  saver_->start(where_);
+  saved_ = saver_->start(where_);
 }
 
 /// Without SyncBN every worker has running statistics of its own; the first worker's are the run's.
@@ -276,7 +319,10 @@ TrainingEnd Trainer::run() {
   if (world_.rank() == 0 && no_longer_improves())
     spdlog::info("early stopping: {} validations without improvement", job_.train.early_stopping);
   if (progress_) progress_->finish();
-  saver_->publish(metrics_.get());
+  if (saver_->saving()) saved_ = saver_->publish(metrics_.get());
+  if (!saved_)
+    throw IoError(run_directory_.string() + ": the last checkpoint could not be saved (see above); "
+                  "make room and start again: training goes on from the one before");
   return stopped_ && where_.step < total_steps_ ? TrainingEnd::kStoppedBySignal
                                                 : TrainingEnd::kDone;
 }

@@ -36,6 +36,8 @@ class Trainer {
  private:
   void start(const RunStart& run_start);
   void record(const RunStart& run_start);
+  void prepare_sizes();
+  std::int64_t last_step() const;
   TrainingFeed make_feed();
   StepMetrics step(TrainingFeed& feed);
   void compute(TrainingFeed& feed, StepMetrics& metrics);
@@ -68,6 +70,7 @@ class Trainer {
   TrainingState where_;
   std::int64_t total_steps_ = 0;
   bool stopped_ = false;
+  bool saved_ = true;  // the newest save has not failed
   bool val_scattered_ = false;
   std::optional<ValidationMetrics> last_validation_;
 };
@@ -75,7 +78,8 @@ class Trainer {
 /// All ranks take the lowest instruction set among them; before anything else uses oneDNN.
 void agree_on_instruction_set(const Communicator& world);
 
-/// Threads of a rank: `wanted`, or the cores that it may use.
-int lanes_of_rank(int wanted);
+/// Threads of a rank: `wanted`, else OMP_NUM_THREADS, else its share of the CPUs that it may use:
+/// ranks of a node that are bound to the same ones share them. Collective.
+int lanes_of_rank(int wanted, const Communicator& world);
 
 }  // namespace lockstep

@@ -44,6 +44,7 @@ enum class SampleFormat {
 
 struct DatasetInfo {
   std::string source;
+  std::string origin;  // the source that a packed set was made of; empty for the others
   std::string path;
   std::string split;
   SampleFormat format = SampleFormat::kRaw;

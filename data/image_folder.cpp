@@ -106,6 +106,9 @@ fs::path find_split(const fs::path& path, const std::string& split) {
     throw MissingFileError((path / split).string() + ": no such folder, beside " +
                            (path / other).string());
   }
+  if (split == "val")  // else it would be the training pictures
+    throw MissingFileError((path / split).string() + ": no such folder; make train/ and val/ in " +
+                           path.string() + ", or do not validate (train.validate_every = 0)");
   return path;
 }
 

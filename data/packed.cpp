@@ -55,6 +55,7 @@ DatasetInfo parse_info(const PackedFile& packed, const std::string& split) {
     throw DataError(packed.path + ": samples in an unknown format '" + format + "'");
   }
   info.format = format == "raw" ? SampleFormat::kRaw : SampleFormat::kImageFile;
+  info.origin = json.value("source", "");
   json.at("samples").get_to(info.samples);
   json.at("channels").get_to(info.channels);
   json.at("height").get_to(info.height);

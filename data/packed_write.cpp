@@ -86,7 +86,7 @@ void write_samples(const Dataset& split, const SplitTables& tables, std::uint64_
 
 nlohmann::ordered_json describe(const DatasetInfo& info) {
   nlohmann::ordered_json json;
-  json["source"] = info.source;
+  json["source"] = info.origin.empty() ? info.source : info.origin;
   json["format"] = info.format == SampleFormat::kRaw ? "raw" : "image_file";
   json["samples"] = info.samples;
   json["channels"] = info.channels;

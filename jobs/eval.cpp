@@ -91,8 +91,9 @@ Evaluated evaluate_checkpoint(const Job& job, const EvalRequest& request,
   agree_on_instruction_set(world);
   JobData data = open_job_data(job, world);
   Graph graph = build_model(job.model, data.input, data.classes);
-  const EngineOptions options =
-      engine_options(job, graph, world.size(), lanes_of_rank(job.parallel.threads));
+  EngineOptions options =
+      engine_options(job, graph, world.size(), lanes_of_rank(job.parallel.threads, world));
+  options.sync_bn = true;  // re-estimated statistics are those of all ranks
   data.augment.planar = planar_input(options.layout);
   Engine engine(std::move(graph), options, world);
   Evaluated result = load(job, request, engine.state(), world);

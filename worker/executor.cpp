@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 #include "data/error.h"
 
@@ -162,7 +163,8 @@ void Executor::run(const StepContext& context, bool last_micro_batch) {
   pixels_ = reinterpret_cast<std::byte*>(const_cast<float*>(context.pixels));
   times_ = {};
   last_lap_ = now();
-  team_.run([&](int thread) { run_thread(found->second, context, last_micro_batch, thread); });
+  const auto work = [&](int thread) { run_thread(found->second, context, last_micro_batch, thread); };
+  team_.run(std::ref(work));  // a reference: no memory is taken for it
 }
 
 void Executor::run_entries(const std::vector<Entry>& entries, const StepContext& context,

@@ -3,6 +3,10 @@
 #include <omp.h>
 #include <sched.h>
 
+#include <string>
+
+#include "data/error.h"
+
 namespace lockstep {
 
 namespace {
@@ -25,9 +29,14 @@ void Team::run(const std::function<void(int)>& work) {
     work(0);
     return;
   }
+  omp_set_dynamic(0);
 #pragma omp parallel num_threads(threads_)
   {
     try {
+      if (omp_get_num_threads() != threads_)
+        throw ConfigError("OpenMP gives " + std::to_string(omp_get_num_threads()) + " of " +
+                          std::to_string(threads_) + " threads; unset OMP_THREAD_LIMIT, or set "
+                          "parallel.threads");
       work(omp_get_thread_num());
     } catch (const TeamFailed&) {
     } catch (...) {

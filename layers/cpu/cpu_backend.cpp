@@ -1,5 +1,7 @@
 #include "layers/cpu/cpu_backend.h"
 
+#include <omp.h>
+
 #include <string_view>
 
 #include "data/error.h"
@@ -21,6 +23,9 @@ void CallSite::no_kernel() const {
 
 CpuBackend::CpuBackend(const Graph& graph, CpuBackendOptions options)
     : graph_(graph), options_(options) {
+  if (dnnl_version()->cpu_runtime != DNNL_RUNTIME_OMP)
+    throw ConfigError("lockstep needs oneDNN built for OpenMP; this one would start threads of its "
+                      "own inside a lane. Build lockstep with another (cmake -Ddnnl_DIR=...)");
   for (std::size_t i = 0; i < graph.ops().size(); ++i)
     if (std::holds_alternative<Conv2d>(graph.ops()[i].attributes))
       convolutions_.emplace(static_cast<OpId>(i), std::make_shared<const Convolution>(
@@ -76,7 +81,10 @@ std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding bindin
                     op.attributes);
 }
 
-void CpuBackend::start_thread() { flush_denormals(); }
+void CpuBackend::start_thread() {
+  flush_denormals();
+  omp_set_num_threads(1);  // a lane is one thread: oneDNN must not start a team inside it
+}
 
 int preferred_block() {
   const std::string_view isa = kernels().name;

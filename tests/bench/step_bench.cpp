@@ -100,7 +100,7 @@ void run(const Arguments& a) {
   job.model.depth = a.depth;
   job.train.batch = a.batch;
   Graph graph = build_model(job.model, {3, a.size, a.size}, photographs ? 1000 : 10);
-  EngineOptions options = engine_options(job, graph, world.size(), lanes_of_rank(0));
+  EngineOptions options = engine_options(job, graph, world.size(), lanes_of_rank(0, world));
   if (a.nhwc) options.layout = LayoutKind::kNhwc;
   Engine engine(std::move(graph), options, world);
   engine.state().initialize(1);

@@ -79,12 +79,12 @@ TEST(TrainCommand, TheRunRemembersItsStarts) {
   room.write("job.cfg", kTinyJob);
   ASSERT_EQ(room.run("train job.cfg --set train.epochs=1").exit_code, 0);
   const auto again = room.run("train job.cfg --set train.epochs=1");
-  EXPECT_FALSE(again.says("resuming: "));
+  EXPECT_FALSE(again.complains("resuming: "));
   const auto resumed = room.run("launch -n 2 --threads 1 train job.cfg");
   EXPECT_EQ(resumed.exit_code, 0) << resumed.errors;
-  EXPECT_TRUE(resumed.says("resuming: the job has train.epochs = 2 now; it was 1"));
+  EXPECT_TRUE(resumed.complains("resuming: the job has train.epochs = 2 now; it was 1"));
   EXPECT_TRUE(
-      resumed.says("resuming: 2 ranks x 1 threads now, 1 ranks x 1 threads before: not "
+      resumed.complains("resuming: 2 ranks x 1 threads now, 1 ranks x 1 threads before: not "
                    "bit-equal"));
   EXPECT_NE(room.read("runs/tiny/job-1.cfg").find("epochs = 1\n"), std::string::npos);
   EXPECT_NE(room.read("runs/tiny/job.cfg").find("epochs = 2\n"), std::string::npos);

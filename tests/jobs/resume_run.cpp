@@ -130,8 +130,9 @@ TEST_F(Resume, KilledRunsEndWithTheBitsOfAnUninterruptedOne) {
 TEST_F(Resume, AnotherNumberOfRanksGoesOnWithinRounding) {
   train("two", 2, {"train.max_steps=10", "model.dropout=0", "optimizer.learning_rate=0.001"});
   fs::copy(directory_.path() / "two", directory_.path() / "three", fs::copy_options::recursive);
-  train("two", 2, {"model.dropout=0", "optimizer.learning_rate=0.001"});
-  train("three", 3, {"model.dropout=0", "optimizer.learning_rate=0.001"});
+  // 20 more steps, on both.
+  for (const auto& [runs, ranks] : {std::pair("two", 2), std::pair("three", 3)})
+    train(runs, ranks, {"train.epochs=5", "model.dropout=0", "optimizer.learning_rate=0.001"});
   const auto two = metrics("two"), three = metrics("three");
   ASSERT_EQ(two.size(), three.size());
   for (std::size_t i = 0; i < two.size(); ++i) {
