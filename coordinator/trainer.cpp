@@ -34,6 +34,16 @@ void agree_on_instruction_set(const Communicator& world) {
   cpu::use_instruction_set(static_cast<std::uint32_t>(common));
 }
 
+int lanes_of_rank(int wanted, int ranks_on_these_cpus) {
+  if (wanted > 0) return wanted;
+  if (const char* text = std::getenv("OMP_NUM_THREADS"))
+    if (const int n = std::atoi(text); n > 0) return n;
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
+  return std::max(1, CPU_COUNT(&mask) / ranks_on_these_cpus);
+}
+
 int lanes_of_rank(int wanted, const Communicator& world) {
   struct Cores {
     std::uint64_t host = 0;
@@ -43,14 +53,11 @@ int lanes_of_rank(int wanted, const Communicator& world) {
   std::array<char, 256> name{};
   gethostname(name.data(), name.size() - 1);
   mine.host = hash64(std::as_bytes(std::span(name)));
-  const bool known = sched_getaffinity(0, sizeof mine.mask, &mine.mask) == 0;
+  sched_getaffinity(0, sizeof mine.mask, &mine.mask);
   int sharing = 0;
   for (const Cores& other : world.all_gather_value(mine, "cores"))
     sharing += other.host == mine.host && CPU_EQUAL(&other.mask, &mine.mask);
-  if (wanted > 0) return wanted;
-  if (const char* text = std::getenv("OMP_NUM_THREADS"))
-    if (const int n = std::atoi(text); n > 0) return n;
-  return known ? std::max(1, CPU_COUNT(&mine.mask) / sharing) : 1;
+  return lanes_of_rank(wanted, sharing);
 }
 
 Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& world,

@@ -82,4 +82,7 @@ void agree_on_instruction_set(const Communicator& world);
 /// ranks of a node that are bound to the same ones share them. Collective.
 int lanes_of_rank(int wanted, const Communicator& world);
 
+/// The same where it is known how many ranks share this process's CPUs.
+int lanes_of_rank(int wanted, int ranks_on_these_cpus);
+
 }  // namespace lockstep

@@ -27,7 +27,7 @@ class PlannedStep {
         in_(in),
         workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
         graph_(build_model(job.model, in.input, in.classes)),
-        options_(engine_options(job, graph_, workers_, lanes_of_rank(threads))),
+        options_(engine_options(job, graph_, workers_, lanes_of_rank(threads, 1))),
         backend_(graph_,
                  {.layout = options_.layout, .sgd = options_.sgd, .clip_norm = options_.clip_norm}),
         train_(plan(true)),
