@@ -31,7 +31,7 @@ steps_done() {
 }
 
 say "Training on two ranks: lockstep launch -n 2 train ${job[*]}"
-$lockstep launch -n 2 train "${job[@]}" 2> >(grep -v -e '^-*$' -e prterun -e 'signal 9' >&2) &
+$lockstep launch -n 2 train "${job[@]}" 2> >(grep --line-buffered -v -e '^-*$' -e prterun -e 'signal 9' >&2) &
 mpirun=$!
 trap 'kill -9 $(descendants $mpirun) $mpirun 2>/dev/null || true' EXIT
 until [ "$(steps_done)" -ge 225 ]; do
