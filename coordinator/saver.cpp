@@ -12,9 +12,16 @@ namespace {
 
 constexpr const char* kFailed = "failed: ";
 
-/// Every tensor of a checkpoint, as views into the state.
-std::vector<TensorView> tensors_of(ModelState& state) {
-  std::vector<TensorView> tensors;
+/// A tensor of the state, as a checkpoint names it.
+struct StateTensor {
+  std::string name;
+  std::vector<std::int64_t> dims;
+  std::span<float> values;
+};
+
+/// Every tensor of a checkpoint, to be loaded into.
+std::vector<StateTensor> tensors_of(ModelState& state) {
+  std::vector<StateTensor> tensors;
   const Graph& graph = state.graph();
   for (std::size_t i = 0; i < graph.parameters().size(); ++i) {
     const Parameter& p = graph.parameters()[i];
@@ -28,6 +35,14 @@ std::vector<TensorView> tensors_of(ModelState& state) {
   return tensors;
 }
 
+/// The same tensors, to be saved.
+std::vector<TensorView> views_of(ModelState& state) {
+  std::vector<TensorView> views;
+  for (StateTensor& t : tensors_of(state))
+    views.push_back({std::move(t.name), std::move(t.dims), t.values});
+  return views;
+}
+
 void broadcast_segment(std::span<float> segment, const Communicator& group, const char* name) {
   group.broadcast(std::as_writable_bytes(segment), 0, name);
 }
@@ -37,7 +52,7 @@ void broadcast_segment(std::span<float> segment, const Communicator& group, cons
 Saver::Saver(std::filesystem::path checkpoints, ModelState& state, const Communicator& group,
              int first_writer, int keep_newest)
     : checkpoints_(std::move(checkpoints)), group_(group), first_writer_(first_writer),
-      keep_newest_(keep_newest), tensors_(tensors_of(state)) {
+      keep_newest_(keep_newest), tensors_(views_of(state)) {
   std::vector<std::int64_t> sizes;
   for (const TensorView& t : tensors_)
     sizes.push_back(static_cast<std::int64_t>(t.values.size_bytes()));
@@ -122,17 +137,17 @@ bool Saver::publish(MetricsFile* metrics) {
 }
 
 TrainingState load_checkpoint(const Checkpoint& checkpoint, ModelState& state) {
-  const std::vector<TensorView> tensors = tensors_of(state);
+  const std::vector<StateTensor> tensors = tensors_of(state);
   const std::string where = checkpoint.directory().string();
   if (checkpoint.names().size() != tensors.size())
     throw CheckpointError(where + ": holds " + std::to_string(checkpoint.names().size()) +
                           " tensors, the model has " + std::to_string(tensors.size()) +
                           "; it is of another model: use another run.name, or the job it was made with");
-  for (const TensorView& t : tensors) {
+  for (const StateTensor& t : tensors) {
     if (!checkpoint.contains(t.name) || checkpoint.dims(t.name) != t.dims)
       throw CheckpointError(where + ": lacks " + t.name + " of the model's shape; it is of another model: "
                             "use another run.name, or the job it was made with");
-    checkpoint.read(t.name, {const_cast<float*>(t.values.data()), t.values.size()});
+    checkpoint.read(t.name, t.values);
   }
   return checkpoint.state();
 }
