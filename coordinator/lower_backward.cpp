@@ -31,6 +31,11 @@ std::vector<BufferId> LowerBuilder::gradient_of(ValueId value, OpId producer, st
   return parts;
 }
 
+BufferId LowerBuilder::diff_src_buffer(const Op& op, std::size_t index) {
+  return image_buffer(op.name + ".diff_src" + (index ? std::to_string(index) : ""),
+                      BufferKind::kActivationGradient, value_bytes(op.inputs[index]));
+}
+
 void LowerBuilder::backward() {
   for (OpId id = static_cast<OpId>(graph_.ops().size()) - 1; id >= 0; --id) {
     const int group = fusion_.group_of[at(id)];
@@ -87,8 +92,7 @@ void LowerBuilder::backward_norm(const FusedNorm& group) {
                       {Role::kCoefficients, coefficients}}),
            Place::kFinish, {sums, gamma, affine}, {coefficients});
   if (!wants_gradient(op.inputs[0])) return;
-  const BufferId dx = image_buffer(op.name + ".diff_src", BufferKind::kActivationGradient,
-                                   value_bytes(op.inputs[0]));
+  const BufferId dx = diff_src_buffer(op, 0);
   add_call(make_call(CallKind::kBackwardData, group.norm,
                      {{Role::kMasked, masked}, {Role::kSrc, src},
                       {Role::kCoefficients, coefficients}, {Role::kDiffSrc, dx}}),
@@ -146,48 +150,75 @@ void LowerBuilder::backward_op(OpId id) {
   const std::vector<BufferId> parts = gradient_of(op.output, id, 1);
   if (parts.empty()) return;  // nothing reads the output
   const BufferId diff_dst = parts.front();
-  const BackwardNeeds needs = backward_needs(graph_, op);
-  if (needs.alias) {
+  if (backward_needs(graph_, op).alias) {
     for (ValueId v : op.inputs) contribute(v, diff_dst);
-    return;
+  } else if (std::holds_alternative<Conv2d>(op.attributes) ||
+             std::holds_alternative<Linear>(op.attributes)) {
+    backward_matrix(id, diff_dst);
+  } else if (std::holds_alternative<GroupNorm>(op.attributes)) {
+    backward_group_norm(id, diff_dst);
+  } else {
+    for (std::size_t i = 0; i < op.inputs.size(); ++i) backward_input(id, i, diff_dst);
   }
-  const bool matrix = std::holds_alternative<Conv2d>(op.attributes) ||
-                      std::holds_alternative<Linear>(op.attributes);
-  if (matrix) backward_weights(id, diff_dst);
-  for (std::size_t i = 0; i < op.inputs.size(); ++i) {
-    if (!wants_gradient(op.inputs[i])) continue;
-    const BufferId diff_src = image_buffer(op.name + ".diff_src" + (i ? std::to_string(i) : ""),
-                                           BufferKind::kActivationGradient,
-                                           value_bytes(op.inputs[i]));
-    Call call = make_call(CallKind::kBackwardData, id,
-                          {{Role::kDiffDst, diff_dst}, {Role::kDiffSrc, diff_src}});
-    call.input_index = static_cast<int>(i);
-    std::vector<BufferId> reads{diff_dst}, writes{diff_src};
-    auto read = [&](Role role, BufferId buffer) {
-      call.operands.push_back({role, buffer});
-      reads.push_back(buffer);
-    };
-    if (needs.src && !matrix) read(Role::kSrc, values_[at(op.inputs[0])]);
-    if (needs.src && op.inputs.size() > 1) read(Role::kSrc2, values_[at(op.inputs[1])]);
-    if (needs.dst) read(Role::kDst, values_[at(op.output)]);
-    if (workspace_[at(id)] != kNone) read(Role::kWorkspace, workspace_[at(id)]);
-    if (packed_backward_[at(id)] != kNone)
-      read(Role::kPacked, packed_backward_[at(id)]);
-    else if (!op.parameters.empty())
-      read(Role::kWeights, parameter(op.parameters[0], Segment::kParameters));
-    BufferId lane_gamma = kNone, lane_beta = kNone;
-    if (std::holds_alternative<GroupNorm>(op.attributes)) {
-      const std::size_t bytes = at(graph_.value(op.output).shape.channels) * sizeof(float);
-      lane_gamma = lane_buffer(op.name + ".lane_gradient", BufferKind::kLaneGradient, bytes);
-      lane_beta = lane_buffer(op.name + ".lane_bias_gradient", BufferKind::kLaneGradient, bytes);
-      call.operands.push_back({Role::kLaneGradient, lane_gamma});
-      call.operands.push_back({Role::kLaneBiasGradient, lane_beta});
-      writes.insert(writes.end(), {lane_gamma, lane_beta});
-    }
-    add_call(std::move(call), Place::kLane, reads, writes);
-    contribute(op.inputs[i], diff_src);
-    if (lane_gamma != kNone) fold(id, lane_gamma, lane_beta);
-  }
+}
+
+/// A convolution or a linear layer.
+void LowerBuilder::backward_matrix(OpId id, BufferId diff_dst) {
+  backward_weights(id, diff_dst);
+  const Op& op = graph_.op(id);
+  if (!wants_gradient(op.inputs[0])) return;
+  const BufferId diff_src = diff_src_buffer(op, 0);
+  const bool is_packed = packed_backward_[at(id)] != kNone;
+  const BufferId weights = is_packed ? packed_backward_[at(id)]
+                                     : parameter(op.parameters[0], Segment::kParameters);
+  add_call(make_call(CallKind::kBackwardData, id,
+                     {{Role::kDiffDst, diff_dst}, {Role::kDiffSrc, diff_src},
+                      {is_packed ? Role::kPacked : Role::kWeights, weights}}),
+           Place::kLane, {diff_dst, weights}, {diff_src});
+  contribute(op.inputs[0], diff_src);
+}
+
+/// The lanes sum the gradients of gamma and beta while they make the data's.
+void LowerBuilder::backward_group_norm(OpId id, BufferId diff_dst) {
+  const Op& op = graph_.op(id);
+  if (!wants_gradient(op.inputs[0])) return;
+  const BufferId src = values_[at(op.inputs[0])], workspace = workspace_[at(id)];
+  const BufferId diff_src = diff_src_buffer(op, 0);
+  const BufferId gamma = parameter(op.parameters[0], Segment::kParameters);
+  const std::size_t bytes = at(graph_.value(op.output).shape.channels) * sizeof(float);
+  const BufferId lane_gamma =
+      lane_buffer(op.name + ".lane_gradient", BufferKind::kLaneGradient, bytes);
+  const BufferId lane_beta =
+      lane_buffer(op.name + ".lane_bias_gradient", BufferKind::kLaneGradient, bytes);
+  add_call(make_call(CallKind::kBackwardData, id,
+                     {{Role::kDiffDst, diff_dst}, {Role::kDiffSrc, diff_src}, {Role::kSrc, src},
+                      {Role::kWorkspace, workspace}, {Role::kWeights, gamma},
+                      {Role::kLaneGradient, lane_gamma}, {Role::kLaneBiasGradient, lane_beta}}),
+           Place::kLane, {diff_dst, src, workspace, gamma}, {diff_src, lane_gamma, lane_beta});
+  contribute(op.inputs[0], diff_src);
+  fold(id, lane_gamma, lane_beta);
+}
+
+/// The gradient of one input of an op without parameters.
+void LowerBuilder::backward_input(OpId id, std::size_t index, BufferId diff_dst) {
+  const Op& op = graph_.op(id);
+  if (!wants_gradient(op.inputs[index])) return;
+  const BackwardNeeds needs = backward_needs(graph_, op);
+  const BufferId diff_src = diff_src_buffer(op, index);
+  Call call = make_call(CallKind::kBackwardData, id,
+                        {{Role::kDiffDst, diff_dst}, {Role::kDiffSrc, diff_src}});
+  call.input_index = static_cast<int>(index);
+  std::vector<BufferId> reads{diff_dst};
+  auto read = [&](Role role, BufferId buffer) {
+    call.operands.push_back({role, buffer});
+    reads.push_back(buffer);
+  };
+  if (needs.src) read(Role::kSrc, values_[at(op.inputs[0])]);
+  if (needs.src && op.inputs.size() > 1) read(Role::kSrc2, values_[at(op.inputs[1])]);
+  if (needs.dst) read(Role::kDst, values_[at(op.output)]);
+  if (workspace_[at(id)] != kNone) read(Role::kWorkspace, workspace_[at(id)]);
+  add_call(std::move(call), Place::kLane, reads, {diff_src});
+  contribute(op.inputs[index], diff_src);
 }
 
 void LowerBuilder::update() {

@@ -44,8 +44,12 @@ class LowerBuilder {
   // Backward (lower_backward.cpp).
   void backward_norm(const FusedNorm& group);
   void backward_op(OpId id);
+  void backward_matrix(OpId id, BufferId diff_dst);
   void backward_weights(OpId id, BufferId diff_dst);
+  void backward_group_norm(OpId id, BufferId diff_dst);
+  void backward_input(OpId id, std::size_t index, BufferId diff_dst);
   void fold(OpId id, BufferId lane_gradient, BufferId lane_bias);
+  BufferId diff_src_buffer(const Op& op, std::size_t index);
   std::vector<BufferId> gradient_of(ValueId value, OpId producer, std::size_t most);
   void contribute(ValueId value, BufferId gradient);
   bool wants_gradient(ValueId value) const { return value != graph_.input(); }
