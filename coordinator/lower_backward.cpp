@@ -230,12 +230,8 @@ void LowerBuilder::update() {
   const BufferId gradients = whole("gradients", Segment::kGradients);
   const BufferId momentum = whole("momentum", Segment::kMomentum);
   const BufferId parameters = whole("parameters", Segment::kParameters);
-  // One partial sum per 64 Ki elements of each parameter, see layers/cpu/update.cpp.
-  std::size_t blocks = 0;
-  for (const Parameter& p : graph_.parameters())
-    blocks += (static_cast<std::size_t>(p.elements()) + 0xFFFF) >> 16;
-  const BufferId partials =
-      fixed_buffer("gradient_norm.partials", BufferKind::kStatistics, blocks * sizeof(double));
+  const BufferId partials = fixed_buffer("gradient_norm.partials", BufferKind::kStatistics,
+                                         update_blocks(graph_).size() * sizeof(double));
   draft_.gradient_norm =
       fixed_buffer("gradient_norm", BufferKind::kStatistics, 2 * sizeof(double));
   draft_.buffer(draft_.gradient_norm).pinned = true;

@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kAlignFloats = 16;
 constexpr std::int64_t kChunkBytes = 1 << 20;
 constexpr int kMaxChunk = 1024;
+constexpr std::size_t kUpdateBlock = 1 << 16;
 
 bool fits(const Graph& graph, const Op& op, int block) {
   auto whole = [&](int channels) { return channels % block == 0; };
@@ -71,6 +72,18 @@ std::vector<std::size_t> statistic_offsets(const Graph& graph) {
     offsets.push_back(offsets.back() + (n + kAlignFloats - 1) / kAlignFloats * kAlignFloats);
   }
   return offsets;
+}
+
+std::vector<UpdateBlock> update_blocks(const Graph& graph) {
+  std::vector<UpdateBlock> blocks;
+  const auto offsets = parameter_offsets(graph);
+  for (std::size_t p = 0; p < graph.parameters().size(); ++p) {
+    const Parameter& parameter = graph.parameters()[p];
+    const auto total = static_cast<std::size_t>(parameter.elements());
+    for (std::size_t at = 0; at < total; at += kUpdateBlock)
+      blocks.push_back({offsets[p] + at, std::min(kUpdateBlock, total - at), parameter.decay});
+  }
+  return blocks;
 }
 
 int chunk_images(const Graph& graph, const Op& op, bool weight_gradient) {

@@ -28,6 +28,17 @@ std::vector<std::size_t> parameter_offsets(const Graph& graph);
 /// The same for running statistics.
 std::vector<std::size_t> statistic_offsets(const Graph& graph);
 
+/// Part of one parameter: `count` floats from `begin` in a segment.
+struct UpdateBlock {
+  std::size_t begin, count;
+  bool decay;  // the parameter's
+};
+
+/// The parameters in blocks of at most 64 Ki elements, none crossing a parameter: units of work of
+/// the update that threads share. The gradient norm has a partial sum for each, so that it does not
+/// depend on the number of threads.
+std::vector<UpdateBlock> update_blocks(const Graph& graph);
+
 /// Images that an op likes at a time: a power of two with src and dst together about 1 MiB (so that
 /// a chunk stays in L2); for weight gradients more where adding them up would cost more than that.
 /// A function of the op alone: neither ranks nor recomputation nor schedules change it.

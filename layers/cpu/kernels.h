@@ -81,7 +81,7 @@ struct Kernels {
   void (*channel_scale_backward_gate)(const Geometry&, int images, const float* dy, const float* x,
                                       float* dgate);
 
-  /// Sum of squares in double of n floats (blocks of at most 64 Ki are handed in).
+  /// Sum of squares in double of n floats: one update block (layers/layout.h).
   double (*sum_of_squares)(std::size_t n, const float* x);
 
   /// PyTorch's SGD on n contiguous elements: g' = g*gradient_scale + weight_decay*w;

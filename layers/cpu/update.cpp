@@ -44,26 +44,6 @@ class FoldPlain : public Kernel {
   std::vector<Part> parts_;
 };
 
-/// Blocks of at most 64 Ki elements, none crossing a parameter: units of work that threads share,
-/// and sums that do not depend on the number of threads.
-struct UpdateBlock {
-  std::size_t begin, count;
-  bool decay;
-};
-
-std::vector<UpdateBlock> update_blocks(const Graph& graph) {
-  constexpr std::size_t kBlock = 1 << 16;
-  std::vector<UpdateBlock> blocks;
-  const auto offsets = parameter_offsets(graph);
-  for (std::size_t p = 0; p < graph.parameters().size(); ++p) {
-    const Parameter& parameter = graph.parameters()[p];
-    const auto total = static_cast<std::size_t>(parameter.elements());
-    for (std::size_t at = 0; at < total; at += kBlock)
-      blocks.push_back({offsets[p] + at, std::min(kBlock, total - at), parameter.decay});
-  }
-  return blocks;
-}
-
 class GradientNorm : public Kernel {
  public:
   GradientNorm(const Graph& graph, const Binding& b)
