@@ -1,6 +1,6 @@
 #pragma once
 // Two f32 sums per channel over a piece: the core of all statistics. See kernels_impl.h.
-#include "layers/cpu/kernels_vector.h"
+#include "layers/cpu/kernels_piece.h"
 
 namespace lockstep::cpu::LOCKSTEP_ISA {
 namespace {
