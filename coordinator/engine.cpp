@@ -8,7 +8,8 @@ namespace lockstep {
 
 Engine::Engine(Graph graph, const EngineOptions& options, const Communicator& group)
     : graph_(std::move(graph)), options_(options), group_(group),
-      backend_(graph_, {.layout = options.layout, .sgd = options.sgd, .clip_norm = options.clip_norm}),
+      backend_(graph_, {.layout = options.layout, .sgd = options.sgd, .clip_norm = options.clip_norm,
+                        .winograd = options.winograd}),
       state_(graph_), train_plan_(plan(true, true)), eval_plan_(plan(false, false)),
       arena_(std::max(train_plan_.arena_bytes, eval_plan_.arena_bytes)), team_(options.lanes),
       trainer_(std::make_unique<Executor>(train_plan_, backend_, state_, arena_, group, team_,
@@ -47,6 +48,7 @@ EngineOptions engine_options(const Job& job, const Graph& graph, int workers, in
   o.sync_bn = job.train.sync_bn;
   o.bucket_bytes = static_cast<std::size_t>(job.parallel.bucket_kib) << 10;
   o.layout = cpu::best_layout(graph);
+  o.winograd = job.train.winograd;
   o.sgd = {.momentum = static_cast<float>(job.optimizer.momentum),
            .weight_decay = static_cast<float>(job.optimizer.weight_decay),
            .nesterov = job.optimizer.nesterov};

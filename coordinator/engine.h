@@ -15,6 +15,7 @@ struct EngineOptions {
   bool sync_bn = true;
   std::size_t bucket_bytes = 4u << 20;
   LayoutKind layout = LayoutKind::kNhwc;
+  bool winograd = true;
   cpu::SgdOptions sgd;
   double clip_norm = 0;
   AllReduceOptions all_reduce;

@@ -202,6 +202,9 @@ std::vector<JobKey> train_keys() {
       number(FIELD(train.micro_batches), at_least(1),
              "Gradient accumulation: each rank's part of the batch in so many pieces."),
       flag(FIELD(train.sync_bn), "Batch norm over all ranks' images, not each rank's own."),
+      flag(FIELD(train.winograd),
+           "3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): in a third to a half of the time, "
+           "at about five times the rounding error. Off: oneDNN's direct kernels."),
       number(FIELD(train.validate_every), at_least(0), "Epochs between validations; 0: never."),
       number(FIELD(train.early_stopping), at_least(0),
              "Stop after so many validations without improvement; 0: off."),

@@ -88,18 +88,22 @@ dnnl::convolution_forward::primitive_desc Convolution::forward_with(int images,
   });
 }
 
+dnnl::convolution_forward::primitive_desc Convolution::hint(int images) const {
+  const memory::dims stride{attributes_.stride, attributes_.stride};
+  const memory::dims padding{attributes_.padding, attributes_.padding};
+  const memory::desc any(plain_weights().get_dims(), kF32, tag::any);
+  return {cpu_engine(), dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct,
+          src(images), any, bias(), dst(images), stride, padding, padding};
+}
+
 dnnl::convolution_backward_data::primitive_desc Convolution::backward_data_with(
     int images, const desc& weights) const {
   return create_primitive(name_, [&] {
     const memory::dims stride{attributes_.stride, attributes_.stride};
     const memory::dims padding{attributes_.padding, attributes_.padding};
-    const memory::desc any(plain_weights().get_dims(), kF32, tag::any);
-    const dnnl::convolution_forward::primitive_desc hint(
-        cpu_engine(), dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct,
-        src(images), any, dst(images), stride, padding, padding);
     return dnnl::convolution_backward_data::primitive_desc(
         cpu_engine(), dnnl::algorithm::convolution_direct, src(images), weights, dst(images),
-        stride, padding, padding, hint, user_scratchpad());
+        stride, padding, padding, hint(images), user_scratchpad());
   });
 }
 
@@ -108,13 +112,9 @@ dnnl::convolution_backward_weights::primitive_desc Convolution::backward_weights
   return create_primitive(name_, [&] {
     const memory::dims stride{attributes_.stride, attributes_.stride};
     const memory::dims padding{attributes_.padding, attributes_.padding};
-    const memory::desc any(plain_weights().get_dims(), kF32, tag::any);
-    const dnnl::convolution_forward::primitive_desc hint(
-        cpu_engine(), dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct,
-        src(images), any, bias(), dst(images), stride, padding, padding);
     return dnnl::convolution_backward_weights::primitive_desc(
         cpu_engine(), dnnl::algorithm::convolution_direct, src(images), weights, bias(),
-        dst(images), stride, padding, padding, hint, user_scratchpad());
+        dst(images), stride, padding, padding, hint(images), user_scratchpad());
   });
 }
 

@@ -35,6 +35,7 @@ class Convolution {
   desc dst(int images) const;
   desc bias() const;
   dnnl::convolution_forward::primitive_desc forward_with(int images, const desc& weights) const;
+  dnnl::convolution_forward::primitive_desc hint(int images) const;  // for the backward passes
   dnnl::convolution_backward_data::primitive_desc backward_data_with(int images,
                                                                      const desc& weights) const;
   dnnl::convolution_backward_weights::primitive_desc backward_weights_with(

@@ -3,6 +3,7 @@
 
 #include "layers/cpu/convolution.h"
 #include "layers/cpu/kernels.h"
+#include "layers/cpu/lane_fold.h"
 
 namespace lockstep::cpu {
 
@@ -214,8 +215,8 @@ class FoldConvolutionGradient : public Kernel {
   }
 
   void run(const StepContext& context, const Lane& lane, const Range&) override {
-    const int home = fold(context, lane_gradient_, lane_floats_);
-    const int bias_home = bias_floats_ ? fold(context, lane_bias_, bias_floats_) : home;
+    const int home = fold_lanes(context, lanes_, lane_gradient_, lane_floats_);
+    const int bias_home = bias_floats_ ? fold_lanes(context, lanes_, lane_bias_, bias_floats_) : home;
     if (home < 0) {  // no images on this rank
       if (!context.first_micro_batch) return;
       std::fill_n(gradient_, floats_, 0.0f);
@@ -237,19 +238,6 @@ class FoldConvolutionGradient : public Kernel {
   }
 
  private:
-  /// Adds the later lanes to the first that has images; returns that lane, or -1.
-  int fold(const StepContext& context, const Memory& memory, std::size_t floats) const {
-    int home = -1;
-    for (int l = 0; l < lanes_; ++l) {
-      const auto [begin, end] = lane_images(context.images, lanes_, l);
-      if (begin == end) continue;
-      if (home < 0)
-        home = l;
-      else
-        kernels().accumulate(floats, memory.of_lane(l), memory.of_lane(home));
-    }
-    return home;
-  }
   std::size_t plain_offset() const { return (reorder_.scratch_bytes() + 63) / 64 * 64; }
 
   int lanes_;

@@ -7,6 +7,7 @@
 #include "data/error.h"
 #include "layers/cpu/convolution.h"
 #include "layers/cpu/kernel_factories.h"
+#include "layers/cpu/winograd.h"
 #include "layers/layout.h"
 
 namespace lockstep::cpu {
@@ -24,12 +25,20 @@ void CallSite::no_kernel() const {
 CpuBackend::CpuBackend(const Graph& graph, CpuBackendOptions options)
     : graph_(graph), options_(options) {
   if (dnnl_version()->cpu_runtime != DNNL_RUNTIME_OMP)
-    throw ConfigError("lockstep needs oneDNN built for OpenMP; this one would start threads of its "
-                      "own inside a lane. Build lockstep with another (cmake -Ddnnl_DIR=...)");
-  for (std::size_t i = 0; i < graph.ops().size(); ++i)
-    if (std::holds_alternative<Conv2d>(graph.ops()[i].attributes))
-      convolutions_.emplace(static_cast<OpId>(i), std::make_shared<const Convolution>(
-                                                      graph, graph.ops()[i], options.layout));
+    throw ConfigError(
+        "lockstep needs oneDNN built for OpenMP; this one would start threads of its "
+        "own inside a lane. Build lockstep with another (cmake -Ddnnl_DIR=...)");
+  for (std::size_t i = 0; i < graph.ops().size(); ++i) {
+    const Op& op = graph.ops()[i];
+    if (!std::holds_alternative<Conv2d>(op.attributes)) continue;
+    const auto geometry = options.winograd ? winograd_geometry(graph, op, options.layout)
+                                           : std::optional<WinogradGeometry>();
+    if (geometry)
+      winograd_.emplace(static_cast<OpId>(i), *geometry);
+    else
+      convolutions_.emplace(static_cast<OpId>(i),
+                            std::make_shared<const Convolution>(graph, op, options.layout));
+  }
 }
 
 CpuBackend::~CpuBackend() = default;
@@ -37,11 +46,15 @@ CpuBackend::~CpuBackend() = default;
 const Convolution& CpuBackend::convolution(OpId op) const { return *convolutions_.at(op); }
 
 std::size_t CpuBackend::packed_bytes(OpId op, bool backward) const {
+  const auto found = winograd_.find(op);
+  if (found != winograd_.end()) return winograd_packed_bytes(found->second);
   const Convolution& c = convolution(op);
   return (backward ? c.packed_weights_backward() : c.packed_weights()).get_size();
 }
 
 std::size_t CpuBackend::lane_gradient_bytes(OpId op) const {
+  const auto geometry = winograd_.find(op);
+  if (geometry != winograd_.end()) return winograd_lane_gradient_bytes(geometry->second);
   const auto found = convolutions_.find(op);
   if (found != convolutions_.end()) return found->second->lane_gradient().get_size();
   const Op& o = graph_.op(op);
@@ -54,6 +67,8 @@ std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding bindin
   const Op& op = graph_.op(call.op);
   const CallSite site{graph_, op, options_.layout, call, binding, call.op};
   if (call.kind == CallKind::kSum) return make_sum_kernel(site, op.output);
+  const auto geometry = winograd_.find(call.op);
+  if (geometry != winograd_.end()) return make_winograd_kernel(site, geometry->second);
   struct Factory {
     const CallSite& site;
     const std::shared_ptr<const Convolution>* convolution;
@@ -93,7 +108,7 @@ int preferred_block() {
 
 bool has_kernels(const Graph& graph, LayoutKind layout) {
   try {
-    const CpuBackend backend(graph, {.layout = layout});
+    const CpuBackend backend(graph, {.layout = layout, .winograd = false});
     return true;
   } catch (const InternalError&) {
     return false;

@@ -13,9 +13,11 @@ struct CpuBackendOptions {
   LayoutKind layout = LayoutKind::kNhwc;
   SgdOptions sgd;        // momentum, weight decay, nesterov; the rate comes with each step
   double clip_norm = 0;  // 0: off
+  bool winograd = true;  // where it suits, see winograd.h; else all convolutions are oneDNN's
 };
 
-/// Implements a graph's calls with oneDNN (convolution, linear) and our own kernels (the rest).
+/// Implements a graph's calls with oneDNN (linear, convolutions but those of winograd.h) and our
+/// own kernels (the rest).
 class CpuBackend : public Backend {
  public:
   CpuBackend(const Graph& graph, CpuBackendOptions options);
@@ -32,6 +34,7 @@ class CpuBackend : public Backend {
   const Graph& graph_;
   CpuBackendOptions options_;
   std::map<OpId, std::shared_ptr<const Convolution>> convolutions_;
+  std::map<OpId, WinogradGeometry> winograd_;
 };
 
 /// How many channels a block has on this CPU: 16 with AVX-512, else 8 (0 without AVX2).

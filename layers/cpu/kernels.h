@@ -22,6 +22,23 @@ struct PoolGeometry {
   int kernel = 1, stride = 1, padding = 0;
 };
 
+/// A 3x3 convolution of stride 1 and padding 1: both tensors are height x width. Channels are
+/// multiples of 16, block 0 or a multiple of the vectors' width.
+struct WinogradGeometry {
+  int in_channels = 0, out_channels = 0, height = 0, width = 0;
+  int block = 0;  // of both tensors
+  std::size_t weights() const {
+    return static_cast<std::size_t>(in_channels) * static_cast<std::size_t>(out_channels);
+  }
+};
+
+/// Winograd's F(4x4, 3x3): 36 products a tile of 4x4 results. Tiles at a time, and floats between
+/// the 36 planes of a buffer beyond their contents: planes a power of two apart would all want the
+/// same lines of the cache.
+constexpr std::size_t kWinogradProducts = 36;
+constexpr std::size_t kWinogradTiles = 48;
+constexpr std::size_t kWinogradGap = 16;
+
 struct SgdOptions {
   float learning_rate = 0, momentum = 0, weight_decay = 0, gradient_scale = 1;
   bool nesterov = false;
@@ -34,6 +51,7 @@ struct SgdOptions {
 /// them safe, then in double.
 struct Kernels {
   const char* name;  // "baseline", "avx2", "avx512"
+  int width;         // floats of a vector
 
   /// sums[0..C) += sum of x, sums[C..2C) += sum of x*x, per channel, in double. f32 inside is
   /// about a pivot (the mean of a few pixels), so that a mean far from zero does no harm.
@@ -80,6 +98,20 @@ struct Kernels {
                                       const float* gate, float* dx);
   void (*channel_scale_backward_gate)(const Geometry&, int images, const float* dy, const float* x,
                                       float* dgate);
+
+  /// transformed[36 planes][in][out] of weights [out,in,3,3]. With `transposed`, those of the data
+  /// gradient: `g` is then the convolution from its output to its input.
+  void (*winograd_weights)(const WinogradGeometry& g, bool transposed, const float* weights,
+                           float* transformed);
+  /// dst = src * weights. scratch: 36 planes of kWinogradTiles * (in + out channels), each with two
+  /// gaps; it may hold anything.
+  void (*winograd_convolve)(const WinogradGeometry& g, int images, const float* src,
+                            const float* transformed, float* dst, float* scratch);
+  /// gradient[3*3][in][out] = (or +=, with `add`) that of the weights. scratch: as above, and 36
+  /// planes of in * out with a gap.
+  void (*winograd_weight_gradient)(const WinogradGeometry& g, int images, const float* src,
+                                   const float* diff_dst, float* gradient, bool add,
+                                   float* scratch);
 
   /// Sum of squares in double of n floats: one update block (layers/layout.h).
   double (*sum_of_squares)(std::size_t n, const float* x);

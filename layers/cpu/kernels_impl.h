@@ -9,6 +9,7 @@
 #include "layers/cpu/kernels_pool.h"
 #include "layers/cpu/kernels_reduce.h"
 #include "layers/cpu/kernels_tables.h"
+#include "layers/cpu/kernels_winograd.h"
 
 #define LOCKSTEP_STRING_OF(text) #text
 #define LOCKSTEP_STRING(macro) LOCKSTEP_STRING_OF(macro)
@@ -17,6 +18,7 @@ namespace lockstep::cpu::LOCKSTEP_ISA {
 
 constinit const Kernels kTable = {
     .name = LOCKSTEP_STRING(LOCKSTEP_ISA),
+    .width = kWidth,
     .channel_sums = channel_sums,
     .norm_apply = norm_apply,
     .norm_backward_sums = norm_backward_sums,
@@ -35,6 +37,9 @@ constinit const Kernels kTable = {
     .channel_scale = channel_scale,
     .channel_scale_backward_data = channel_scale_backward_data,
     .channel_scale_backward_gate = channel_scale_backward_gate,
+    .winograd_weights = winograd_weights,
+    .winograd_convolve = winograd_convolve,
+    .winograd_weight_gradient = winograd_weight_gradient,
     .sum_of_squares = sum_of_squares,
     .sgd = sgd,
 };

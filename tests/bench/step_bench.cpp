@@ -1,6 +1,6 @@
 // One training step on synthetic pictures: milliseconds, and where they go. Alone or under mpirun.
 //   step_bench [--depth 20] [--batch 128 of all ranks] [--steps 11] [--size 32] [--nhwc]
-//   [--profile]
+//   [--direct] [--profile]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -21,7 +21,7 @@ using namespace lockstep;
 
 struct Arguments {
   int depth = 20, batch = 128, steps = 11, size = 32;
-  bool profile = false, nhwc = false;
+  bool profile = false, nhwc = false, winograd = true;
 };
 
 Arguments parse(int argc, char** argv) {
@@ -39,6 +39,8 @@ Arguments parse(int argc, char** argv) {
       a.size = value();
     else if (word == "--nhwc")
       a.nhwc = true;
+    else if (word == "--direct")
+      a.winograd = false;
     else if (word == "--profile")
       a.profile = true;
     else {
@@ -102,6 +104,7 @@ void run(const Arguments& a) {
   Graph graph = build_model(job.model, {3, a.size, a.size}, photographs ? 1000 : 10);
   EngineOptions options = engine_options(job, graph, world.size(), lanes_of_rank(0, world));
   if (a.nhwc) options.layout = LayoutKind::kNhwc;
+  options.winograd = a.winograd;
   Engine engine(std::move(graph), options, world);
   engine.state().initialize(1);
   const int images = options.max_images;
