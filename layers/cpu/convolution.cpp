@@ -22,6 +22,9 @@ Convolution::Convolution(const Graph& graph, const Op& op, LayoutKind layout)
       planar_src_(op.inputs[0] == graph.input() && planar_input(layout)),
       bias_(attributes_.bias),
       data_gradient_(op.inputs[0] != graph.input()) {
+  // The layout of weights depends on the number of threads: it must be the one that lanes run with,
+  // or oneDNN has only its reference kernel for it.
+  const SingleThreaded one_thread;
   const memory::desc any = [&] {
     const memory::desc plain = plain_weights();
     return memory::desc(plain.get_dims(), kF32, tag::any);

@@ -13,10 +13,13 @@ namespace {
 constexpr int kTileRows = kWidth == 16 ? 12 : 6;
 constexpr int kChannelRows = kWidth == 16 ? 8 : 4;
 
-constexpr auto kPixels = [](const Vector (&x)[6], Vector (&y)[6])
-                             LOCKSTEP_INLINE { transform_pixels(x, y); };
-constexpr auto kGradients = [](const Vector (&y)[4], Vector (&m)[6])
-                                LOCKSTEP_INLINE { transform_gradients(y, m); };
+constexpr auto kPixels = [](const auto& from, const auto& to)
+                             LOCKSTEP_INLINE { transform_pixel_tile(from, to); };
+constexpr auto kGradients = [](const auto& from, const auto& to) LOCKSTEP_INLINE {
+  transform_tile<4, 6>([](const Vector(&y)[4], Vector(&m)[6])
+                           LOCKSTEP_INLINE { transform_gradients(y, m); },
+                       from, to);
+};
 
 /// `tiles` tiles from `tile` on: [36 planes][tile][channel].
 LOCKSTEP_INLINE inline void transform_src(const Plane& plane, size_t channels, const float* src,

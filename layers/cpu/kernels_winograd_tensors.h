@@ -37,17 +37,27 @@ inline size_t tiles_of(const WinogradGeometry& g, int images) {
   return static_cast<size_t>(images) * ((g.height + 3) / 4) * ((g.width + 3) / 4);
 }
 
-/// The pixels of a tile, from `from` on; those beyond the image are zero.
-struct Pixels {
-  const Plane& plane;
-  const float* image;
-  int y, x;
+/// Read in place of pixels beyond the image.
+alignas(64) constexpr float kZeros[kWidth] = {};
 
-  LOCKSTEP_INLINE Vector operator()(int r, int c) const {
-    const int row = y + r, column = x + c;
-    if (row < 0 || row >= plane.height || column < 0 || column >= plane.width) return Vector{};
-    return load<kWidth>(image + (static_cast<size_t>(row) * plane.width + column) * plane.pixel);
+/// The I x I pixels of a tile at the image's edge: where each lies.
+template <int I>
+struct EdgePixels {
+  const float* at[I][I];
+
+  EdgePixels(const Plane& plane, const float* image, int y, int x) {
+    bool inside[I];
+    LOCKSTEP_UNROLL for (int c = 0; c < I; ++c) inside[c] = x + c >= 0 && x + c < plane.width;
+    LOCKSTEP_UNROLL for (int r = 0; r < I; ++r) {
+      const bool row_inside = y + r >= 0 && y + r < plane.height;
+      const float* row = image + (static_cast<std::ptrdiff_t>(y + r) * plane.width + x) *
+                                     static_cast<std::ptrdiff_t>(plane.pixel);
+      LOCKSTEP_UNROLL for (int c = 0; c < I; ++c) {
+        at[r][c] = row_inside && inside[c] ? row + c * plane.pixel : kZeros;
+      }
+    }
   }
+  LOCKSTEP_INLINE Vector operator()(int r, int c) const { return load<kWidth>(at[r][c]); }
 };
 
 /// The same where all pixels of the tile lie inside.
@@ -71,16 +81,15 @@ struct ToPlanes {
   }
 };
 
-/// I x I pixels from (y, x) on -> 36 values.
+/// I x I pixels from (y, x) on -> 36 values, by transform(from, to).
 template <int I, class Transform>
 LOCKSTEP_INLINE inline void transform_in(const Transform& transform, const Plane& plane,
                                          const float* image, int y, int x, const ToPlanes<6>& to) {
   if (y >= 0 && x >= 0 && y + I <= plane.height && x + I <= plane.width) {
     const size_t row = plane.width * plane.pixel;
-    transform_tile<I, 6>(transform,
-                         InnerPixels{image + y * row + x * plane.pixel, row, plane.pixel}, to);
+    transform(InnerPixels{image + y * row + x * plane.pixel, row, plane.pixel}, to);
   } else {
-    transform_tile<I, 6>(transform, Pixels{plane, image, y, x}, to);
+    transform(EdgePixels<I>(plane, image, y, x), to);
   }
 }
 

@@ -27,6 +27,35 @@ LOCKSTEP_INLINE inline void transform_pixels(const Vector (&x)[6], Vector (&y)[6
   y[5] = (kP2 * kQ2) * x[1] + (x[5] - (kP2 + kQ2) * x[3]);
 }
 
+/// The same for a tile of 6x6 pixels from(r, c), in both dimensions; to(r, c, value) takes the
+/// values. Two rows of values at a time: all 36 would not stay in registers, and reading the pixels
+/// again costs less than keeping them.
+template <class From, class To>
+LOCKSTEP_INLINE inline void transform_pixel_tile(const From& from, const To& to) {
+  const auto both = [&](int first, int second, const auto& of_column) LOCKSTEP_INLINE {
+    Vector a[6], b[6], values[6];
+    LOCKSTEP_UNROLL for (int c = 0; c < 6; ++c) of_column(c, a[c], b[c]);
+    transform_pixels(a, values);
+    LOCKSTEP_UNROLL for (int c = 0; c < 6; ++c) to(first, c, values[c]);
+    transform_pixels(b, values);
+    LOCKSTEP_UNROLL for (int c = 0; c < 6; ++c) to(second, c, values[c]);
+  };
+  both(1, 2, [&](int c, Vector& a, Vector& b) LOCKSTEP_INLINE {
+    const Vector even = from(4, c) - kQ2 * from(2, c), odd = kP * (from(3, c) - kQ2 * from(1, c));
+    a = even + odd;
+    b = even - odd;
+  });
+  both(3, 4, [&](int c, Vector& a, Vector& b) LOCKSTEP_INLINE {
+    const Vector even = from(4, c) - kP2 * from(2, c), odd = kQ * (from(3, c) - kP2 * from(1, c));
+    a = even + odd;
+    b = even - odd;
+  });
+  both(0, 5, [&](int c, Vector& a, Vector& b) LOCKSTEP_INLINE {
+    a = (kP2 * kQ2) * from(0, c) + (from(4, c) - (kP2 + kQ2) * from(2, c));
+    b = (kP2 * kQ2) * from(1, c) + (from(5, c) - (kP2 + kQ2) * from(3, c));
+  });
+}
+
 /// 6 products -> 4 results in a row.
 LOCKSTEP_INLINE inline void transform_products(const Vector (&m)[6], Vector (&y)[4]) {
   const Vector sum_p = m[1] + m[2], difference_p = m[1] - m[2];
