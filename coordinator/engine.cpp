@@ -41,6 +41,11 @@ Executor& Engine::estimator() {
   return *estimator_;
 }
 
+std::unique_ptr<Executor> Engine::make_trainer(const Plan& variant) {
+  return std::make_unique<Executor>(variant, backend_, state_, arena_, group_, team_,
+                                    options_.all_reduce);
+}
+
 EngineOptions engine_options(const Job& job, const Graph& graph, int workers, int lanes) {
   EngineOptions o;
   o.lanes = lanes;

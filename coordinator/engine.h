@@ -35,6 +35,8 @@ class Engine {
   Executor& evaluator() { return *evaluator_; }
   /// Forward with batch statistics, to estimate running statistics anew.
   Executor& estimator();
+  /// Executes a variant of the training plan, which must outlive it, on the same memory and threads.
+  std::unique_ptr<Executor> make_trainer(const Plan& variant);
   std::size_t arena_bytes() const { return arena_.bytes(); }
 
  private:

@@ -18,6 +18,18 @@ std::string nearest_option(const std::string& word, const po::options_descriptio
   return nearest_word(word, names);
 }
 
+/// "data pack" of "data pack --source KIND ...": the words before the first argument.
+std::string command_of(const std::string& usage) {
+  std::size_t end = 0;
+  for (std::size_t i = 0; i <= usage.size(); ++i) {
+    if (i == usage.size() || usage[i] == ' ')
+      end = i;
+    else if (usage[i] < 'a' || usage[i] > 'z')
+      break;
+  }
+  return usage.substr(0, end);
+}
+
 }  // namespace
 
 std::optional<po::variables_map> parse_command_line(const CommandSyntax& syntax,
@@ -26,7 +38,7 @@ std::optional<po::variables_map> parse_command_line(const CommandSyntax& syntax,
   visible.add_options()("help,h", "Print this help.");
   po::options_description all;
   all.add(visible).add(syntax.hidden);
-  const std::string command = "lockstep " + syntax.usage.substr(0, syntax.usage.find(' '));
+  const std::string command = "lockstep " + command_of(syntax.usage);
 
   po::variables_map values;
   try {

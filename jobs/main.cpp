@@ -35,6 +35,7 @@ constexpr Command kCommands[] = {
     {"inspect", "Show what a checkpoint, a run or a data set is", run_inspect},
     {"data", "Pack a data set into one file, or check it", run_data},
     {"plan", "Show memory, work and messages of a job before it runs", run_plan},
+    {"bench", "Time a part of lockstep on this machine", run_bench},
     {"launch", "Start a subcommand on several ranks of this machine", run_launch},
 };
 

@@ -6,14 +6,14 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${PYTHON:-python3}
 rounds=${ROUNDS:-5}
-bench=build/release/tests/step_bench
+lockstep=build/release/lockstep
 mpirun=mpirun
 [ ! -x .deps/bin/mpirun ] || mpirun=.deps/bin/mpirun
 export OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 "$python" -c 'import torch' || { echo "versus_torch: $python has no torch; set PYTHON" >&2; exit 66; }
 
 median() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
-ours() { $mpirun -n 2 --bind-to core "$bench" --depth "$1" | sed -E 's/.*"step_ms": ([0-9.]+).*/\1/'; }
+ours() { $mpirun -n 2 --bind-to core "$lockstep" bench step tests/bench/synthetic.cfg --set model.depth="$1" --json | sed -E 's/.*"step_ms":([0-9.]+).*/\1/'; }
 torch() { "$python" -m torch.distributed.run --nproc_per_node 2 tests/bench/torch_ddp.py --depth "$@" 2>/dev/null; }
 
 echo "model      lockstep ms   torch ms (nchw)   torch ms (channels last)   lockstep / torch's best"

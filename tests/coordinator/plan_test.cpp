@@ -8,6 +8,7 @@
 #include "coordinator/buckets.h"
 #include "coordinator/fuse.h"
 #include "coordinator/planner.h"
+#include "coordinator/step_bench.h"
 #include "layers/cpu/cpu_backend.h"
 #include "layers/layout.h"
 #include "layers/model.h"
@@ -217,6 +218,29 @@ TEST(Plan, OfDeepNets) {
                 static_cast<double>(plan.arena_bytes) / (1 << 20), took.count());
     EXPECT_EQ(messages(plan, MessageKind::kAllReduceSums), 2 * (depth - 1) + 1);
   }
+}
+
+TEST(WithoutGradientReduction, LeavesOutThoseMessagesAndNothingElse) {
+  const Graph graph = small_graph();
+  const Plan plan = plan_of(graph, {.bucket_bytes = 4096});
+  const Plan without = without_gradient_reduction(plan);
+  std::vector<std::string> kept, expected;
+  int left_out = 0;
+  for (const PlanItem& item : plan.items) {
+    const auto* message = std::get_if<Message>(&item.what);
+    if (message && message->kind != MessageKind::kAllReduceSums)
+      ++left_out;
+    else
+      expected.push_back(message ? message->name : std::get<Phase>(item.what).name);
+  }
+  for (const PlanItem& item : without.items) {
+    const auto* message = std::get_if<Message>(&item.what);
+    kept.push_back(message ? message->name : std::get<Phase>(item.what).name);
+  }
+  EXPECT_EQ(kept, expected);
+  EXPECT_EQ(left_out, static_cast<int>(plan.buckets.size()) + 1);  // their starts, and the finish
+  EXPECT_GT(plan.buckets.size(), 1u);
+  EXPECT_TRUE(without.buckets.empty());
 }
 
 }  // namespace

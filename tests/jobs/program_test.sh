@@ -49,4 +49,13 @@ expect 64 "error: --set: train.batch = '0' is not valid" train "$job" --set trai
 expect 66 'error: .*nowhere' train "$job" --set "run.directory=$out.runs"
 expect 66 'error: rank 0: .*nowhere' launch -n 2 train "$job" --set "run.directory=$out.runs"
 
+expect 0 '^Usage: lockstep bench WHAT' bench --help
+expect 64 'error: lockstep bench: what? Use step' bench
+expect 64 "error: lockstep bench: unknown benchmark 'stpe'; did you mean 'step'?" bench stpe
+expect 0 '^Usage: lockstep bench step' bench step --help
+expect 64 "error: lockstep bench step: unknown option '--primitive'; did you mean '--primitives'?" bench step --primitive
+expect 64 'error: lockstep bench step: --steps must be at least 1' bench step --steps 0 "$job"
+expect 64 'error: a benchmark of the step has no coordinator' \
+  bench step "$job" --set data.source=synthetic --set parallel.coordinator=dedicated
+
 exit $((failures > 0))

@@ -1,0 +1,145 @@
+#include "coordinator/step_bench.h"
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+
+#include "coordinator/batches.h"
+#include "coordinator/trainer.h"
+#include "data/error.h"
+#include "data/timing.h"
+
+namespace lockstep {
+
+namespace {
+
+const Job& checked(const Job& job, const Communicator& group) {
+  if (job.parallel.coordinator == "dedicated")
+    throw ConfigError(
+        "a benchmark of the step has no coordinator that does nothing else; add "
+        "--set parallel.coordinator=worker");
+  if (job.train.batch < group.size())
+    throw ConfigError("train.batch = " + std::to_string(job.train.batch) + " leaves some of " +
+                      std::to_string(group.size()) + " ranks without images; make it larger");
+  return job;
+}
+
+const char* pass_of(CallKind kind) {
+  switch (kind) {
+    case CallKind::kForward:
+      return "forward";
+    case CallKind::kBackwardData:
+      return "data gradient";
+    case CallKind::kBackwardWeights:
+      return "weight gradient";
+    case CallKind::kFoldGradient:
+      return "fold";
+    case CallKind::kPackWeights:
+    case CallKind::kPackWeightsBackward:
+      return "pack";
+    case CallKind::kStatistics:
+      return "statistics";
+    case CallKind::kBackwardSums:
+      return "backward sums";
+    case CallKind::kSum:
+      return "sum";
+    case CallKind::kUpdate:
+    case CallKind::kGradientNorm:
+      return "update";
+    default:
+      return "finish";
+  }
+}
+
+}  // namespace
+
+Plan without_gradient_reduction(Plan plan) {
+  std::erase_if(plan.items, [](const PlanItem& item) {
+    const auto* message = std::get_if<Message>(&item.what);
+    return message && message->kind != MessageKind::kAllReduceSums;
+  });
+  plan.buckets.clear();
+  return plan;
+}
+
+StepBench::StepBench(const Job& job, const Shape& input, int classes, const Communicator& group,
+                     const Options& options)
+    : group_(group), batch_(checked(job, group).train.batch) {
+  agree_on_instruction_set(group);
+  Graph graph = build_model(job.model, input, classes);
+  threads_ = lanes_of_rank(job.parallel.threads, group);
+  EngineOptions engine_options = lockstep::engine_options(job, graph, group.size(), threads_);
+  if (options.nhwc) engine_options.layout = LayoutKind::kNhwc;
+  engine_ = std::make_unique<Engine>(std::move(graph), engine_options, group);
+  engine_->state().initialize(job.run.seed);
+  if (options.without_reduce) {
+    plan_without_reduce_ = without_gradient_reduction(engine_->train_plan());
+    without_reduce_ = engine_->make_trainer(plan_without_reduce_);
+  }
+  make_images(job, input, classes);
+  start_profile();
+}
+
+void StepBench::make_images(const Job& job, const Shape& input, int classes) {
+  const int rank = group_.rank();
+  int largest = 0;
+  for (int i = 0; i < job.train.micro_batches; ++i) {
+    const Positions part =
+        micro_batch_positions({0, batch_}, rank, group_.size(), i, job.train.micro_batches);
+    micro_batches_.push_back(static_cast<int>(part.count()));
+    images_ += micro_batches_.back();
+    largest = std::max(largest, micro_batches_.back());
+    for (Executor* executor : {&engine_->trainer(), without_reduce_.get()})
+      if (executor) executor->prepare(micro_batches_.back());
+  }
+  std::mt19937 random(static_cast<unsigned>(rank));
+  std::normal_distribution<float> normal;
+  pixels_.resize(static_cast<std::size_t>(largest * input.elements()));
+  std::ranges::generate(pixels_, [&] { return normal(random); });
+  labels_.resize(static_cast<std::size_t>(largest));
+  for (std::int32_t& label : labels_)
+    label = static_cast<std::int32_t>(random() % static_cast<unsigned>(classes));
+  positions_.resize(labels_.size());
+  std::iota(positions_.begin(), positions_.end(), part_of({0, batch_}, rank, group_.size()).begin);
+}
+
+double StepBench::time_step(Executor& executor) {
+  group_.barrier("bench step");
+  const double begin = seconds_now();
+  times_ = {};
+  for (std::size_t i = 0; i < micro_batches_.size(); ++i) {
+    const auto images = static_cast<std::size_t>(micro_batches_[i]);
+    executor.run({.step = step_,
+                  .seed = 1,
+                  .loss_divisor = static_cast<double>(batch_),
+                  .positions = std::span(positions_).first(images),
+                  .pixels = pixels_.data(),
+                  .labels = labels_.data(),
+                  .first_micro_batch = i == 0,
+                  .images = micro_batches_[i],
+                  .learning_rate = 0.01f},
+                 i + 1 == micro_batches_.size());
+    times_ += executor.times();
+  }
+  const double seconds = seconds_now() - begin;
+  ++step_;
+  return group_.all_reduce(seconds, ReduceOp::kMax, "bench step");
+}
+
+std::map<std::string, double> StepBench::profile() {
+  std::map<std::string, double> shares;
+  double total = 0;
+  const std::vector<std::uint64_t> ticks = engine_->trainer().call_ticks();
+  for (std::size_t c = 0; c < ticks.size(); ++c) {
+    const Call& call = engine_->train_plan().calls[c];
+    const auto spent = static_cast<double>(ticks[c] - profile_start_[c]);
+    const std::string op =
+        call.op == kNone ? "" : kind_name(engine_->graph().op(call.op).attributes) + " ";
+    shares[op + pass_of(call.kind)] += spent;
+    total += spent;
+  }
+  for (auto& [name, share] : shares) share /= std::max(total, 1.0);
+  return shares;
+}
+
+}  // namespace lockstep

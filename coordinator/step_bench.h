@@ -1,0 +1,69 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coordinator/engine.h"
+
+namespace lockstep {
+
+/// Training steps of a job on synthetic images that lie in memory, on this rank and all others of
+/// the group: what `lockstep bench step` times. Every function is collective.
+class StepBench {
+ public:
+  struct Options {
+    bool nhwc = false;            // this layout, whatever the CPU likes best
+    bool without_reduce = false;  // run_without_reduce() will be called
+  };
+  /// @throws ConfigError if the job has a dedicated coordinator, or batches too small for the
+  /// ranks.
+  StepBench(const Job& job, const Shape& input, int classes, const Communicator& group,
+            const Options& options);
+
+  /// One step; seconds of the slowest rank.
+  double run() { return time_step(engine_->trainer()); }
+
+  /// The same with the gradients' all-reduces left out, which shows how much of them a step waits
+  /// for. The ranks' parameters go different ways.
+  double run_without_reduce() { return time_step(*without_reduce_); }
+
+  /// Where thread 0 of this rank spent the last step.
+  const StepTimes& times() const { return times_; }
+
+  /// From here on calls count for profile(): after steps that touch memory for the first time.
+  void start_profile() { profile_start_ = engine_->trainer().call_ticks(); }
+
+  /// Share of the kernels' time on this rank by op kind and pass ("conv2d data gradient"), of the
+  /// steps of run().
+  std::map<std::string, double> profile();
+
+  const Graph& graph() const { return engine_->graph(); }
+  int threads() const { return threads_; }
+  int images() const { return images_; }  // of this rank, in a step
+  std::size_t arena_bytes() const { return engine_->arena_bytes(); }
+
+ private:
+  void make_images(const Job& job, const Shape& input, int classes);
+  double time_step(Executor& executor);
+
+  const Communicator& group_;
+  std::int64_t batch_;  // of all ranks
+  int threads_ = 1;
+  std::unique_ptr<Engine> engine_;
+  std::vector<int> micro_batches_;  // images of each
+  int images_ = 0;
+  std::vector<float> pixels_;
+  std::vector<std::int32_t> labels_;
+  std::vector<std::int64_t> positions_;
+  Plan plan_without_reduce_;
+  std::unique_ptr<Executor> without_reduce_;
+  StepTimes times_;
+  std::int64_t step_ = 0;
+  std::vector<std::uint64_t> profile_start_;
+};
+
+/// The plan with the gradients' all-reduces left out: every rank updates with its own gradients.
+Plan without_gradient_reduction(Plan plan);
+
+}  // namespace lockstep

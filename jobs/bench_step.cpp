@@ -1,0 +1,208 @@
+// lockstep bench step: a training step of a job on synthetic images, alone or on all ranks that a
+// launcher started.
+#include <algorithm>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "coordinator/step_bench.h"
+#include "data/error.h"
+#include "data/timing.h"
+#include "jobs/bench.h"
+#include "jobs/job_file.h"
+#include "jobs/plan_input.h"
+#include "layers/cpu/convolution_limit.h"
+#include "worker/comm/mpi.h"
+
+namespace lockstep {
+namespace {
+
+namespace po = boost::program_options;
+
+struct Request {
+  int steps = 11;
+  bool primitives = false, no_reduce = false, nhwc = false, json = false;
+};
+
+/// Seconds of every round: a step, then what it is compared with.
+struct Result {
+  int ranks = 1, threads = 1;
+  std::int64_t batch = 0;
+  std::size_t arena_bytes = 0;
+  std::vector<double> step, without_reduce, primitives;
+  std::vector<double> forward, data_gradient, weight_gradient;    // of the primitives
+  std::map<std::string, int> layouts;                             // of the primitives
+  std::vector<double> compute, sync_bn, reduce, barrier, update;  // of thread 0 in a step
+  std::map<std::string, double> profile;
+
+  void add(const StepTimes& times) {
+    compute.push_back(times.compute);
+    sync_bn.push_back(times.sync_bn);
+    reduce.push_back(times.reduce);
+    barrier.push_back(times.barrier);
+    update.push_back(times.update);
+  }
+};
+
+void measure_primitives(cpu::ConvolutionLimit& limit, const Communicator& world, Result& result) {
+  world.barrier("primitives");
+  const cpu::ConvolutionSeconds seconds = limit.measure();
+  result.forward.push_back(seconds.forward);
+  result.data_gradient.push_back(seconds.data_gradient);
+  result.weight_gradient.push_back(seconds.weight_gradient);
+  result.primitives.push_back(world.all_reduce(seconds.total(), ReduceOp::kMax, "primitives"));
+}
+
+Result measure(const Job& job, const PlanInput& input, const Request& request,
+               const Communicator& world) {
+  constexpr int kWarmUp = 2;  // steps that touch memory for the first time
+  StepBench bench(job, input.input, input.classes, world,
+                  {.nhwc = request.nhwc, .without_reduce = request.no_reduce});
+  for (int i = 0; i < kWarmUp; ++i) {
+    bench.run();
+    if (request.no_reduce) bench.run_without_reduce();
+  }
+  std::optional<cpu::ConvolutionLimit> limit;
+  if (request.primitives) limit.emplace(bench.graph(), bench.images(), bench.threads());
+  bench.start_profile();
+  Result result{.ranks = world.size(),
+                .threads = bench.threads(),
+                .batch = job.train.batch,
+                .arena_bytes = bench.arena_bytes()};
+  for (int i = 0; i < request.steps; ++i) {
+    result.step.push_back(bench.run());
+    result.add(bench.times());
+    if (request.no_reduce) result.without_reduce.push_back(bench.run_without_reduce());
+    if (limit) measure_primitives(*limit, world, result);
+  }
+  result.profile = bench.profile();
+  if (limit) result.layouts = limit->layouts();
+  return result;
+}
+
+double ms(const std::vector<double>& seconds) { return rounded(median(seconds) * 1e3, 4); }
+
+/// ResNet-110, WRN-16-4, ...
+std::string model_name(const Job& job) {
+  std::string name = job.model.family;
+  if (job.model.family != "custom") name += "-" + std::to_string(job.model.depth);
+  if (job.model.widen > 1) name += "-" + std::to_string(job.model.widen);
+  return name;
+}
+
+void print_primitives(const Result& r) {
+  std::cout << "convolutions " << fixed(ms(r.primitives), 1)
+            << " ms: oneDNN's primitives, hot, all " << r.batch / r.ranks
+            << " images of a rank on its " << r.threads << " threads; step / convolutions "
+            << fixed(median_ratio(r.step, r.primitives), 2) << "\n  forward "
+            << fixed(ms(r.forward), 1) << " ms, data gradient " << fixed(ms(r.data_gradient), 1)
+            << " ms, weight gradient " << fixed(ms(r.weight_gradient), 1) << " ms; fastest layout:";
+  for (const auto& [layout, count] : r.layouts) std::cout << " " << layout << " " << count << " x";
+  std::cout << "\n";
+}
+
+void print_text(const Job& job, const PlanInput& input, const Request& request, const Result& r) {
+  const double step = median(r.step);
+  std::cout << model_name(job) << " " << to_string(input.input) << ", batch " << r.batch << ", "
+            << r.ranks << " ranks x " << r.threads << " threads, medians of " << request.steps
+            << "\nstep " << fixed(step * 1e3, 1) << " ms (fastest "
+            << fixed(*std::min_element(r.step.begin(), r.step.end()) * 1e3, 1) << "), "
+            << fixed(static_cast<double>(r.batch) / step, 1) << " images/s, arena "
+            << (r.arena_bytes >> 20) << " MiB\n";
+  if (request.no_reduce)
+    std::cout << "without the gradients' all-reduces " << fixed(ms(r.without_reduce), 1)
+              << " ms; without / with " << fixed(median_ratio(r.without_reduce, r.step), 3) << "\n";
+  if (request.primitives) print_primitives(r);
+  std::cout << "thread 0 of rank 0, ms: computes " << fixed(ms(r.compute), 1)
+            << ", sums of batch norm " << fixed(ms(r.sync_bn), 1) << ", waits for gradients "
+            << fixed(ms(r.reduce), 1) << ", waits for other threads " << fixed(ms(r.barrier), 1)
+            << ", updates " << fixed(ms(r.update), 1) << "\nkernels of rank 0:\n";
+  for (const auto& [name, share] : r.profile)
+    if (share > 0.002) {
+      const std::string percent = fixed(100 * share, 1);
+      std::cout << std::string(7 - std::min<std::size_t>(6, percent.size()), ' ') << percent
+                << "%  " << name << "\n";
+    }
+}
+
+void print_json(const Job& job, const Request& request, const Result& r) {
+  nlohmann::ordered_json json;
+  json["bench"] = "step";
+  json["model"] = model_name(job);
+  json["ranks"] = r.ranks;
+  json["threads"] = r.threads;
+  json["batch"] = r.batch;
+  json["steps"] = request.steps;
+  json["step_ms"] = ms(r.step);
+  json["fastest_ms"] = rounded(*std::min_element(r.step.begin(), r.step.end()) * 1e3, 4);
+  json["images_per_second"] = rounded(static_cast<double>(r.batch) / median(r.step), 2);
+  json["arena_mib"] = r.arena_bytes >> 20;
+  if (request.no_reduce) {
+    json["no_reduce_ms"] = ms(r.without_reduce);
+    json["no_reduce_ratio"] = rounded(median_ratio(r.without_reduce, r.step), 4);
+  }
+  if (request.primitives) {
+    json["primitives_ms"] = ms(r.primitives);
+    json["step_over_primitives"] = rounded(median_ratio(r.step, r.primitives), 4);
+    json["primitives"] = {{"forward_ms", ms(r.forward)},
+                          {"data_gradient_ms", ms(r.data_gradient)},
+                          {"weight_gradient_ms", ms(r.weight_gradient)}};
+    json["layouts"] = r.layouts;
+  }
+  json["thread0_ms"] = {{"compute", ms(r.compute)},
+                        {"sync_bn", ms(r.sync_bn)},
+                        {"reduce", ms(r.reduce)},
+                        {"barrier", ms(r.barrier)},
+                        {"update", ms(r.update)}};
+  for (const auto& [name, share] : r.profile)
+    if (share > 0.002) json["profile"][name] = rounded(share, 4);
+  std::cout << json.dump() << "\n";
+}
+
+CommandSyntax step_syntax(Request& request) {
+  CommandSyntax syntax{.usage = "bench step JOB.cfg [OPTIONS]",
+                       .about =
+                           "Times training steps of a job on synthetic images, and says where the "
+                           "time goes. Start it alone,\nor under lockstep launch, mpirun or srun. "
+                           "The job's data are only asked for their shape."};
+  add_job_options(syntax);
+  syntax.options.add_options()("steps", po::value<int>(&request.steps)->value_name("N"),
+                               "How many are timed, after two that are not. Default: 11.")(
+      "primitives", po::bool_switch(&request.primitives),
+      "Also time oneDNN's convolutions of the net alone, hot, each in the layout that suits it "
+      "best: "
+      "the limit of a step that computes them directly. (Winograd's, train.winograd, multiply "
+      "less.)")(
+      "no-reduce", po::bool_switch(&request.no_reduce),
+      "Also time steps without the gradients' all-reduces, in turns: what a step waits for them.")(
+      "nhwc", po::bool_switch(&request.nhwc), "Activations in nhwc, whatever this CPU likes best.");
+  add_json_option(syntax, request.json);
+  return syntax;
+}
+
+}  // namespace
+
+int run_bench_step(std::span<const std::string> arguments) {
+  Request request;
+  const CommandSyntax syntax = step_syntax(request);
+  const auto values = parse_command_line(syntax, arguments);
+  if (!values) return 0;
+  if (request.steps < 1) throw ConfigError("lockstep bench step: --steps must be at least 1");
+  const auto job_file = job_arguments(*values);
+  if (!job_file) return 0;
+  const Job job = load_job(job_file->file, job_file->overrides);
+  const PlanInput input = plan_input(job);
+
+  MpiSession mpi;
+  const Communicator world = Communicator::world();
+  preflight_bench(world);
+  const Result result = measure(job, input, request, world);
+  if (world.rank() != 0) return 0;
+  if (request.json)
+    print_json(job, request, result);
+  else
+    print_text(job, input, request, result);
+  return 0;
+}
+
+}  // namespace lockstep
