@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 PRESET ?= release
 
-.PHONY: deps deps-test build demo test asan clean
+.PHONY: deps deps-test build demo test asan bench clean
 
 # $(call quietly,LOG,COMMAND): shows the command's output only if it fails.
 quietly = $(2) >$(1) 2>&1 || { \
@@ -33,6 +33,14 @@ test: deps-test build
 asan: deps
 	@$(MAKE) --no-print-directory build PRESET=asan
 	@ctest --test-dir build/asan --output-on-failure --timeout 600 -j $(JOBS) --label-exclude mpi
+
+# The benchmarks of the README, about half an hour on an idle machine of 2 cores: a step beside PyTorch's (tables and picture
+# in build/bench/), a step beside its convolutions alone, the all-reduce beside MPI's. Brings PyTorch (about 5 GB)
+# unless PYTHON=... has it.
+bench: build
+	@.setup/install.sh --bench
+	@tests/bench/versus_torch.sh
+	@build/release/lockstep bench step tests/bench/synthetic.cfg --primitives
 
 clean:
 	rm -rf build

@@ -2,7 +2,10 @@
 # Brings what lockstep is built and run with, as far as it is missing:
 #   packages.txt      Debian packages, by apt (with sudo if you are not root)
 #   requirements.txt  Open MPI and oneDNN from PyPI, into .deps/ (never with sudo)
-# Usage: .setup/install.sh [--tests]    --tests: also the packages that only tests need
+# Usage: .setup/install.sh [--tests | --bench]
+#   --tests   also the packages that only tests need
+#   --bench   only PyTorch, which `make bench` measures against, into .deps/bench/ (requirements-bench.txt; about 5 GB
+#             on the disk, most of it for GPUs); nothing if $PYTHON has it
 # A call that finds all in place downloads nothing and takes well under a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -81,5 +84,20 @@ install_requirements() {
 and oneDNN >= 3.2 of your own and use CMake: cmake --preset release"
 }
 
+install_bench() {
+  ! "${PYTHON:-.deps/bench/bin/python}" -c 'import torch' 2>/dev/null || return 0
+  [ -z "${PYTHON:-}" ] || fail "$PYTHON has no torch; install .setup/requirements-bench.txt there, or unset PYTHON"
+  echo "Installing PyTorch into .deps/bench/: about 5 GB"
+  python3 -m venv .deps/bench >"$log" 2>&1 ||
+    fail "python3 -m venv .deps/bench failed; is the package python3-venv installed?"
+  .deps/bench/bin/python -m pip install --quiet --disable-pip-version-check \
+      -r .setup/requirements-bench.txt >"$log" 2>&1 ||
+    fail "pip could not install PyTorch; without access to PyPI, set PYTHON to a Python that has torch"
+}
+
+if [ "${1:-}" = --bench ]; then
+  install_bench
+  exit
+fi
 install_packages "$@"
 install_requirements

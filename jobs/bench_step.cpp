@@ -28,6 +28,7 @@ struct Request {
 struct Result {
   int ranks = 1, threads = 1;
   std::int64_t batch = 0;
+  std::int64_t parameters = 0;
   std::size_t arena_bytes = 0;
   std::vector<double> step, without_reduce, primitives;
   std::vector<double> forward, data_gradient, weight_gradient;    // of the primitives
@@ -68,6 +69,7 @@ Result measure(const Job& job, const PlanInput& input, const Request& request,
   Result result{.ranks = world.size(),
                 .threads = bench.threads(),
                 .batch = job.train.batch,
+                .parameters = bench.graph().parameter_count(),
                 .arena_bytes = bench.arena_bytes()};
   for (int i = 0; i < request.steps; ++i) {
     result.step.push_back(bench.run());
@@ -132,6 +134,7 @@ void print_json(const Job& job, const Request& request, const Result& r) {
   json["ranks"] = r.ranks;
   json["threads"] = r.threads;
   json["batch"] = r.batch;
+  json["parameters"] = r.parameters;
   json["steps"] = request.steps;
   json["step_ms"] = ms(r.step);
   json["fastest_ms"] = rounded(*std::min_element(r.step.begin(), r.step.end()) * 1e3, 4);

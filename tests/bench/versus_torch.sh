@@ -1,31 +1,69 @@
 #!/usr/bin/env bash
-# A training step of lockstep (SyncBN on) beside PyTorch DDP over gloo (no SyncBN: it has none on CPU), both on
-# 2 ranks x 1 thread, interleaved; prints medians of ROUNDS runs, and the ratio to PyTorch's better layout.
-#   PYTHON=venv/bin/python tests/bench/versus_torch.sh [DEPTH ...]      (PYTHON has torch; default depths 20 110)
+# Training steps of lockstep beside PyTorch's on the same cores: ResNet-20, 56, 110 and WRN-16-4 (batch 128, 32 x 32),
+# ResNet-50 (batch 16, 224 x 224), f32, on two grids:
+#   1x2   1 rank x 2 threads; PyTorch: one process with two threads
+#   2x1   2 ranks x 1 thread with SyncBN; PyTorch: DDP over gloo, without SyncBN (it has none on CPU)
+# The sides take turns, ROUNDS times; PyTorch runs both memory formats each time, and its better one counts.
+# Each round is a line of OUT/versus_torch.jsonl; versus_report.py makes table, CSV and picture of it.
+#   tests/bench/versus_torch.sh [NET ...]
+#   PYTHON    a Python that has torch; default: .deps/bench/bin/python (.setup/install.sh --bench), else python3
+#   ROUNDS=5 STEPS=5 GRIDS="1x2 2x1" OUT=build/bench LOCKSTEP=build/release/lockstep BATCH= (of all nets)
+#   APPEND=1  adds to the rounds that OUT has
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-python=${PYTHON:-python3}
-rounds=${ROUNDS:-5}
-lockstep=build/release/lockstep
-mpirun=mpirun
-[ ! -x .deps/bin/mpirun ] || mpirun=.deps/bin/mpirun
-export OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-"$python" -c 'import torch' || { echo "versus_torch: $python has no torch; set PYTHON" >&2; exit 66; }
+venv=.deps/bench/bin/python
+[ -x $venv ] || venv=python3
+python=${PYTHON:-$venv}
+rounds=${ROUNDS:-5} steps=${STEPS:-5} out=${OUT:-build/bench} lockstep=${LOCKSTEP:-build/release/lockstep}
+[ -x "$lockstep" ] || { echo "versus_torch: there is no $lockstep; run make build first" >&2; exit 66; }
+"$python" -c 'import torch' 2>/dev/null ||
+  { echo "versus_torch: $python has no torch; run .setup/install.sh --bench, or set PYTHON" >&2; exit 66; }
+[ $# -gt 0 ] || set -- resnet20 resnet56 resnet110 resnet50 wrn-16-4
 
-median() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
-ours() { $mpirun -n 2 --bind-to core "$lockstep" bench step tests/bench/synthetic.cfg --set model.depth="$1" --json | sed -E 's/.*"step_ms":([0-9.]+).*/\1/'; }
-torch() { "$python" -m torch.distributed.run --nproc_per_node 2 tests/bench/torch_ddp.py --depth "$@" 2>/dev/null; }
+# The job's keys that make it net $1.
+keys_of() {
+  case $1 in
+    resnet50) echo model.depth=50 data.height=224 data.width=224 data.synthetic_classes=1000 ;;
+    resnet*) echo model.depth="${1#resnet}" ;;
+    wrn-*-*) local depth=${1#wrn-}; echo model.family=wide model.depth="${depth%-*}" model.widen="${depth#*-}" ;;
+    *) echo "versus_torch: unknown net $1; use resnet20, resnet56, resnet110, resnet50, wrn-16-4" >&2; return 64 ;;
+  esac
+}
+for net in "$@"; do keys_of "$net" >/dev/null; done
+batch_of() { [ "$1" = resnet50 ] && echo "${BATCH:-16}" || echo "${BATCH:-128}"; }
 
-echo "model      lockstep ms   torch ms (nchw)   torch ms (channels last)   lockstep / torch's best"
-[ $# -gt 0 ] || set -- 20 110
-for depth in "$@"; do
-  a=() b=() c=()
-  for ((i = 0; i < rounds; ++i)); do
-    a+=("$(ours "$depth")")
-    b+=("$(torch "$depth")")
-    c+=("$(torch "$depth" --channels-last)")
+# GRID NET: a line of JSON.
+ours() {
+  local words=(bench step tests/bench/synthetic.cfg --json --steps "$steps" --set train.batch="$(batch_of "$2")") key keys
+  keys=$(keys_of "$2")
+  for key in $keys; do words+=(--set "$key"); done
+  if [ "$1" = 1x2 ]; then
+    "$lockstep" "${words[@]}" --set parallel.threads=2
+  else
+    "$lockstep" launch -n 2 --threads 1 "${words[@]}"
+  fi
+}
+torch() {
+  local words=(tests/bench/torch_peer.py --net "$2" --batch "$(batch_of "$2")" --steps "$steps")
+  if [ "$1" = 1x2 ]; then
+    OMP_NUM_THREADS=2 "$python" "${words[@]}" --threads 2
+  else
+    OMP_NUM_THREADS=1 "$python" -m torch.distributed.run --nproc_per_node 2 "${words[@]}" --threads 1 2>/dev/null
+  fi
+}
+
+mkdir -p "$out"
+results=$out/versus_torch.jsonl
+[ "${APPEND:-0}" = 1 ] || : >"$results"
+cpu=$(lscpu 2>/dev/null | sed -n 's/^Model name: *//p' | head -n 1)
+for net in "$@"; do
+  for grid in ${GRIDS:-1x2 2x1}; do
+    for ((round = 0; round < rounds; ++round)); do
+      a=$(ours "$grid" "$net")
+      b=$(torch "$grid" "$net")
+      printf '{"net":"%s","grid":"%s","batch":%d,"round":%d,"date":"%s","cpu":"%s","ours":%s,"torch":%s}\n' \
+        "$net" "$grid" "$(batch_of "$net")" "$round" "$(date -u +%F)" "$cpu" "$a" "$b" >>"$results"
+    done
   done
-  m=$(printf '%s\n' "${a[@]}" | median) n=$(printf '%s\n' "${b[@]}" | median) l=$(printf '%s\n' "${c[@]}" | median)
-  awk -v d="$depth" -v m="$m" -v n="$n" -v l="$l" \
-      'BEGIN {best = n < l ? n : l; printf "resnet%-4d %11.1f %17.1f %26.1f %25.2f\n", d, m, n, l, m / best}'
 done
+"${REPORT_PYTHON:-python3}" tests/bench/versus_report.py "$results" "$out"
