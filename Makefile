@@ -41,6 +41,7 @@ bench: build
 	@.setup/install.sh --bench
 	@tests/bench/versus_torch.sh
 	@build/release/lockstep bench step tests/bench/synthetic.cfg --primitives
+	@build/release/lockstep launch -n 2 bench allreduce
 
 clean:
 	rm -rf build

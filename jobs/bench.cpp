@@ -24,6 +24,7 @@ struct Benchmark {
 
 constexpr Benchmark kBenchmarks[] = {
     {"step", "A job's training step on synthetic images, and where its time goes", run_bench_step},
+    {"allreduce", "Our all-reduce beside MPI_Allreduce", run_bench_all_reduce},
 };
 
 void print_help() {
@@ -59,7 +60,7 @@ double rounded(double value, int digits) {
 int run_bench(std::span<const std::string> arguments) {
   std::vector<std::string> names;
   for (const Benchmark& benchmark : kBenchmarks) names.push_back(benchmark.name);
-  if (arguments.empty()) throw ConfigError("lockstep bench: what? Use step");
+  if (arguments.empty()) throw ConfigError("lockstep bench: what? Use step or allreduce");
   const std::string& name = arguments[0];
   if (name == "--help" || name == "-h") {
     print_help();

@@ -11,6 +11,7 @@ namespace lockstep {
 /// The benchmarks, each in jobs/bench_NAME.cpp. They time on all ranks and print on rank 0: text
 /// for people or, with --json, one line of JSON.
 int run_bench_step(std::span<const std::string> arguments);
+int run_bench_all_reduce(std::span<const std::string> arguments);
 
 /// Adds --json.
 void add_json_option(CommandSyntax& syntax, bool& json);

@@ -1,0 +1,135 @@
+// lockstep bench allreduce: our all-reduce beside MPI_Allreduce, on all ranks that a launcher
+// started.
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "data/error.h"
+#include "jobs/bench.h"
+#include "worker/comm/all_reduce_bench.h"
+#include "worker/comm/mpi.h"
+
+namespace lockstep {
+namespace {
+
+namespace po = boost::program_options;
+
+struct Request {
+  AllReduceBenchOptions bench;
+  std::size_t from = 64, to = 256 << 20;  // bytes
+  bool ring = false, is_short = false, json = false;
+};
+
+CommandSyntax syntax_of(Request& request) {
+  CommandSyntax syntax{
+      .usage = "bench allreduce [OPTIONS]",
+      .about =
+          "Sums floats of 64 B to 256 MiB, and doubles of the sizes of batch norm's sums, over all "
+          "ranks:\nours and MPI_Allreduce in turns, each call on values that lie in memory and not "
+          "in caches.\nStart it under lockstep launch -n N, mpirun or srun."};
+  AllReduceOptions& ours = request.bench.ours;
+  syntax.options.add_options()("short", po::bool_switch(&request.is_short),
+                               "Few turns of few sizes: shows that it works, not how fast it is.")(
+      "from", po::value<std::size_t>(&request.from)->value_name("BYTES"), "Smallest sum.")(
+      "to", po::value<std::size_t>(&request.to)->value_name("BYTES"), "Largest sum.")(
+      "hot", po::bool_switch(&request.bench.hot), "Every call on the same values, in the caches.")(
+      "ring", po::bool_switch(&request.ring), "Ours by messages only, inside a node too.")(
+      "small", po::value<std::size_t>(&ours.small_bytes)->value_name("BYTES"),
+      "Ours: recursive doubling up to here.")(
+      "segment", po::value<std::size_t>(&ours.segment_bytes)->value_name("BYTES"),
+      "Ours: segments of the ring.")("window", po::value<int>(&ours.window)->value_name("N"),
+                                     "Ours: segments under way in each direction, 1 to 8.");
+  add_json_option(syntax, request.json);
+  return syntax;
+}
+
+void check(Request& request) {
+  const std::string command = "lockstep bench allreduce: ";
+  if (request.is_short) {
+    request.to = std::min<std::size_t>(request.to, 1 << 20);
+    request.bench.pool_bytes = 4 << 20;
+    request.bench.turns = 3;
+    request.bench.turn_bytes = 1 << 16;
+  }
+  if (request.from < sizeof(double) || request.from > request.to)
+    throw ConfigError(command + "--from must be at least 8 and not above --to");
+  if (request.bench.ours.window < 1 || request.bench.ours.window > 8)
+    throw ConfigError(command + "--window must be 1 to 8");
+  if (request.bench.ours.segment_bytes < sizeof(double))
+    throw ConfigError(command + "--segment must be at least 8");
+  if (request.ring) request.bench.ours.algorithm = AllReduceAlgorithm::kRing;
+}
+
+/// Times one size after another, and tells each on rank 0 as soon as it is known.
+class Series {
+ public:
+  Series(const Request& request, const Communicator& world)
+      : request_(request), world_(world), memory_(request.bench.memory_bytes(request.to)) {}
+
+  template <typename T>
+  void run(const char* type, std::size_t from, std::size_t to, std::size_t factor) {
+    if (prints_text())
+      std::printf("%s\n%10s %12s %12s %10s\n", type, "bytes", "ours us", "MPI us", "MPI / ours");
+    for (std::size_t bytes = from; bytes <= to; bytes *= factor) {
+      if (bytes < request_.from || bytes > request_.to) continue;
+      AllReduceBenchOptions options = request_.bench;
+      if (bytes > (16 << 20)) options.turns = std::min(options.turns, 9);
+      tell(type, bytes, time_all_reduce<T>(world_, bytes, memory_, options));
+    }
+  }
+
+  const nlohmann::ordered_json& sizes() const { return sizes_; }
+
+ private:
+  bool prints_text() const { return world_.rank() == 0 && !request_.json; }
+
+  void tell(const char* type, std::size_t bytes, const AllReduceSeconds& seconds) {
+    const double ours = seconds.ours * 1e6, mpi = seconds.mpi * 1e6;
+    if (prints_text()) {
+      std::printf("%10zu %12.2f %12.2f %10.2f\n", bytes, ours, mpi, seconds.ratio);
+      std::fflush(stdout);
+    }
+    sizes_.push_back({{"type", type},
+                      {"bytes", bytes},
+                      {"ours_us", rounded(ours, 3)},
+                      {"mpi_us", rounded(mpi, 3)},
+                      {"mpi_over_ours", rounded(seconds.ratio, 4)}});
+  }
+
+  const Request& request_;
+  const Communicator& world_;
+  std::vector<std::byte> memory_;
+  nlohmann::ordered_json sizes_ = nlohmann::ordered_json::array();
+};
+
+}  // namespace
+
+int run_bench_all_reduce(std::span<const std::string> arguments) {
+  Request request;
+  const CommandSyntax syntax = syntax_of(request);
+  if (!parse_command_line(syntax, arguments)) return 0;
+  check(request);
+
+  MpiSession mpi;
+  const Communicator world = Communicator::world();
+  if (world.size() < 2)
+    throw ConfigError(
+        "lockstep bench allreduce: one rank has nothing to sum; start it as: "
+        "lockstep launch -n 2 bench allreduce");
+  preflight_bench(world);
+  if (world.rank() == 0 && !request.json)
+    std::cout << world.size() << " ranks; medians of turns, of their slowest rank" << std::endl;
+  Series series(request, world);
+  const std::size_t factor = request.is_short ? 16 : 4;
+  series.run<double>("double", 128, 16 << 10, request.is_short ? 16 : 2);
+  series.run<float>("float", 64, 256 << 20, factor);
+  if (request.json && world.rank() == 0)
+    std::cout << nlohmann::ordered_json{{"bench", "allreduce"},
+                                        {"ranks", world.size()},
+                                        {"sizes", series.sizes()}}
+                     .dump()
+              << "\n";
+  return 0;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,35 @@
+#pragma once
+#include <cstddef>
+#include <span>
+
+#include "worker/comm/all_reduce.h"
+#include "worker/comm/communicator.h"
+
+namespace lockstep {
+
+struct AllReduceBenchOptions {
+  AllReduceOptions ours;
+  /// A call takes the next buffer of a pool that is larger than the caches, so that it finds its
+  /// values in memory, as after a backward pass; `hot`: always the same one.
+  bool hot = false;
+  std::size_t pool_bytes = 320 << 20;  // at least; two buffers if that is more
+  int turns = 31;                      // of each side
+  std::size_t turn_bytes = 4 << 20;    // that a turn sums in all, in 1 to 200 calls
+
+  std::size_t memory_bytes(std::size_t largest) const;  // what time_all_reduce needs
+};
+
+/// Seconds of a call, medians of turns; a turn is as long as its slowest rank.
+struct AllReduceSeconds {
+  double ours = 0, mpi = 0;
+  double ratio = 0;  // median of MPI's turn by ours right before it
+};
+
+/// Our all_reduce_sum beside MPI_Allreduce, in turns, on `bytes` of floats or doubles. Every sum is
+/// checked. Collective; all ranks give the same arguments. `memory`: memory_bytes(bytes) or more.
+/// @throws InternalError if a sum is wrong, CommError.
+template <typename T>
+AllReduceSeconds time_all_reduce(const Communicator& group, std::size_t bytes,
+                                 std::span<std::byte> memory, const AllReduceBenchOptions& options);
+
+}  // namespace lockstep
