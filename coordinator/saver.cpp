@@ -35,24 +35,23 @@ std::vector<StateTensor> tensors_of(ModelState& state) {
   return tensors;
 }
 
-/// The same tensors, to be saved.
-std::vector<TensorView> views_of(ModelState& state) {
-  std::vector<TensorView> views;
-  for (StateTensor& t : tensors_of(state))
-    views.push_back({std::move(t.name), std::move(t.dims), t.values});
-  return views;
-}
-
 void broadcast_segment(std::span<float> segment, const Communicator& group, const char* name) {
   group.broadcast(std::as_writable_bytes(segment), 0, name);
 }
 
 }  // namespace
 
+std::vector<TensorView> checkpoint_tensors(ModelState& state) {
+  std::vector<TensorView> views;
+  for (StateTensor& t : tensors_of(state))
+    views.push_back({std::move(t.name), std::move(t.dims), t.values});
+  return views;
+}
+
 Saver::Saver(std::filesystem::path checkpoints, ModelState& state, const Communicator& group,
              int first_writer, int keep_newest)
     : checkpoints_(std::move(checkpoints)), group_(group), first_writer_(first_writer),
-      keep_newest_(keep_newest), tensors_(views_of(state)) {
+      keep_newest_(keep_newest), tensors_(checkpoint_tensors(state)) {
   std::vector<std::int64_t> sizes;
   for (const TensorView& t : tensors_)
     sizes.push_back(static_cast<std::int64_t>(t.values.size_bytes()));

@@ -10,6 +10,9 @@
 
 namespace lockstep {
 
+/// Every tensor of a checkpoint; the views point into the state.
+std::vector<TensorView> checkpoint_tensors(ModelState& state);
+
 /// Saves checkpoints beside training; DESIGN of the protocol in data/checkpoint.h. All ranks of the
 /// group call every function, in step. A save that fails (a full disk) is reported and training goes
 /// on: the older checkpoints are untouched.

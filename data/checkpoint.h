@@ -54,10 +54,15 @@ std::filesystem::path temporary_checkpoint_directory(const std::filesystem::path
 /// rank 0 at start, before anything is read. Returns the names, for the log.
 std::vector<std::string> remove_stale_temporaries(const std::filesystem::path& checkpoints);
 
+/// Where the time of write_shard went.
+struct ShardSeconds {
+  double write = 0, sync = 0, hash = 0;  // tensors to the file; to the disk; the file read again
+};
+
 /// Writes `tensors` to `shard-<writer>.h5` and syncs it. Returns a report in JSON (file, bytes and
 /// hash, each tensor's dims and hash) that publish_checkpoint needs. @throws IoError.
 std::string write_shard(const std::filesystem::path& temporary_directory, int writer,
-                        std::span<const TensorView> tensors);
+                        std::span<const TensorView> tensors, ShardSeconds* seconds = nullptr);
 
 /// Makes the shards in .tmp-step-<state.step> a checkpoint, and returns its directory. If a
 /// checkpoint of this step exists (training went back and came here again), it is set aside first

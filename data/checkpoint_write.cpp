@@ -8,6 +8,7 @@
 #include "data/error.h"
 #include "data/files.h"
 #include "data/hdf5_dataset.h"
+#include "data/timing.h"
 #include "data/version.h"
 
 namespace lockstep {
@@ -77,7 +78,8 @@ std::vector<int> deal_tensors(std::span<const std::int64_t> bytes, int writers) 
 }
 
 std::string write_shard(const fs::path& temporary_directory, int writer,
-                        std::span<const TensorView> tensors) {
+                        std::span<const TensorView> tensors, ShardSeconds* seconds) {
+  const double begin = seconds_now();
   ShardReport report;
   report.file.name = shard_name(writer);
   const fs::path path = temporary_directory / report.file.name;
@@ -89,8 +91,11 @@ std::string write_shard(const fs::path& temporary_directory, int writer,
     report.tensors.push_back({tensor.name, report.file.name, tensor.dims, hash128(values)});
   }
   hdf5::finish_file(file, path.string());
+  const double written = seconds_now();
   fsync_file(path);
+  const double synced = seconds_now();
   const FileHash hash = hash_file(path);
+  if (seconds) *seconds = {written - begin, synced - written, seconds_now() - synced};
   report.file.bytes = hash.bytes;
   report.file.hash = hash.xxh3_128;
   return to_text(report);

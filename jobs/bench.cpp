@@ -25,6 +25,8 @@ struct Benchmark {
 constexpr Benchmark kBenchmarks[] = {
     {"step", "A job's training step on synthetic images, and where its time goes", run_bench_step},
     {"allreduce", "Our all-reduce beside MPI_Allreduce", run_bench_all_reduce},
+    {"loader", "A job's loader alone, by threads", run_bench_loader},
+    {"checkpoint", "A checkpoint of a job's model beside a plain file", run_bench_checkpoint},
 };
 
 void print_help() {
@@ -60,7 +62,8 @@ double rounded(double value, int digits) {
 int run_bench(std::span<const std::string> arguments) {
   std::vector<std::string> names;
   for (const Benchmark& benchmark : kBenchmarks) names.push_back(benchmark.name);
-  if (arguments.empty()) throw ConfigError("lockstep bench: what? Use step or allreduce");
+  if (arguments.empty())
+    throw ConfigError("lockstep bench: what? Use step, allreduce, loader or checkpoint");
   const std::string& name = arguments[0];
   if (name == "--help" || name == "-h") {
     print_help();

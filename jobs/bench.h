@@ -12,6 +12,8 @@ namespace lockstep {
 /// for people or, with --json, one line of JSON.
 int run_bench_step(std::span<const std::string> arguments);
 int run_bench_all_reduce(std::span<const std::string> arguments);
+int run_bench_loader(std::span<const std::string> arguments);
+int run_bench_checkpoint(std::span<const std::string> arguments);
 
 /// Adds --json.
 void add_json_option(CommandSyntax& syntax, bool& json);

@@ -61,4 +61,15 @@ expect 0 '^Usage: lockstep bench allreduce' bench allreduce --help
 expect 64 'error: lockstep bench allreduce: --window must be 1 to 8' bench allreduce --window 9
 expect 64 'error: lockstep bench allreduce: one rank has nothing to sum' bench allreduce
 
+printf '[data]\nsource = synthetic\nsynthetic_samples = 8\n[model]\ndepth = 8\n' >"$job"
+expect 0 '^Usage: lockstep bench loader' bench loader --help
+expect 64 'error: lockstep bench loader: --threads 1,x: give numbers' bench loader "$job" --threads 1,x
+expect 64 'error: lockstep bench loader: --images-per-second must be above 0' bench loader "$job" --images-per-second -1
+expect 0 '^Usage: lockstep bench checkpoint' bench checkpoint --help
+expect 64 'error: lockstep bench checkpoint: --rounds must be at least 1' bench checkpoint "$job" --rounds 0
+expect 74 "error: .*$job" bench checkpoint "$job" --directory "$job/below-a-file"
+rm -rf "$out.runs"
+expect 0 'save / plain' bench checkpoint "$job" --rounds 1 --set "run.directory=$out.runs"
+[ -d "$out.runs" ] && [ -z "$(ls -A "$out.runs")" ] || { failures=$((failures + 1)); echo "FAILED: bench checkpoint left files"; }
+
 exit $((failures > 0))
