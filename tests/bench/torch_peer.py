@@ -2,7 +2,8 @@
 """Training steps of a residual net in PyTorch on CPU: the other side of versus_torch.sh.
 
   torch_peer.py --net resnet20 --batch 128 --threads 2                          one process
-  torchrun --nproc_per_node 2 torch_peer.py --net resnet20 --batch 128          DDP over gloo, one thread a rank
+  RANK=0 WORLD_SIZE=2 torch_peer.py --net resnet20 --batch 128 --store FILE &   DDP over gloo, one thread a rank;
+  RANK=1 WORLD_SIZE=2 torch_peer.py --net resnet20 --batch 128 --store FILE     FILE must not exist
 
 Nets: resnet20, 32, 44, 56, 110 (32 x 32 pictures), resnet50 (224 x 224), wrn-16-4 (32 x 32). The batch is of all ranks
 together. Both memory formats are timed, in turns of --steps steps after two that warm up. Rank 0 prints a line of JSON with
@@ -119,6 +120,7 @@ def main():
     parser.add_argument("--net", default="resnet20")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--store", help="where the ranks find each other")
     parser.add_argument("--steps", type=int, default=5)
     arguments = parser.parse_args()
     ranks, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
@@ -126,7 +128,8 @@ def main():
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
     if ranks > 1:
-        torch.distributed.init_process_group("gloo")
+        torch.distributed.init_process_group("gloo", init_method="file://" + os.path.abspath(arguments.store), rank=rank,
+                                             world_size=ranks)
     result = {"net": arguments.net, "torch": torch.__version__, "ranks": ranks, "threads": arguments.threads}
     for name, memory_format in FORMATS.items():
         training = Training(arguments.net, arguments.batch // ranks, memory_format, ranks)

@@ -47,9 +47,15 @@ torch() {
   local words=(tests/bench/torch_peer.py --net "$2" --batch "$(batch_of "$2")" --steps "$steps")
   if [ "$1" = 1x2 ]; then
     OMP_NUM_THREADS=2 "$python" "${words[@]}" --threads 2
-  else
-    OMP_NUM_THREADS=1 "$python" -m torch.distributed.run --nproc_per_node 2 "${words[@]}" --threads 1 2>/dev/null
+    return
   fi
+  local store code=0
+  store=$(mktemp -u)
+  OMP_NUM_THREADS=1 RANK=1 WORLD_SIZE=2 "$python" "${words[@]}" --store "$store" >/dev/null &
+  OMP_NUM_THREADS=1 RANK=0 WORLD_SIZE=2 "$python" "${words[@]}" --store "$store" || code=$?
+  wait $! || code=$?
+  rm -f "$store"
+  return $code
 }
 
 mkdir -p "$out"
