@@ -4,7 +4,8 @@
   versus_report.py RESULTS.jsonl FOLDER        writes versus_torch.md, .csv, .svg there, and prints the table
 
 A ratio is the median, over rounds, of our step's time by that of PyTorch's better memory format in the same round; its
-interval is that of 95% of such medians when rounds are drawn anew with replacement (bootstrap, 10,000 times).
+interval is that of 95% of such medians when rounds are drawn anew with replacement (bootstrap, 10,000 times); fewer than
+three rounds have none.
 """
 import csv
 import json
@@ -24,6 +25,10 @@ def interval(ratios, draws=10000):
     generator = random.Random(1)
     medians = sorted(statistics.median(generator.choices(ratios, k=len(ratios))) for _ in range(draws))
     return medians[int(0.025 * draws)], medians[int(0.975 * draws) - 1]
+
+
+def interval_text(row):
+    return f"{row['low']:.2f} to {row['high']:.2f}" if row["rounds"] >= 3 else ""
 
 
 def summarize(net, grid, rounds):
@@ -63,20 +68,21 @@ def caption(rows):
 
 
 def table(rows):
-    lines = ["| net | batch | grid | lockstep, ms | PyTorch nchw, ms | channels last, ms | lockstep / PyTorch's best | 95% |",
-             "|---|---:|---|---:|---:|---:|---:|---|"]
+    lines = ["| net | batch | grid | lockstep, ms | PyTorch nchw, ms | channels last, ms | lockstep / PyTorch's best | 95% | rounds |",
+             "|---|---:|---|---:|---:|---:|---:|---|---:|"]
     for r in rows:
         lines.append(f"| {NAMES.get(r['net'], r['net'])} | {r['batch']} | {GRIDS[r['grid']]} | {r['lockstep_ms']:.1f} | "
                      f"{r['torch_nchw_ms']:.1f} | {r['torch_channels_last_ms']:.1f} | **{r['ratio']:.2f}** | "
-                     f"{r['low']:.2f} to {r['high']:.2f} |")
+                     f"{interval_text(r)} | {r['rounds']} |")
     return "\n".join(lines) + f"\n\n{caption(rows)}\n"
 
 
 def picture(rows):
     """A bar for each net and grid: our step's time as a part of PyTorch's, which is the line at 1."""
-    left, top, bar, gap, scale, width = 168, 40, 15, 6, 400, 680
+    left, top, bar, gap, scale, width = 168, 40, 15, 6, 400, 760
     limit = max(1.1, max(r["high"] for r in rows) + 0.05)
     scale = scale / limit * 1.1
+    one = left + scale
     y, parts, heading = top, [], None
     for r in rows:
         if r["grid"] != heading:
@@ -90,12 +96,12 @@ def picture(rows):
         parts += [
             f'<text x="{left - 8}" y="{y + 11}" text-anchor="end">{NAMES.get(r["net"], r["net"])}, batch {r["batch"]}</text>',
             f'<rect x="{left}" y="{y}" width="{r["ratio"] * scale:.1f}" height="{bar}" fill="{colour}"/>',
-            f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 3}v6M{high:.1f} {middle - 3}v6" stroke="#222" '
-            'fill="none"/>',
-            f'<text x="{max(high, left + r["ratio"] * scale) + 6:.1f}" y="{y + 11}">{r["ratio"]:.2f}'
+            f'<text x="{max(high, one) + 8:.1f}" y="{y + 11}">{r["ratio"]:.2f}'
             f'  ({r["lockstep_ms"]:.0f} ms against {min(r["torch_nchw_ms"], r["torch_channels_last_ms"]):.0f})</text>']
+        if r["rounds"] >= 3:
+            parts.append(f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 3}v6M{high:.1f} {middle - 3}v6" '
+                         'stroke="#222" fill="none"/>')
         y += bar + gap
-    one = left + scale
     parts += [f'<path d="M{one:.1f} {top - 6}V{y}" stroke="#b33" stroke-dasharray="4 3"/>',
               f'<text x="{one:.1f}" y="{top - 10}" text-anchor="middle" fill="#b33">PyTorch</text>',
               f'<text x="8" y="{y + 16}" fill="#555">{caption(rows)}; lines: 95% of the paired ratios\' median</text>']
