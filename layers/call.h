@@ -41,6 +41,9 @@ enum class Role {
 /// Vectors ([C,1,1]) are the same in all of them.
 enum class LayoutKind { kNhwc, kBlocked8, kBlocked16 };
 
+/// How the elements of a value and of its gradient are stored; all arithmetic is in f32 or wider.
+enum class Storage { kF32, kBf16 };
+
 struct Operand {
   Role role;
   BufferId buffer;

@@ -23,9 +23,9 @@ bool fits(const Graph& graph, const Op& op, int block) {
   }
   if (std::holds_alternative<Concat>(op.attributes) ||
       std::holds_alternative<ChannelPad>(op.attributes)) {
-    return std::all_of(op.inputs.begin(), op.inputs.end(), [&](ValueId v) {
-      return whole(graph.value(v).shape.channels);
-    }) && whole(graph.value(op.output).shape.channels);
+    return std::all_of(op.inputs.begin(), op.inputs.end(),
+                       [&](ValueId v) { return whole(graph.value(v).shape.channels); }) &&
+           whole(graph.value(op.output).shape.channels);
   }
   // Anything else keeps its input's channels; only a convolution may read the input images.
   return std::none_of(op.inputs.begin(), op.inputs.end(),
@@ -36,9 +36,12 @@ bool fits(const Graph& graph, const Op& op, int block) {
 
 int block_of(LayoutKind layout) {
   switch (layout) {
-    case LayoutKind::kNhwc: return 0;
-    case LayoutKind::kBlocked8: return 8;
-    case LayoutKind::kBlocked16: return 16;
+    case LayoutKind::kNhwc:
+      return 0;
+    case LayoutKind::kBlocked8:
+      return 8;
+    case LayoutKind::kBlocked16:
+      return 16;
   }
   return 0;
 }
@@ -54,6 +57,43 @@ LayoutKind choose_layout(const Graph& graph, int wanted_block) {
 int value_block(const Graph& graph, ValueId value, LayoutKind layout) {
   if (value == graph.input() || graph.value(value).shape.pixels() == 1) return 0;
   return block_of(layout);
+}
+
+Storage value_storage(const Graph& graph, ValueId value, Storage activations) {
+  for (;;) {
+    const OpId producer = graph.value(value).producer;
+    if (producer == kNone) return Storage::kF32;
+    const Op& op = graph.op(producer);
+    if (std::holds_alternative<Conv2d>(op.attributes)) return activations;
+    if (std::holds_alternative<Linear>(op.attributes) ||
+        std::holds_alternative<GlobalAveragePool>(op.attributes))
+      return Storage::kF32;
+    value = op.inputs[0];
+  }
+}
+
+std::string bf16_obstacle(const Graph& graph) {
+  const auto is_bf16 = [&](ValueId v) {
+    return value_storage(graph, v, Storage::kBf16) == Storage::kBf16;
+  };
+  for (const Op& op : graph.ops()) {
+    if (std::holds_alternative<Conv2d>(op.attributes)) {
+      if (op.inputs[0] == graph.input() || is_bf16(op.inputs[0])) continue;
+      return op.name + ": a convolution reads what a global average or a linear layer made";
+    }
+    if (std::find(op.inputs.begin(), op.inputs.end(), graph.input()) != op.inputs.end())
+      return op.name + ": only convolutions may read the input images";
+    if (std::holds_alternative<Linear>(op.attributes)) {
+      if (is_bf16(op.inputs[0])) return op.name + ": a linear layer must follow a global average";
+    } else if (std::holds_alternative<ChannelScale>(op.attributes)) {
+      if (!is_bf16(op.inputs[0]) || is_bf16(op.inputs[1]))
+        return op.name + ": its gate must follow a global average, and its input must not";
+    } else if (std::any_of(op.inputs.begin(), op.inputs.end(),
+                           [&](ValueId v) { return is_bf16(v) != is_bf16(op.inputs[0]); })) {
+      return op.name + ": its inputs lie on both sides of a global average";
+    }
+  }
+  return "";
 }
 
 std::vector<std::size_t> parameter_offsets(const Graph& graph) {
@@ -86,10 +126,14 @@ std::vector<UpdateBlock> update_blocks(const Graph& graph) {
   return blocks;
 }
 
-int chunk_images(const Graph& graph, const Op& op, bool weight_gradient) {
+int chunk_images(const Graph& graph, const Op& op, bool weight_gradient, Storage activations) {
   std::int64_t bytes = 0;
-  for (ValueId v : op.inputs) bytes += 4 * graph.value(v).shape.elements();
-  if (op.output != kNone) bytes += 4 * graph.value(op.output).shape.elements();
+  const auto add = [&](ValueId v) {
+    const auto element = element_bytes(value_storage(graph, v, activations));
+    bytes += static_cast<std::int64_t>(element) * graph.value(v).shape.elements();
+  };
+  for (ValueId v : op.inputs) add(v);
+  if (op.output != kNone) add(op.output);
   bytes = std::max<std::int64_t>(bytes, 4);
   auto chunk = std::bit_floor(
       static_cast<std::uint64_t>(std::clamp<std::int64_t>(kChunkBytes / bytes, 1, kMaxChunk)));

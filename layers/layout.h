@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "layers/call.h"
@@ -21,6 +22,17 @@ inline bool planar_input(LayoutKind layout) { return layout != LayoutKind::kNhwc
 /// The block of one value: the graph's input and vectors are never blocked.
 int value_block(const Graph& graph, ValueId value, LayoutKind layout);
 
+constexpr std::size_t element_bytes(Storage storage) { return storage == Storage::kBf16 ? 2 : 4; }
+
+/// How one value is stored where convolutions store their results as `activations`: the input
+/// images and everything from the global average on (vectors, gates, logits) are f32, all else is
+/// as its producer's first input.
+Storage value_storage(const Graph& graph, ValueId value, Storage activations);
+
+/// Why a graph cannot store activations as bf16; empty: it can. Its input images must be read by
+/// convolutions alone, its linear layers must follow a global average.
+std::string bf16_obstacle(const Graph& graph);
+
 /// Where each parameter begins in the contiguous parameter, gradient and momentum segments, in
 /// floats, 64-byte aligned; the last entry is the size of a segment.
 std::vector<std::size_t> parameter_offsets(const Graph& graph);
@@ -41,7 +53,9 @@ std::vector<UpdateBlock> update_blocks(const Graph& graph);
 
 /// Images that an op likes at a time: a power of two with src and dst together about 1 MiB (so that
 /// a chunk stays in L2); for weight gradients more where adding them up would cost more than that.
-/// A function of the op alone: neither ranks nor recomputation nor schedules change it.
-int chunk_images(const Graph& graph, const Op& op, bool weight_gradient);
+/// A function of the op and the storage alone: neither ranks nor recomputation nor schedules change
+/// it.
+int chunk_images(const Graph& graph, const Op& op, bool weight_gradient,
+                 Storage activations = Storage::kF32);
 
 }  // namespace lockstep

@@ -16,6 +16,7 @@ namespace {
 //   running      float  mean and var
 
 /// kStatistics: one pass over the convolution's output while it is in cache.
+template <class T>
 class Statistics : public Kernel {
  public:
   Statistics(const Geometry& g, const Binding& b)
@@ -24,7 +25,8 @@ class Statistics : public Kernel {
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     auto* sums = lane_sums_.of_lane<double>(lane.index);
     if (range.first == lane.begin) std::fill_n(sums, 2 * geometry_.channels, 0.0);
-    kernels().channel_sums(geometry_, range.last - range.first, src_.at(lane, range), sums);
+    stored_kernels<T>().channel_sums(geometry_, range.last - range.first, src_.at<T>(lane, range),
+                                     sums);
   }
 
  private:
@@ -158,6 +160,7 @@ class RunningStatistics : public Kernel {
 };
 
 /// kForward: y = x*scale + shift [+ residual] [ReLU] in one pass.
+template <class T>
 class Apply : public Kernel {
  public:
   Apply(const CallSite& site, const Geometry& g)
@@ -168,9 +171,10 @@ class Apply : public Kernel {
   }
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
-    kernels().norm_apply(geometry_, range.last - range.first, src_.at(lane, range),
-                         has_residual_ ? residual_.at(lane, range) : nullptr, dst_.at(lane, range),
-                         affine_, affine_ + geometry_.channels, relu_);
+    stored_kernels<T>().norm_apply(geometry_, range.last - range.first, src_.at<T>(lane, range),
+                                   has_residual_ ? residual_.at<T>(lane, range) : nullptr,
+                                   dst_.at<T>(lane, range), affine_, affine_ + geometry_.channels,
+                                   relu_);
   }
 
  private:
@@ -181,6 +185,7 @@ class Apply : public Kernel {
 };
 
 /// kBackwardSums: adds the consumers' gradients, masks them with the ReLU and sums, in one pass.
+template <class T>
 class BackwardSums : public Kernel {
  public:
   BackwardSums(const CallSite& site, const Geometry& g)
@@ -197,10 +202,10 @@ class BackwardSums : public Kernel {
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     auto* sums = lane_sums_.of_lane<double>(lane.index);
     if (range.first == lane.begin) std::fill_n(sums, 2 * geometry_.channels, 0.0);
-    kernels().norm_backward_sums(geometry_, range.last - range.first, diff_dst_.at(lane, range),
-                                 two_ ? diff_dst2_.at(lane, range) : nullptr,
-                                 relu_ ? dst_.at(lane, range) : nullptr, src_.at(lane, range),
-                                 mean_, writes_ ? masked_.at(lane, range) : nullptr, sums);
+    stored_kernels<T>().norm_backward_sums(
+        geometry_, range.last - range.first, diff_dst_.at<T>(lane, range),
+        two_ ? diff_dst2_.at<T>(lane, range) : nullptr, relu_ ? dst_.at<T>(lane, range) : nullptr,
+        src_.at<T>(lane, range), mean_, writes_ ? masked_.at<T>(lane, range) : nullptr, sums);
   }
 
  private:
@@ -272,6 +277,8 @@ class FinishBackward : public Kernel {
   float* coefficients_;
 };
 
+/// kBackwardData.
+template <class T>
 class BackwardData : public Kernel {
  public:
   BackwardData(const CallSite& site, const Geometry& g)
@@ -281,9 +288,9 @@ class BackwardData : public Kernel {
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     const int c = geometry_.channels;
-    kernels().norm_backward_data(geometry_, range.last - range.first, masked_.at(lane, range),
-                                 src_.at(lane, range), diff_src_.at(lane, range), coefficients_,
-                                 coefficients_ + c, coefficients_ + 2 * c);
+    stored_kernels<T>().norm_backward_data(
+        geometry_, range.last - range.first, masked_.at<T>(lane, range), src_.at<T>(lane, range),
+        diff_src_.at<T>(lane, range), coefficients_, coefficients_ + c, coefficients_ + 2 * c);
   }
 
  private:
@@ -296,17 +303,18 @@ class BackwardData : public Kernel {
 
 std::unique_ptr<Kernel> make_batch_norm_kernel(const CallSite& site) {
   const Geometry g = site.geometry(site.op.inputs[0]);
+  const Storage storage = site.storage(site.op.inputs[0]);
   switch (site.call.kind) {
-    case CallKind::kStatistics: return std::make_unique<Statistics>(g, site.binding);
+    case CallKind::kStatistics: return make_stored<Statistics>(storage, g, site.binding);
     case CallKind::kCombineStatistics:
       return std::make_unique<CombineStatistics>(g.channels, site.binding);
     case CallKind::kFinishStatistics: return std::make_unique<FinishStatistics>(site, g);
     case CallKind::kRunningStatistics: return std::make_unique<RunningStatistics>(site, g);
-    case CallKind::kForward: return std::make_unique<Apply>(site, g);
-    case CallKind::kBackwardSums: return std::make_unique<BackwardSums>(site, g);
+    case CallKind::kForward: return make_stored<Apply>(storage, site, g);
+    case CallKind::kBackwardSums: return make_stored<BackwardSums>(storage, site, g);
     case CallKind::kCombineBackward: return std::make_unique<CombineBackward>(site, g);
     case CallKind::kFinishBackward: return std::make_unique<FinishBackward>(site, g);
-    case CallKind::kBackwardData: return std::make_unique<BackwardData>(site, g);
+    case CallKind::kBackwardData: return make_stored<BackwardData>(storage, site, g);
     default: site.no_kernel();
   }
 }

@@ -18,12 +18,14 @@ struct ChannelSlice {
   std::size_t wide_begin() const {
     return static_cast<std::size_t>(offset) * (block ? static_cast<std::size_t>(pixels) : 1);
   }
-  void insert(const float* narrow, float* wide) const {
+  template <class T>
+  void insert(const T* narrow, T* wide) const {
     for (std::size_t r = 0; r < runs(); ++r)
       std::copy_n(narrow + r * run_length(), run_length(),
                   wide + wide_begin() + r * static_cast<std::size_t>(total));
   }
-  void extract(const float* wide, float* narrow) const {
+  template <class T>
+  void extract(const T* wide, T* narrow) const {
     for (std::size_t r = 0; r < runs(); ++r)
       std::copy_n(wide + wide_begin() + r * static_cast<std::size_t>(total), run_length(),
                   narrow + r * run_length());
@@ -38,6 +40,7 @@ ChannelSlice slice_of(const CallSite& site, std::size_t input) {
 }
 
 /// kForward, called once per input: writes that input's channels.
+template <class T>
 class ConcatPart : public Kernel {
  public:
   explicit ConcatPart(const CallSite& site)
@@ -49,9 +52,9 @@ class ConcatPart : public Kernel {
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     for (Range image = range; image.first < range.last; ++image.first) {
       if (forward_)
-        slice_.insert(narrow_.at(lane, image), wide_.at(lane, image));
+        slice_.insert(narrow_.at<T>(lane, image), wide_.at<T>(lane, image));
       else
-        slice_.extract(wide_.at(lane, image), narrow_.at(lane, image));
+        slice_.extract(wide_.at<T>(lane, image), narrow_.at<T>(lane, image));
     }
   }
 
@@ -62,6 +65,7 @@ class ConcatPart : public Kernel {
 };
 
 /// Shortcut A: every stride-th pixel, zero channels appended; backward puts the gradient back.
+template <class T>
 class ChannelPadKernel : public Kernel {
  public:
   explicit ChannelPadKernel(const CallSite& site)
@@ -74,9 +78,9 @@ class ChannelPadKernel : public Kernel {
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     for (Range image = range; image.first < range.last; ++image.first) {
-      const float* from = from_.at(lane, image);
-      float* to = to_.at(lane, image);
-      std::fill_n(to, (forward_ ? out_ : in_).elements(), 0.0f);
+      const T* from = from_.at<T>(lane, image);
+      T* to = to_.at<T>(lane, image);
+      std::fill_n(to, (forward_ ? out_ : in_).elements(), T{});
       for_each_run([&](std::size_t in, std::size_t out, std::size_t n) {
         if (forward_)
           std::copy_n(from + in, n, to + out);
@@ -115,6 +119,8 @@ class ChannelPadKernel : public Kernel {
 };
 
 /// Squeeze-excitation's product. Backward is asked for one input at a time: 0 data, 1 gate.
+/// The gates are f32.
+template <class T>
 class ChannelScaleKernel : public Kernel {
  public:
   explicit ChannelScaleKernel(const CallSite& site)
@@ -126,17 +132,18 @@ class ChannelScaleKernel : public Kernel {
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     const int n = range.last - range.first;
-    const float *src = src_.at(lane, range), *gate = gate_.at(lane, range);
-    float* to = to_.at(lane, range);
+    const StoredKernels<T>& k = stored_kernels<T>();
+    const T* src = src_.at<T>(lane, range);
+    const float* gate = gate_.at(lane, range);
     if (forward_) {
-      kernels().channel_scale(geometry_, n, src, gate, to);
+      k.channel_scale(geometry_, n, src, gate, to_.at<T>(lane, range));
       return;
     }
-    const float* dy = diff_dst_.at(lane, range);
+    const T* dy = diff_dst_.at<T>(lane, range);
     if (gate_gradient_)
-      kernels().channel_scale_backward_gate(geometry_, n, dy, src, to);
+      k.channel_scale_backward_gate(geometry_, n, dy, src, to_.at(lane, range));
     else
-      kernels().channel_scale_backward_data(geometry_, n, dy, gate, to);
+      k.channel_scale_backward_data(geometry_, n, dy, gate, to_.at<T>(lane, range));
   }
 
  private:
@@ -150,10 +157,12 @@ class ChannelScaleKernel : public Kernel {
 std::unique_ptr<Kernel> make_channel_kernel(const CallSite& site) {
   if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
     site.no_kernel();
-  if (std::holds_alternative<Concat>(site.op.attributes)) return std::make_unique<ConcatPart>(site);
+  const Storage storage = site.storage(site.op.inputs[0]);
+  if (std::holds_alternative<Concat>(site.op.attributes))
+    return make_stored<ConcatPart>(storage, site);
   if (std::holds_alternative<ChannelPad>(site.op.attributes))
-    return std::make_unique<ChannelPadKernel>(site);
-  return std::make_unique<ChannelScaleKernel>(site);
+    return make_stored<ChannelPadKernel>(storage, site);
+  return make_stored<ChannelScaleKernel>(storage, site);
 }
 
 }  // namespace lockstep::cpu

@@ -8,10 +8,11 @@
 namespace lockstep::cpu {
 
 /// One convolution of a graph: descriptors for oneDNN, shared by its kernels. Weight layouts are
-/// chosen once, by the chunk that the op likes, and fixed for every other number of images.
+/// chosen once, by the chunk that the op likes, and fixed for every other number of images. With
+/// bf16 activations weights are rounded when they are packed; weight gradients and bias are f32.
 class Convolution {
  public:
-  Convolution(const Graph& graph, const Op& op, LayoutKind layout);
+  Convolution(const Graph& graph, const Op& op, LayoutKind layout, Storage activations);
 
   dnnl::convolution_forward::primitive_desc forward(int images) const;
   dnnl::convolution_backward_data::primitive_desc backward_data(int images) const;
@@ -25,12 +26,16 @@ class Convolution {
   dnnl::memory::desc packed_weights_backward() const { return packed_backward_; }
   dnnl::memory::desc lane_gradient() const { return lane_gradient_; }
   std::int64_t weight_count() const;
+  /// Of an image that lies in memory as f32 and is rounded for the primitives, which want bf16: the
+  /// network's input; else 0.
+  std::size_t rounded_elements() const { return rounded_elements_; }
   std::size_t bias_count() const {
     return bias_ ? static_cast<std::size_t>(attributes_.out_channels) : 0;
   }
 
  private:
   using desc = dnnl::memory::desc;
+  void refuse_wrong_results() const;
   desc src(int images) const;
   desc dst(int images) const;
   desc bias() const;
@@ -44,6 +49,8 @@ class Convolution {
   std::string name_;
   Conv2d attributes_;
   Shape in_, out_;
+  dnnl::memory::data_type type_;  // of activations and packed weights
+  std::size_t rounded_elements_;
   int src_block_, dst_block_;
   bool planar_src_, bias_, data_gradient_;
   desc packed_, packed_backward_, lane_gradient_;

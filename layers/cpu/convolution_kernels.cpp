@@ -27,17 +27,43 @@ class PrimitivesBySize {
     return primitives_[static_cast<std::size_t>(images)];
   }
   std::size_t scratch_bytes() const { return scratch_bytes_; }
+  std::size_t most_images() const { return primitives_.empty() ? 0 : primitives_.size() - 1; }
 
  private:
   std::vector<LanePrimitive> primitives_;
   std::size_t scratch_bytes_ = 0;
 };
 
+std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/// Where a convolution's source lies: in the value's memory or, if that has to be rounded to bf16,
+/// in the lane's scratch.
+class Source {
+ public:
+  Source(const Convolution& c, const Memory& memory)
+      : memory_(memory), rounded_elements_(c.rounded_elements()) {}
+
+  std::size_t scratch_bytes(std::size_t images) const {
+    return images * rounded_elements_ * sizeof(Bf16);
+  }
+  const void* of(const Lane& lane, const Range& range, std::byte* scratch) const {
+    if (rounded_elements_ == 0) return memory_.at<std::byte>(lane, range);
+    auto* rounded = reinterpret_cast<Bf16*>(scratch);
+    const auto images = static_cast<std::size_t>(range.last - range.first);
+    kernels().round_to_bf16(images * rounded_elements_, memory_.at(lane, range), rounded);
+    return rounded;
+  }
+
+ private:
+  Memory memory_;
+  std::size_t rounded_elements_;
+};
+
 class ConvolutionForward : public Kernel {
  public:
   ConvolutionForward(ConvolutionPtr c, const Binding& b)
-      : convolution_(std::move(c)), lanes_(b.lanes), src_(b[Role::kSrc]), dst_(b[Role::kDst]),
-        weights_(b[Role::kPacked].of_lane()) {
+      : convolution_(std::move(c)), lanes_(b.lanes), src_(*convolution_, b[Role::kSrc]),
+        dst_(b[Role::kDst]), weights_(b[Role::kPacked].of_lane<std::byte>()) {
     if (convolution_->has_bias()) bias_ = b[Role::kBias].of_lane();
   }
 
@@ -53,11 +79,15 @@ class ConvolutionForward : public Kernel {
                            convolution_->name());
     });
   }
-  std::size_t scratch_bytes() const override { return primitives_.scratch_bytes(); }
+  /// [the primitive's scratchpad][a rounded source]
+  std::size_t scratch_bytes() const override {
+    return src_offset() + src_.scratch_bytes(primitives_.most_images());
+  }
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     const LanePrimitive& p = primitives_.of(range.last - range.first);
-    const float *src = src_.at(lane, range), *dst = dst_.at(lane, range);
+    const void* src = src_.of(lane, range, lane.scratch + src_offset());
+    const void* dst = dst_.at<std::byte>(lane, range);
     if (bias_)
       p.run(lane.index, {src, weights_, dst, bias_}, lane.scratch);
     else
@@ -65,10 +95,13 @@ class ConvolutionForward : public Kernel {
   }
 
  private:
+  std::size_t src_offset() const { return aligned(primitives_.scratch_bytes()); }
+
   ConvolutionPtr convolution_;
   int lanes_;
-  Memory src_, dst_;
-  const float* weights_;
+  Source src_;
+  Memory dst_;
+  const std::byte* weights_;
   const float* bias_ = nullptr;
   PrimitivesBySize primitives_;
 };
@@ -77,7 +110,7 @@ class ConvolutionBackwardData : public Kernel {
  public:
   ConvolutionBackwardData(ConvolutionPtr c, const Binding& b)
       : convolution_(std::move(c)), lanes_(b.lanes), diff_dst_(b[Role::kDiffDst]),
-        diff_src_(b[Role::kDiffSrc]), weights_(b[Role::kPacked].of_lane()) {}
+        diff_src_(b[Role::kDiffSrc]), weights_(b[Role::kPacked].of_lane<std::byte>()) {}
 
   void prepare(int images) override {
     primitives_.prepare(images, [&] {
@@ -93,7 +126,8 @@ class ConvolutionBackwardData : public Kernel {
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     primitives_.of(range.last - range.first)
-        .run(lane.index, {diff_dst_.at(lane, range), weights_, diff_src_.at(lane, range)},
+        .run(lane.index,
+             {diff_dst_.at<std::byte>(lane, range), weights_, diff_src_.at<std::byte>(lane, range)},
              lane.scratch);
   }
 
@@ -101,7 +135,7 @@ class ConvolutionBackwardData : public Kernel {
   ConvolutionPtr convolution_;
   int lanes_;
   Memory diff_dst_, diff_src_;
-  const float* weights_;
+  const std::byte* weights_;
   PrimitivesBySize primitives_;
 };
 
@@ -109,7 +143,7 @@ class ConvolutionBackwardData : public Kernel {
 class ConvolutionBackwardWeights : public Kernel {
  public:
   ConvolutionBackwardWeights(ConvolutionPtr c, const Binding& b)
-      : convolution_(std::move(c)), lanes_(b.lanes), src_(b[Role::kSrc]),
+      : convolution_(std::move(c)), lanes_(b.lanes), src_(*convolution_, b[Role::kSrc]),
         diff_dst_(b[Role::kDiffDst]), gradient_(b[Role::kLaneGradient]),
         gradient_bytes_(convolution_->lane_gradient().get_size()) {
     if (convolution_->has_bias()) {
@@ -131,9 +165,9 @@ class ConvolutionBackwardWeights : public Kernel {
     });
   }
 
-  /// [the primitive's scratchpad][a piece's gradient][a piece's bias gradient]
+  /// [the primitive's scratchpad][a piece's gradient][a piece's bias gradient][a rounded source]
   std::size_t scratch_bytes() const override {
-    return piece_offset() + aligned(gradient_bytes_) + bias_floats_ * sizeof(float);
+    return src_offset() + src_.scratch_bytes(primitives_.most_images());
   }
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
@@ -142,13 +176,13 @@ class ConvolutionBackwardWeights : public Kernel {
     float* piece = reinterpret_cast<float*>(lane.scratch + piece_offset());
     float* out = first ? lane_gradient : piece;
     const LanePrimitive& p = primitives_.of(range.last - range.first);
-    const float *src = src_.at(lane, range), *diff_dst = diff_dst_.at(lane, range);
+    const void* src = src_.of(lane, range, lane.scratch + src_offset());
+    const void* diff_dst = diff_dst_.at<std::byte>(lane, range);
     if (bias_floats_ == 0) {
       p.run(lane.index, {src, diff_dst, out}, lane.scratch);
     } else {
       float* lane_bias = bias_gradient_.of_lane(lane.index);
-      float* piece_bias =
-          reinterpret_cast<float*>(lane.scratch + piece_offset() + aligned(gradient_bytes_));
+      float* piece_bias = reinterpret_cast<float*>(lane.scratch + bias_offset());
       p.run(lane.index, {src, diff_dst, out, first ? lane_bias : piece_bias}, lane.scratch);
       if (!first) kernels().accumulate(bias_floats_, piece_bias, lane_bias);
     }
@@ -156,12 +190,14 @@ class ConvolutionBackwardWeights : public Kernel {
   }
 
  private:
-  static std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
   std::size_t piece_offset() const { return aligned(primitives_.scratch_bytes()); }
+  std::size_t bias_offset() const { return piece_offset() + aligned(gradient_bytes_); }
+  std::size_t src_offset() const { return bias_offset() + aligned(bias_floats_ * sizeof(float)); }
 
   ConvolutionPtr convolution_;
   int lanes_;
-  Memory src_, diff_dst_, gradient_, bias_gradient_;
+  Source src_;
+  Memory diff_dst_, gradient_, bias_gradient_;
   std::size_t gradient_bytes_, bias_floats_ = 0;
   PrimitivesBySize primitives_;
 };
@@ -180,7 +216,7 @@ LanePrimitive make_reorder(const dnnl::memory::desc& from, const dnnl::memory::d
 class PackWeights : public Kernel {
  public:
   PackWeights(const Convolution& c, const dnnl::memory::desc& to, const Binding& b)
-      : weights_(b[Role::kWeights].of_lane()), packed_(b[Role::kPacked].of_lane()),
+      : weights_(b[Role::kWeights].of_lane()), packed_(b[Role::kPacked].of_lane<std::byte>()),
         reorder_(make_reorder(c.plain_weights(), to, b.lanes, c.name() + " (pack)")) {}
 
   std::size_t scratch_bytes() const override { return reorder_.scratch_bytes(); }
@@ -190,7 +226,7 @@ class PackWeights : public Kernel {
 
  private:
   const float* weights_;
-  float* packed_;
+  std::byte* packed_;
   LanePrimitive reorder_;
 };
 

@@ -17,6 +17,10 @@ Geometry CallSite::geometry(ValueId value) const {
   return {s.channels, s.pixels(), value_block(graph, value, layout)};
 }
 
+Storage CallSite::storage(ValueId value) const {
+  return value_storage(graph, value, activations);
+}
+
 void CallSite::no_kernel() const {
   throw InternalError(op.name + " (" + kind_name(op.attributes) + "): no kernel for call kind " +
                       std::to_string(static_cast<int>(call.kind)));
@@ -31,13 +35,15 @@ CpuBackend::CpuBackend(const Graph& graph, CpuBackendOptions options)
   for (std::size_t i = 0; i < graph.ops().size(); ++i) {
     const Op& op = graph.ops()[i];
     if (!std::holds_alternative<Conv2d>(op.attributes)) continue;
-    const auto geometry = options.winograd ? winograd_geometry(graph, op, options.layout)
-                                           : std::optional<WinogradGeometry>();
+    const bool winograd = options.winograd && options.activations == Storage::kF32;
+    const auto geometry = winograd ? winograd_geometry(graph, op, options.layout)
+                                   : std::optional<WinogradGeometry>();
     if (geometry)
       winograd_.emplace(static_cast<OpId>(i), *geometry);
     else
       convolutions_.emplace(static_cast<OpId>(i),
-                            std::make_shared<const Convolution>(graph, op, options.layout));
+                            std::make_shared<const Convolution>(graph, op, options.layout,
+                                                                options.activations));
   }
 }
 
@@ -65,7 +71,7 @@ std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding bindin
   if (call.op == kNone)
     return make_update_kernel(graph_, options_.sgd, options_.clip_norm, call, binding);
   const Op& op = graph_.op(call.op);
-  const CallSite site{graph_, op, options_.layout, call, binding, call.op};
+  const CallSite site{graph_, op, options_.layout, options_.activations, call, binding, call.op};
   if (call.kind == CallKind::kSum) return make_sum_kernel(site, op.output);
   const auto geometry = winograd_.find(call.op);
   if (geometry != winograd_.end()) return make_winograd_kernel(site, geometry->second);
@@ -106,9 +112,10 @@ int preferred_block() {
   return isa == "avx512" ? 16 : isa == "avx2" ? 8 : 0;
 }
 
-bool has_kernels(const Graph& graph, LayoutKind layout) {
+bool has_kernels(const Graph& graph, LayoutKind layout, Storage activations) {
   try {
-    const CpuBackend backend(graph, {.layout = layout, .winograd = false});
+    const CpuBackend backend(
+        graph, {.layout = layout, .activations = activations, .winograd = false});
     return true;
   } catch (const InternalError&) {
     return false;

@@ -11,9 +11,10 @@ class Convolution;
 
 struct CpuBackendOptions {
   LayoutKind layout = LayoutKind::kNhwc;
+  Storage activations = Storage::kF32;  // bf16 wants nhwc: in other layouts oneDNN is slow
   SgdOptions sgd;        // momentum, weight decay, nesterov; the rate comes with each step
   double clip_norm = 0;  // 0: off
-  bool winograd = true;  // where it suits, see winograd.h; else all convolutions are oneDNN's
+  bool winograd = true;  // f32: where it suits, see winograd.h; else all convolutions are oneDNN's
 };
 
 /// Implements a graph's calls with oneDNN (linear, convolutions but those of winograd.h) and our
@@ -42,7 +43,7 @@ int preferred_block();
 
 /// Whether oneDNN has kernels of this CPU for all convolutions of a graph in a layout. In blocked
 /// layouts the weight gradient of 3x3 on images of 2x2 has none, for one.
-bool has_kernels(const Graph& graph, LayoutKind layout);
+bool has_kernels(const Graph& graph, LayoutKind layout, Storage activations = Storage::kF32);
 
 /// The layout of a whole model on this CPU: blocked where its channels allow (see layers/layout.h)
 /// and kernels exist, else nhwc.

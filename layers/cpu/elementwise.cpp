@@ -2,6 +2,7 @@
 #include <numbers>
 
 #include "layers/backward.h"
+#include "layers/cpu/bf16.h"
 #include "layers/cpu/kernel_factories.h"
 
 namespace lockstep::cpu {
@@ -16,13 +17,14 @@ std::size_t count(std::size_t image_elements, const Range& range) {
   return image_elements * static_cast<std::size_t>(range.last - range.first);
 }
 
+template <class T>
 class AddKernel : public Kernel {
  public:
   AddKernel(std::size_t elements, Memory a, Memory b, Memory dst)
       : elements_(elements), a_(a), b_(b), dst_(dst) {}
   void run(const StepContext&, const Lane& lane, const Range& range) override {
-    kernels().add(count(elements_, range), a_.at(lane, range), b_.at(lane, range),
-                  dst_.at(lane, range));
+    stored_kernels<T>().add(count(elements_, range), a_.at<T>(lane, range), b_.at<T>(lane, range),
+                            dst_.at<T>(lane, range));
   }
 
  private:
@@ -30,12 +32,14 @@ class AddKernel : public Kernel {
   Memory a_, b_, dst_;
 };
 
+template <class T>
 class ScaleKernel : public Kernel {
  public:
   ScaleKernel(std::size_t elements, float factor, Memory from, Memory to)
       : elements_(elements), factor_(factor), from_(from), to_(to) {}
   void run(const StepContext&, const Lane& lane, const Range& range) override {
-    kernels().scale(count(elements_, range), from_.at(lane, range), factor_, to_.at(lane, range));
+    stored_kernels<T>().scale(count(elements_, range), from_.at<T>(lane, range), factor_,
+                              to_.at<T>(lane, range));
   }
 
  private:
@@ -77,6 +81,7 @@ float slope(const Activation& a, float saved) {
   return 1.0f;
 }
 
+template <class T>
 class ActivationForward : public Kernel {
  public:
   explicit ActivationForward(const CallSite& site)
@@ -86,13 +91,13 @@ class ActivationForward : public Kernel {
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     const std::size_t n = count(elements_, range);
-    const float* x = src_.at(lane, range);
-    float* y = dst_.at(lane, range);
+    const T* x = src_.at<T>(lane, range);
+    T* y = dst_.at<T>(lane, range);
     if (activation_.kind == ActivationKind::kRelu) {
-      kernels().relu(n, x, y);
+      stored_kernels<T>().relu(n, x, y);
       return;
     }
-    for (std::size_t i = 0; i < n; ++i) y[i] = activate(activation_, x[i]);
+    for (std::size_t i = 0; i < n; ++i) y[i] = rounded<T>(activate(activation_, widened(x[i])));
   }
 
  private:
@@ -101,6 +106,7 @@ class ActivationForward : public Kernel {
   Memory src_, dst_;
 };
 
+template <class T>
 class ActivationBackward : public Kernel {
  public:
   explicit ActivationBackward(const CallSite& site)
@@ -111,13 +117,14 @@ class ActivationBackward : public Kernel {
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     const std::size_t n = count(elements_, range);
-    const float *saved = saved_.at(lane, range), *dy = diff_dst_.at(lane, range);
-    float* dx = diff_src_.at(lane, range);
+    const T *saved = saved_.at<T>(lane, range), *dy = diff_dst_.at<T>(lane, range);
+    T* dx = diff_src_.at<T>(lane, range);
     if (activation_.kind == ActivationKind::kRelu) {
-      kernels().relu_backward(n, dy, saved, dx);
+      stored_kernels<T>().relu_backward(n, dy, saved, dx);
       return;
     }
-    for (std::size_t i = 0; i < n; ++i) dx[i] = dy[i] * slope(activation_, saved[i]);
+    for (std::size_t i = 0; i < n; ++i)
+      dx[i] = rounded<T>(widened(dy[i]) * slope(activation_, widened(saved[i])));
   }
 
  private:
@@ -132,23 +139,24 @@ std::unique_ptr<Kernel> make_elementwise_kernel(const CallSite& site) {
   const bool forward = site.call.kind == CallKind::kForward;
   if (!forward && site.call.kind != CallKind::kBackwardData) site.no_kernel();
   const Binding& b = site.binding;
+  const Storage storage = site.storage(site.op.output);
   if (std::holds_alternative<Add>(site.op.attributes)) {
     if (!forward) site.no_kernel();  // the gradient of both inputs is that of the output
-    return std::make_unique<AddKernel>(elements_of(site, site.op.output), b[Role::kSrc],
-                                       b[Role::kSrc2], b[Role::kDst]);
+    return make_stored<AddKernel>(storage, elements_of(site, site.op.output), b[Role::kSrc],
+                                  b[Role::kSrc2], b[Role::kDst]);
   }
   if (const auto* scale = std::get_if<Scale>(&site.op.attributes))
-    return std::make_unique<ScaleKernel>(elements_of(site, site.op.output), scale->alpha,
-                                         b[forward ? Role::kSrc : Role::kDiffDst],
-                                         b[forward ? Role::kDst : Role::kDiffSrc]);
-  if (forward) return std::make_unique<ActivationForward>(site);
-  return std::make_unique<ActivationBackward>(site);
+    return make_stored<ScaleKernel>(storage, elements_of(site, site.op.output), scale->alpha,
+                                    b[forward ? Role::kSrc : Role::kDiffDst],
+                                    b[forward ? Role::kDst : Role::kDiffSrc]);
+  if (forward) return make_stored<ActivationForward>(storage, site);
+  return make_stored<ActivationBackward>(storage, site);
 }
 
 std::unique_ptr<Kernel> make_sum_kernel(const CallSite& site, ValueId value) {
   const Binding& b = site.binding;
-  return std::make_unique<AddKernel>(elements_of(site, value), b[Role::kDiffDst],
-                                     b[Role::kDiffDst2], b[Role::kDiffSrc]);
+  return make_stored<AddKernel>(site.storage(value), elements_of(site, value), b[Role::kDiffDst],
+                                b[Role::kDiffDst2], b[Role::kDiffSrc]);
 }
 
 }  // namespace lockstep::cpu

@@ -37,6 +37,7 @@ class GroupNormKernel : public Kernel {
   const float* gamma_;
 };
 
+template <class T>
 class GroupNormForward : public GroupNormKernel {
  public:
   GroupNormForward(const CallSite& site, const Geometry& g)
@@ -47,12 +48,13 @@ class GroupNormForward : public GroupNormKernel {
     const int channels = geometry_.channels;
     float *scale = floats(lane), *shift = scale + channels;
     for (Range image = range; image.first < range.last; ++image.first) {
-      const float* x = src_.at(lane, image);
+      const T* x = src_.at<T>(lane, image);
       float* saved = workspace_.at(lane, image);
       double* s = sums(lane);
-      kernels().channel_sums(geometry_, 1, x, s);
+      stored_kernels<T>().channel_sums(geometry_, 1, x, s);
       for (int g = 0; g < norm_.groups; ++g) affine_of_group(g, s, saved, scale, shift);
-      kernels().norm_apply(geometry_, 1, x, nullptr, dst_.at(lane, image), scale, shift, false);
+      stored_kernels<T>().norm_apply(geometry_, 1, x, nullptr, dst_.at<T>(lane, image), scale,
+                                     shift, false);
     }
   }
 
@@ -82,6 +84,7 @@ class GroupNormForward : public GroupNormKernel {
 };
 
 /// Data gradient, and the lane's gradients of gamma and beta from the same sums.
+template <class T>
 class GroupNormBackward : public GroupNormKernel {
  public:
   GroupNormBackward(const CallSite& site, const Geometry& g)
@@ -100,17 +103,19 @@ class GroupNormBackward : public GroupNormKernel {
     }
     float *a = floats(lane), *b = a + channels, *k = b + channels, *means = k + channels;
     for (Range image = range; image.first < range.last; ++image.first) {
-      const float *x = src_.at(lane, image), *g = diff_dst_.at(lane, image);
+      const T *x = src_.at<T>(lane, image), *g = diff_dst_.at<T>(lane, image);
       const float* saved = workspace_.at(lane, image);
       for (int c = 0; c < channels; ++c) means[c] = saved[c / group_channels_];
       double* s = sums(lane);
-      kernels().norm_backward_sums(geometry_, 1, g, nullptr, nullptr, x, means, nullptr, s);
+      stored_kernels<T>().norm_backward_sums(geometry_, 1, g, nullptr, nullptr, x, means, nullptr,
+                                             s);
       for (int i = 0; i < norm_.groups; ++i) coefficients_of_group(i, s, saved, a, b, k);
       for (int c = 0; c < channels; ++c) {
         dgamma[c] += static_cast<float>(s[channels + c]) * saved[norm_.groups + c / group_channels_];
         dbeta[c] += static_cast<float>(s[c]);
       }
-      kernels().norm_backward_data(geometry_, 1, g, x, diff_src_.at(lane, image), a, b, k);
+      stored_kernels<T>().norm_backward_data(geometry_, 1, g, x, diff_src_.at<T>(lane, image), a, b,
+                                             k);
     }
   }
 
@@ -141,9 +146,10 @@ class GroupNormBackward : public GroupNormKernel {
 
 std::unique_ptr<Kernel> make_group_norm_kernel(const CallSite& site) {
   const Geometry g = site.geometry(site.op.inputs[0]);
+  const Storage storage = site.storage(site.op.inputs[0]);
   switch (site.call.kind) {
-    case CallKind::kForward: return std::make_unique<GroupNormForward>(site, g);
-    case CallKind::kBackwardData: return std::make_unique<GroupNormBackward>(site, g);
+    case CallKind::kForward: return make_stored<GroupNormForward>(storage, site, g);
+    case CallKind::kBackwardData: return make_stored<GroupNormBackward>(storage, site, g);
     case CallKind::kFoldGradient: return make_fold_kernel(site);
     default: site.no_kernel();
   }

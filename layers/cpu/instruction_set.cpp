@@ -82,6 +82,13 @@ void use_instruction_set(std::uint32_t isa) {
 
 std::uint32_t instruction_set_in_use() { return in_use ? in_use : usable_instruction_set(); }
 
+Bf16Support bf16_support() {
+  const std::uint32_t isa = instruction_set_in_use();
+  if (isa >= number(dnnl::cpu_isa::avx512_core_amx)) return Bf16Support::kTiles;
+  if (isa >= number(dnnl::cpu_isa::avx512_core_bf16)) return Bf16Support::kNative;
+  return Bf16Support::kEmulated;
+}
+
 std::string onednn_version() {
   const dnnl_version_t& v = *dnnl_version();
   return std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch);

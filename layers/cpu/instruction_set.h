@@ -16,6 +16,14 @@ void use_instruction_set(std::uint32_t isa);
 /// What use_instruction_set() was last given; usable_instruction_set() before.
 std::uint32_t instruction_set_in_use();
 
+/// How oneDNN convolves bfloat16 with the instruction set in use.
+enum class Bf16Support {
+  kEmulated,  // by f32 instructions: slower than f32
+  kNative,    // avx512_bf16: twice the products of f32 an instruction
+  kTiles,     // AMX: 16 times
+};
+Bf16Support bf16_support();
+
 /// Of the oneDNN in use: "3.2.0".
 std::string onednn_version();
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <type_traits>
 
 #include "layers/backend.h"
 #include "layers/cpu/kernels.h"
@@ -11,14 +12,32 @@ struct CallSite {
   const Graph& graph;
   const Op& op;
   LayoutKind layout;
+  Storage activations;
   const Call& call;
   const Binding& binding;
   OpId op_id;
 
   Geometry geometry(ValueId value) const;
+  Storage storage(ValueId value) const;
   const Shape& shape(ValueId value) const { return graph.value(value).shape; }
   [[noreturn]] void no_kernel() const;  // throws InternalError
 };
+
+/// Those of kernels() for elements of type T, float or Bf16.
+template <class T>
+const StoredKernels<T>& stored_kernels() {
+  if constexpr (std::is_same_v<T, Bf16>)
+    return kernels().bf16;
+  else
+    return kernels().f32;
+}
+
+/// A kernel K<float> or K<Bf16>, as values are stored that it reads and writes.
+template <template <class> class K, class... Arguments>
+std::unique_ptr<Kernel> make_stored(Storage storage, const Arguments&... arguments) {
+  if (storage == Storage::kBf16) return std::make_unique<K<Bf16>>(arguments...);
+  return std::make_unique<K<float>>(arguments...);
+}
 
 std::unique_ptr<Kernel> make_linear_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_batch_norm_kernel(const CallSite& site);

@@ -1,6 +1,6 @@
 #pragma once
-// Elementwise over n contiguous floats. See kernels_impl.h.
-#include "layers/cpu/kernels_vector.h"
+// Elementwise over n contiguous numbers. See kernels_impl.h.
+#include "layers/cpu/kernels_bf16.h"
 
 namespace lockstep::cpu::LOCKSTEP_ISA {
 namespace {
@@ -13,27 +13,35 @@ LOCKSTEP_INLINE inline void over_vectors(size_t n, const F& f) {
   });
 }
 
-void add(size_t n, const float* a, const float* b, float* dst) {
+template <class T>
+void add(size_t n, const T* a, const T* b, T* dst) {
   over_vectors(n, [&]<int W>(size_t i)
                       LOCKSTEP_INLINE { store<W>(dst + i, load<W>(a + i) + load<W>(b + i)); });
 }
 
-void accumulate(size_t n, const float* src, float* dst) { add(n, dst, src, dst); }
+void accumulate(size_t n, const float* src, float* dst) { add<float>(n, dst, src, dst); }
 
-void scale(size_t n, const float* src, float factor, float* dst) {
+template <class T>
+void scale(size_t n, const T* src, float factor, T* dst) {
   over_vectors(
       n, [&]<int W>(size_t i) LOCKSTEP_INLINE { store<W>(dst + i, factor * load<W>(src + i)); });
 }
 
-void relu(size_t n, const float* x, float* y) {
+template <class T>
+void relu(size_t n, const T* x, T* y) {
   over_vectors(
       n, [&]<int W>(size_t i) LOCKSTEP_INLINE { store<W>(y + i, rectified<W>(load<W>(x + i))); });
 }
 
-void relu_backward(size_t n, const float* dy, const float* y, float* dx) {
+template <class T>
+void relu_backward(size_t n, const T* dy, const T* y, T* dx) {
   over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
     store<W>(dx + i, where_positive<W>(load<W>(y + i), load<W>(dy + i)));
   });
+}
+
+void round_to_bf16(size_t n, const float* src, Bf16* dst) {
+  over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE { store<W>(dst + i, load<W>(src + i)); });
 }
 
 /// In double from the start: the norm of an exploding gradient must not overflow, nor a tiny one

@@ -7,9 +7,10 @@ namespace {
 
 /// centre = the mean of a few pixels spread over the piece: near enough to the channel's mean that
 /// f32 loses nothing about it. A single pixel may be an outlier.
-LOCKSTEP_INLINE inline void find_centre(const Piece& piece, const float* x, float* centre) {
+template <class T>
+LOCKSTEP_INLINE inline void find_centre(const Piece& piece, const T* x, float* centre) {
   constexpr size_t kSamples = 8;
-  const float* samples[kSamples];
+  const T* samples[kSamples];
   for (size_t k = 0; k < kSamples; ++k) {
     const size_t segment = k * piece.segments / kSamples, row = k * piece.rows / kSamples;
     samples[k] = x + piece.offset + segment * piece.segment_stride + row * piece.ld;
@@ -17,13 +18,14 @@ LOCKSTEP_INLINE inline void find_centre(const Piece& piece, const float* x, floa
   for_each_strip(piece.width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
     LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
       Floats<W> sum{};
-      for (const float* sample : samples) sum += load<W>(sample + c + v * W);
+      for (const T* sample : samples) sum += load<W>(sample + c + v * W);
       store<W>(centre + c + v * W, sum * (1.0f / kSamples));
     }
   });
 }
 
-void channel_sums(const Geometry& g, int images, const float* x, double* sums) {
+template <class T>
+void channel_sums(const Geometry& g, int images, const T* x, double* sums) {
   const size_t channels = g.channels;
   for_each_piece(g, images, [&](const Piece& piece) LOCKSTEP_INLINE {
     PieceSums about;
@@ -45,9 +47,9 @@ void channel_sums(const Geometry& g, int images, const float* x, double* sums) {
   });
 }
 
-template <bool kResidual, bool kRelu>
-void apply(const Geometry& g, int images, const float* x, const float* residual, float* y,
-           const float* scale, const float* shift) {
+template <bool kResidual, bool kRelu, class T>
+void apply(const Geometry& g, int images, const T* x, const T* residual, T* y, const float* scale,
+           const float* shift) {
   for_each_piece(g, images, [&](const Piece& piece) LOCKSTEP_INLINE {
     for_each_vector<2>(piece, {scale + piece.channel, shift + piece.channel},
                        [&]<int W>(size_t at, const Floats<W>* factors) LOCKSTEP_INLINE {
@@ -59,7 +61,8 @@ void apply(const Geometry& g, int images, const float* x, const float* residual,
   });
 }
 
-void norm_apply(const Geometry& g, int images, const float* x, const float* residual, float* y,
+template <class T>
+void norm_apply(const Geometry& g, int images, const T* x, const T* residual, T* y,
                 const float* scale, const float* shift, bool relu) {
   if (residual) {
     relu ? apply<true, true>(g, images, x, residual, y, scale, shift)
@@ -70,9 +73,9 @@ void norm_apply(const Geometry& g, int images, const float* x, const float* resi
   }
 }
 
-template <bool kAdd, bool kMask, bool kWrite>
-void backward_sums(const Geometry& geometry, int images, const float* dy0, const float* dy1,
-                   const float* y, const float* x, const float* mean, float* g, double* sums) {
+template <bool kAdd, bool kMask, bool kWrite, class T>
+void backward_sums(const Geometry& geometry, int images, const T* dy0, const T* dy1, const T* y,
+                   const T* x, const float* mean, T* g, double* sums) {
   const size_t channels = geometry.channels;
   for_each_piece(geometry, images, [&](const Piece& piece) LOCKSTEP_INLINE {
     PieceSums about;
@@ -96,8 +99,9 @@ void backward_sums(const Geometry& geometry, int images, const float* dy0, const
   });
 }
 
-void norm_backward_sums(const Geometry& geometry, int images, const float* dy0, const float* dy1,
-                        const float* y, const float* x, const float* mean, float* g, double* sums) {
+template <class T>
+void norm_backward_sums(const Geometry& geometry, int images, const T* dy0, const T* dy1,
+                        const T* y, const T* x, const float* mean, T* g, double* sums) {
   if (dy1) {
     y ? backward_sums<true, true, true>(geometry, images, dy0, dy1, y, x, mean, g, sums)
       : backward_sums<true, false, true>(geometry, images, dy0, dy1, y, x, mean, g, sums);
@@ -110,8 +114,9 @@ void norm_backward_sums(const Geometry& geometry, int images, const float* dy0, 
   }
 }
 
-void norm_backward_data(const Geometry& geometry, int images, const float* g, const float* x,
-                        float* dx, const float* a, const float* b, const float* k) {
+template <class T>
+void norm_backward_data(const Geometry& geometry, int images, const T* g, const T* x, T* dx,
+                        const float* a, const float* b, const float* k) {
   for_each_piece(geometry, images, [&](const Piece& piece) LOCKSTEP_INLINE {
     const size_t c = piece.channel;
     for_each_vector<3>(piece, {a + c, b + c, k + c},

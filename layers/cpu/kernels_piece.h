@@ -1,6 +1,6 @@
 #pragma once
 // Pieces of a tensor: the walk of all kernels that keep something per channel. See kernels_impl.h.
-#include "layers/cpu/kernels_vector.h"
+#include "layers/cpu/kernels_bf16.h"
 
 namespace lockstep::cpu::LOCKSTEP_ISA {
 namespace {

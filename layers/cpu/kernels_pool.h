@@ -1,7 +1,5 @@
 #pragma once
 // Maximum and average over windows; global average is in kernels_reduce.h. See kernels_impl.h.
-#include <immintrin.h>
-
 #include "layers/cpu/kernels_windows.h"
 
 namespace lockstep::cpu::LOCKSTEP_ISA {
@@ -34,13 +32,14 @@ LOCKSTEP_INLINE inline void store_index(std::uint8_t* to, Ints<W> v) {
   __builtin_memcpy(to, &bytes, sizeof bytes);
 }
 
-void max_pool(const PoolGeometry& g, int images, const float* x, float* y, std::uint8_t* index) {
+template <class T>
+void max_pool(const PoolGeometry& g, int images, const T* x, T* y, std::uint8_t* index) {
   const size_t width = width_of(g);
   const long row_stride = static_cast<long>(g.width) * static_cast<long>(width);
   for_each_window(g, images, [&](Range rows, Range columns, long tap0, size_t at) LOCKSTEP_INLINE {
     for_each_strip(width, [&]<int W, int N>(size_t c) LOCKSTEP_INLINE {
-      const float* base = x + (tap0 + rows.begin * row_stride + static_cast<long>(c));
-      const float* first = base + columns.begin * static_cast<long>(width);
+      const T* base = x + (tap0 + rows.begin * row_stride + static_cast<long>(c));
+      const T* first = base + columns.begin * static_cast<long>(width);
       Floats<W> best[N];
       Ints<W> where[N];
       LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
@@ -49,7 +48,7 @@ void max_pool(const PoolGeometry& g, int images, const float* x, float* y, std::
       }
       for (int kh = rows.begin; kh < rows.end; ++kh, base += row_stride) {
         for (int kw = columns.begin; kw < columns.end; ++kw) {
-          const float* from = base + kw * static_cast<long>(width);
+          const T* from = base + kw * static_cast<long>(width);
           const Ints<W> tap = kh * g.kernel + kw - Ints<W>{};
           LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) {
             const Floats<W> value = load<W>(from + v * W);
@@ -69,8 +68,9 @@ void max_pool(const PoolGeometry& g, int images, const float* x, float* y, std::
 
 /// Gathers: every input pixel asks the windows over it whether they chose it. Written once, in an
 /// order of additions that is always the same.
-void max_pool_backward(const PoolGeometry& g, int images, const float* dy,
-                       const std::uint8_t* index, float* dx) {
+template <class T>
+void max_pool_backward(const PoolGeometry& g, int images, const T* dy, const std::uint8_t* index,
+                       T* dx) {
   const size_t width = width_of(g);
   for_each_input(
       g, images,
@@ -93,7 +93,8 @@ void max_pool_backward(const PoolGeometry& g, int images, const float* dy,
       });
 }
 
-void average_pool(const PoolGeometry& g, int images, const float* x, float* y) {
+template <class T>
+void average_pool(const PoolGeometry& g, int images, const T* x, T* y) {
   const size_t width = width_of(g);
   const long row_stride = static_cast<long>(g.width) * static_cast<long>(width);
   for_each_window(g, images, [&](Range rows, Range columns, long tap0, size_t at) LOCKSTEP_INLINE {
@@ -102,7 +103,7 @@ void average_pool(const PoolGeometry& g, int images, const float* x, float* y) {
       Floats<W> sum[N] = {};
       for (int kh = rows.begin; kh < rows.end; ++kh) {
         for (int kw = columns.begin; kw < columns.end; ++kw) {
-          const float* from =
+          const T* from =
               x + (tap0 + kh * row_stride + kw * static_cast<long>(width) + static_cast<long>(c));
           LOCKSTEP_UNROLL for (int v = 0; v < N; ++v) sum[v] += load<W>(from + v * W);
         }
@@ -112,7 +113,8 @@ void average_pool(const PoolGeometry& g, int images, const float* x, float* y) {
   });
 }
 
-void average_pool_backward(const PoolGeometry& g, int images, const float* dy, float* dx) {
+template <class T>
+void average_pool_backward(const PoolGeometry& g, int images, const T* dy, T* dx) {
   const size_t width = width_of(g);
   for_each_input(
       g, images, [&](Range rows, Range columns, int, int, size_t at, size_t out) LOCKSTEP_INLINE {

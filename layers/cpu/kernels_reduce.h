@@ -40,18 +40,21 @@ LOCKSTEP_INLINE inline void image_sums(const Geometry& g, int images, double fac
   });
 }
 
-void global_average(const Geometry& g, int images, const float* x, float* y) {
+template <class T>
+void global_average(const Geometry& g, int images, const T* x, float* y) {
   image_sums(g, images, 1.0 / g.pixels, y,
              [&]<int W>(size_t at) LOCKSTEP_INLINE { return load<W>(x + at); });
 }
 
-void channel_scale_backward_gate(const Geometry& g, int images, const float* dy, const float* x,
+template <class T>
+void channel_scale_backward_gate(const Geometry& g, int images, const T* dy, const T* x,
                                  float* dgate) {
   image_sums(g, images, 1.0, dgate,
              [&]<int W>(size_t at) LOCKSTEP_INLINE { return load<W>(dy + at) * load<W>(x + at); });
 }
 
-void global_average_backward(const Geometry& g, int images, const float* dy, float* dx) {
+template <class T>
+void global_average_backward(const Geometry& g, int images, const float* dy, T* dx) {
   const float pixels = static_cast<float>(g.pixels);
   for_each_image_piece(g, images, [&](size_t first, const Piece& piece) LOCKSTEP_INLINE {
     float shares[kMaxPieceWidth];
@@ -62,7 +65,8 @@ void global_average_backward(const Geometry& g, int images, const float* dy, flo
   });
 }
 
-void channel_scale(const Geometry& g, int images, const float* x, const float* gate, float* y) {
+template <class T>
+void channel_scale(const Geometry& g, int images, const T* x, const float* gate, T* y) {
   for_each_image_piece(g, images, [&](size_t first, const Piece& piece) LOCKSTEP_INLINE {
     for_each_vector<1>(piece, {gate + first},
                        [&]<int W>(size_t at, const Floats<W>* factor)
@@ -70,8 +74,9 @@ void channel_scale(const Geometry& g, int images, const float* x, const float* g
   });
 }
 
-void channel_scale_backward_data(const Geometry& g, int images, const float* dy, const float* gate,
-                                 float* dx) {
+template <class T>
+void channel_scale_backward_data(const Geometry& g, int images, const T* dy, const float* gate,
+                                 T* dx) {
   channel_scale(g, images, dy, gate, dx);
 }
 

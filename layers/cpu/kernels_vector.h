@@ -17,6 +17,7 @@ struct VectorOf {
   typedef float Floats __attribute__((vector_size(W * sizeof(float))));
   typedef double Doubles __attribute__((vector_size(W * sizeof(double))));
   typedef std::int32_t Ints __attribute__((vector_size(W * sizeof(std::int32_t))));
+  typedef std::uint32_t Words __attribute__((vector_size(W * sizeof(std::uint32_t))));
   typedef std::uint8_t Bytes __attribute__((vector_size(W)));
 };
 template <int W>
@@ -25,6 +26,8 @@ template <int W>
 using Doubles = typename VectorOf<W>::Doubles;
 template <int W>
 using Ints = typename VectorOf<W>::Ints;
+template <int W>
+using Words = typename VectorOf<W>::Words;
 template <int W>
 using Bytes = typename VectorOf<W>::Bytes;
 

@@ -1,7 +1,7 @@
 #pragma once
 // The walk of pooling, over outputs or over inputs. Both layouts are planes of [H,W,width] with the
 // channels innermost. See kernels_impl.h.
-#include "layers/cpu/kernels_vector.h"
+#include "layers/cpu/kernels_bf16.h"
 
 namespace lockstep::cpu::LOCKSTEP_ISA {
 namespace {

@@ -14,11 +14,13 @@ PoolGeometry pool_geometry(const CallSite& site, const Pool& pool) {
           .kernel = pool.kernel, .stride = pool.stride, .padding = pool.padding};
 }
 
+template <class T>
 class PoolKernel : public Kernel {
  public:
-  PoolKernel(const CallSite& site, const Pool& pool)
-      : max_(pool.kind == PoolKind::kMax), backward_(site.call.kind == CallKind::kBackwardData),
-        geometry_(pool_geometry(site, pool)),
+  explicit PoolKernel(const CallSite& site)
+      : max_(std::get<Pool>(site.op.attributes).kind == PoolKind::kMax),
+        backward_(site.call.kind == CallKind::kBackwardData),
+        geometry_(pool_geometry(site, std::get<Pool>(site.op.attributes))),
         from_(site.binding[backward_ ? Role::kDiffDst : Role::kSrc]),
         to_(site.binding[backward_ ? Role::kDiffSrc : Role::kDst]) {
     if (max_) index_ = site.binding[Role::kWorkspace];
@@ -26,16 +28,17 @@ class PoolKernel : public Kernel {
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     const int images = range.last - range.first;
-    const float* from = from_.at(lane, range);
-    float* to = to_.at(lane, range);
+    const T* from = from_.at<T>(lane, range);
+    T* to = to_.at<T>(lane, range);
+    const StoredKernels<T>& k = stored_kernels<T>();
     if (max_ && backward_)
-      kernels().max_pool_backward(geometry_, images, from, index_.at<std::uint8_t>(lane, range), to);
+      k.max_pool_backward(geometry_, images, from, index_.at<std::uint8_t>(lane, range), to);
     else if (max_)
-      kernels().max_pool(geometry_, images, from, to, index_.at<std::uint8_t>(lane, range));
+      k.max_pool(geometry_, images, from, to, index_.at<std::uint8_t>(lane, range));
     else if (backward_)
-      kernels().average_pool_backward(geometry_, images, from, to);
+      k.average_pool_backward(geometry_, images, from, to);
     else
-      kernels().average_pool(geometry_, images, from, to);
+      k.average_pool(geometry_, images, from, to);
   }
 
  private:
@@ -44,6 +47,8 @@ class PoolKernel : public Kernel {
   Memory from_, to_, index_;
 };
 
+/// From stored pixels to f32 vectors, and back.
+template <class T>
 class GlobalAverage : public Kernel {
  public:
   explicit GlobalAverage(const CallSite& site)
@@ -53,8 +58,13 @@ class GlobalAverage : public Kernel {
         to_(site.binding[backward_ ? Role::kDiffSrc : Role::kDst]) {}
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
-    const auto pass = backward_ ? kernels().global_average_backward : kernels().global_average;
-    pass(geometry_, range.last - range.first, from_.at(lane, range), to_.at(lane, range));
+    const int images = range.last - range.first;
+    if (backward_)
+      stored_kernels<T>().global_average_backward(geometry_, images, from_.at(lane, range),
+                                                  to_.at<T>(lane, range));
+    else
+      stored_kernels<T>().global_average(geometry_, images, from_.at<T>(lane, range),
+                                         to_.at(lane, range));
   }
 
  private:
@@ -68,9 +78,10 @@ class GlobalAverage : public Kernel {
 std::unique_ptr<Kernel> make_pool_kernel(const CallSite& site) {
   if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
     site.no_kernel();
-  if (const auto* pool = std::get_if<Pool>(&site.op.attributes))
-    return std::make_unique<PoolKernel>(site, *pool);
-  return std::make_unique<GlobalAverage>(site);
+  const Storage storage = site.storage(site.op.inputs[0]);
+  if (std::holds_alternative<Pool>(site.op.attributes))
+    return make_stored<PoolKernel>(storage, site);
+  return make_stored<GlobalAverage>(storage, site);
 }
 
 }  // namespace lockstep::cpu

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "data/random.h"
+#include "layers/cpu/bf16.h"
 #include "layers/cpu/kernel_factories.h"
 
 namespace lockstep::cpu {
@@ -18,6 +19,7 @@ PhiloxCounter draw(const PhiloxKey& key, const StepContext& context, OpId op, in
 }
 
 /// Forward and backward are the same map: x -> x * mask / (1 - p).
+template <class T>
 class DropoutKernel : public Kernel {
  public:
   explicit DropoutKernel(const CallSite& site)
@@ -30,13 +32,15 @@ class DropoutKernel : public Kernel {
     const PhiloxKey key = random_key(context.seed, RandomUse::kDropout);
     const float keep_scale = 1.0f / (1.0f - probability_);
     for (Range image = range; image.first < range.last; ++image.first) {
-      const float* from = from_.at(lane, image);
-      float* to = to_.at(lane, image);
+      const T* from = from_.at<T>(lane, image);
+      T* to = to_.at<T>(lane, image);
       for (std::size_t i = 0; i < elements_; i += 4) {
         const auto bits = draw(key, context, op_, image.first, static_cast<std::uint32_t>(i / 4));
         const std::size_t n = std::min<std::size_t>(4, elements_ - i);
         for (std::size_t j = 0; j < n; ++j)
-          to[i + j] = uniform_float(bits[j]) < probability_ ? 0.0f : from[i + j] * keep_scale;
+          to[i + j] = rounded<T>(uniform_float(bits[j]) < probability_
+                                     ? 0.0f
+                                     : widened(from[i + j]) * keep_scale);
       }
     }
   }
@@ -49,6 +53,7 @@ class DropoutKernel : public Kernel {
 };
 
 /// x -> x * b / keep with b drawn per image; the same map backward.
+template <class T>
 class StochasticDepthKernel : public Kernel {
  public:
   explicit StochasticDepthKernel(const CallSite& site)
@@ -61,8 +66,8 @@ class StochasticDepthKernel : public Kernel {
     const PhiloxKey key = random_key(context.seed, RandomUse::kStochasticDepth);
     for (Range image = range; image.first < range.last; ++image.first) {
       const bool kept = uniform_float(draw(key, context, op_, image.first, 0)[0]) < keep_;
-      kernels().scale(elements_, from_.at(lane, image), kept ? 1.0f / keep_ : 0.0f,
-                      to_.at(lane, image));
+      stored_kernels<T>().scale(elements_, from_.at<T>(lane, image), kept ? 1.0f / keep_ : 0.0f,
+                                to_.at<T>(lane, image));
     }
   }
 
@@ -78,9 +83,10 @@ class StochasticDepthKernel : public Kernel {
 std::unique_ptr<Kernel> make_random_kernel(const CallSite& site) {
   if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
     site.no_kernel();
+  const Storage storage = site.storage(site.op.output);
   if (std::holds_alternative<Dropout>(site.op.attributes))
-    return std::make_unique<DropoutKernel>(site);
-  return std::make_unique<StochasticDepthKernel>(site);
+    return make_stored<DropoutKernel>(storage, site);
+  return make_stored<StochasticDepthKernel>(storage, site);
 }
 
 }  // namespace lockstep::cpu

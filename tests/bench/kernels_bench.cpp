@@ -57,56 +57,56 @@ std::vector<Case> norm_cases() {
   return {
       {"channel_sums", 1, 1,
        [](const Kernels& k, Tensors& t) {
-         k.channel_sums(t.geometry, t.images, t.a.data(), t.sums.data());
+         k.f32.channel_sums(t.geometry, t.images, t.a.data(), t.sums.data());
        }},
       {"norm_apply_relu", 2, 2,
        [](const Kernels& k, Tensors& t) {
-         k.norm_apply(t.geometry, t.images, t.a.data(), nullptr, t.b.data(), t.per_channel.data(),
-                      t.per_channel.data(), true);
+         k.f32.norm_apply(t.geometry, t.images, t.a.data(), nullptr, t.b.data(),
+                          t.per_channel.data(), t.per_channel.data(), true);
        }},
       {"norm_apply_add_relu", 3, 3,
        [](const Kernels& k, Tensors& t) {
-         k.norm_apply(t.geometry, t.images, t.a.data(), t.c.data(), t.b.data(),
-                      t.per_channel.data(), t.per_channel.data(), true);
+         k.f32.norm_apply(t.geometry, t.images, t.a.data(), t.c.data(), t.b.data(),
+                          t.per_channel.data(), t.per_channel.data(), true);
        }},
       {"norm_backward_sums", 3, 4,  // in place: dy0, y, x -> g
        [](const Kernels& k, Tensors& t) {
-         k.norm_backward_sums(t.geometry, t.images, t.a.data(), nullptr, t.b.data(), t.c.data(),
-                              t.per_channel.data(), t.a.data(), t.sums.data());
+         k.f32.norm_backward_sums(t.geometry, t.images, t.a.data(), nullptr, t.b.data(), t.c.data(),
+                                  t.per_channel.data(), t.a.data(), t.sums.data());
        }},
       {"norm_backward_data", 3, 3,
        [](const Kernels& k, Tensors& t) {
-         k.norm_backward_data(t.geometry, t.images, t.a.data(), t.b.data(), t.c.data(),
-                              t.per_channel.data(), t.per_channel.data(), t.per_channel.data());
+         k.f32.norm_backward_data(t.geometry, t.images, t.a.data(), t.b.data(), t.c.data(),
+                                  t.per_channel.data(), t.per_channel.data(), t.per_channel.data());
        }},
       {"global_average", 1, 1,
        [](const Kernels& k, Tensors& t) {
-         k.global_average(t.geometry, t.images, t.a.data(), t.per_image.data());
+         k.f32.global_average(t.geometry, t.images, t.a.data(), t.per_image.data());
        }},
       {"channel_scale", 2, 2,
        [](const Kernels& k, Tensors& t) {
-         k.channel_scale(t.geometry, t.images, t.a.data(), t.per_image.data(), t.b.data());
+         k.f32.channel_scale(t.geometry, t.images, t.a.data(), t.per_image.data(), t.b.data());
        }},
       {"channel_scale_backward_gate", 2, 2,
        [](const Kernels& k, Tensors& t) {
-         k.channel_scale_backward_gate(t.geometry, t.images, t.a.data(), t.b.data(),
-                                       t.per_image.data());
+         k.f32.channel_scale_backward_gate(t.geometry, t.images, t.a.data(), t.b.data(),
+                                           t.per_image.data());
        }},
       {"max_pool", 2, 1.3125,
        [](const Kernels& k, Tensors& t) {
-         k.max_pool(t.pool(kSide), t.images, t.a.data(), t.b.data(), t.index.data());
+         k.f32.max_pool(t.pool(kSide), t.images, t.a.data(), t.b.data(), t.index.data());
        }},
       {"max_pool_backward", 2, 1.3125,
        [](const Kernels& k, Tensors& t) {
-         k.max_pool_backward(t.pool(kSide), t.images, t.b.data(), t.index.data(), t.a.data());
+         k.f32.max_pool_backward(t.pool(kSide), t.images, t.b.data(), t.index.data(), t.a.data());
        }},
       {"average_pool", 2, 1.25,
        [](const Kernels& k, Tensors& t) {
-         k.average_pool(t.pool(kSide), t.images, t.a.data(), t.b.data());
+         k.f32.average_pool(t.pool(kSide), t.images, t.a.data(), t.b.data());
        }},
       {"average_pool_backward", 2, 1.25,
        [](const Kernels& k, Tensors& t) {
-         k.average_pool_backward(t.pool(kSide), t.images, t.b.data(), t.a.data());
+         k.f32.average_pool_backward(t.pool(kSide), t.images, t.b.data(), t.a.data());
        }},
   };
 }
@@ -114,15 +114,15 @@ std::vector<Case> norm_cases() {
 std::vector<Case> elementwise_cases() {
   return {
       {"add", 3, 3,
-       [](const Kernels& k, Tensors& t) { k.add(t.n, t.a.data(), t.b.data(), t.c.data()); }},
+       [](const Kernels& k, Tensors& t) { k.f32.add(t.n, t.a.data(), t.b.data(), t.c.data()); }},
       {"accumulate", 2, 3,
        [](const Kernels& k, Tensors& t) { k.accumulate(t.n, t.a.data(), t.b.data()); }},
       {"scale", 2, 2,
-       [](const Kernels& k, Tensors& t) { k.scale(t.n, t.a.data(), 0.5f, t.b.data()); }},
-      {"relu", 2, 2, [](const Kernels& k, Tensors& t) { k.relu(t.n, t.a.data(), t.b.data()); }},
+       [](const Kernels& k, Tensors& t) { k.f32.scale(t.n, t.a.data(), 0.5f, t.b.data()); }},
+      {"relu", 2, 2, [](const Kernels& k, Tensors& t) { k.f32.relu(t.n, t.a.data(), t.b.data()); }},
       {"relu_backward", 3, 3,
        [](const Kernels& k, Tensors& t) {
-         k.relu_backward(t.n, t.a.data(), t.b.data(), t.c.data());
+         k.f32.relu_backward(t.n, t.a.data(), t.b.data(), t.c.data());
        }},
       {"sum_of_squares", 1, 1,
        [](const Kernels& k, Tensors& t) {

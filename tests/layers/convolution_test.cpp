@@ -34,16 +34,19 @@ TEST(Convolution, HasKernelsForEveryNumberOfImages) {
   for (const Net& net : nets()) {
     const Graph graph = build_model(net.options, net.input, 10);
     const LayoutKind best = best_layout(graph);
-    std::vector<LayoutKind> layouts{LayoutKind::kNhwc};
-    if (best != LayoutKind::kNhwc) layouts.push_back(best);
-    for (const LayoutKind layout : layouts)
+    std::vector<std::pair<LayoutKind, Storage>> ways{{LayoutKind::kNhwc, Storage::kF32}};
+    if (best != LayoutKind::kNhwc) ways.emplace_back(best, Storage::kF32);
+    if (has_kernels(graph, LayoutKind::kNhwc, Storage::kBf16))
+      ways.emplace_back(LayoutKind::kNhwc, Storage::kBf16);
+    for (const auto& [layout, activations] : ways)
       for (const Op& op : graph.ops()) {
         if (!std::holds_alternative<Conv2d>(op.attributes)) continue;
-        const Convolution convolution(graph, op, layout);
+        const Convolution convolution(graph, op, layout, activations);
         const SingleThreaded one_thread;
         for (const int images : {1, 2, 3, 8}) {
           SCOPED_TRACE(std::string(net.name) + " " + op.name + ", layout " +
-                       std::to_string(static_cast<int>(layout)) + ", images " +
+                       std::to_string(static_cast<int>(layout)) +
+                       (activations == Storage::kBf16 ? ", bf16" : "") + ", images " +
                        std::to_string(images));
           EXPECT_FALSE(is_reference(convolution.forward(images).impl_info_str()));
           EXPECT_FALSE(is_reference(convolution.backward_weights(images).impl_info_str()));

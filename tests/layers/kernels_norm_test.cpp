@@ -25,7 +25,7 @@ TEST_P(KernelsNormTest, ChannelSumsAreAddedToWhatIsThere) {
         sizes[c] += std::abs(value);
         sizes[g.channels + c] += square;
       });
-      GetParam()->channel_sums(g, images, x.data(), sums.data());
+      GetParam()->f32.channel_sums(g, images, x.data(), sums.data());
       for (int i = 0; i < 2 * g.channels; ++i) ASSERT_NEAR(sums[i], expected[i], 3e-6 * sizes[i]);
     }
   }
@@ -36,7 +36,7 @@ TEST_P(KernelsNormTest, VarianceSurvivesAMeanThousandTimesTheDeviation) {
     SCOPED_TRACE(text_of(g, 3));
     const std::vector<float> x = normal(3 * g.image_elements(), 2, 1000.0f, 1.0f);
     std::vector<double> sums(2 * g.channels, 0.0);
-    GetParam()->channel_sums(g, 3, x.data(), sums.data());
+    GetParam()->f32.channel_sums(g, 3, x.data(), sums.data());
     const double count = 3.0 * g.pixels;
     for (int c = 0; c < g.channels; ++c) {
       double mean = 0, variance = 0;
@@ -65,8 +65,8 @@ TEST_P(KernelsNormTest, ApplyWithAndWithoutResidualAndRelu) {
       for (int variant = 0; variant < 4; ++variant) {
         const bool add = variant & 1, relu = variant & 2;
         std::vector<float> y = x;  // in place
-        GetParam()->norm_apply(g, images, y.data(), add ? residual.data() : nullptr, y.data(),
-                               scale.data(), shift.data(), relu);
+        GetParam()->f32.norm_apply(g, images, y.data(), add ? residual.data() : nullptr, y.data(),
+                                   scale.data(), shift.data(), relu);
         for_each_element(g, images, [&](int, int c, int, std::size_t i) {
           double expected = double(x[i]) * scale[c] + shift[c] + (add ? residual[i] : 0.0f);
           if (relu) expected = std::max(0.0, expected);
@@ -83,11 +83,11 @@ TEST_P(KernelsNormTest, NanSurvivesApply) {
   for (std::size_t i = 0; i < g.image_elements(); ++i) {
     std::vector<float> x(g.image_elements(), -1.0f), y(x.size());
     x[i] = kNan;
-    GetParam()->norm_apply(g, 1, x.data(), residual.data(), y.data(), scale.data(), shift.data(),
-                           true);
+    GetParam()->f32.norm_apply(g, 1, x.data(), residual.data(), y.data(), scale.data(),
+                               shift.data(), true);
     ASSERT_TRUE(std::isnan(y[i])) << i;
     std::vector<double> sums(58, 0.0);
-    GetParam()->channel_sums(g, 1, x.data(), sums.data());
+    GetParam()->f32.channel_sums(g, 1, x.data(), sums.data());
     ASSERT_TRUE(std::isnan(sums[i % 29])) << i;
     ASSERT_TRUE(std::isnan(sums[29 + i % 29])) << i;
   }
@@ -115,18 +115,18 @@ TEST_P(KernelsNormTest, BackwardSumsOfEveryCombination) {
       });
       std::vector<float> masked = dy0;  // in place
       std::vector<double> sums(2 * g.channels, 0.0);
-      GetParam()->norm_backward_sums(g, images, masked.data(), add ? dy1.data() : nullptr,
-                                     mask ? y.data() : nullptr, x.data(), mean.data(),
-                                     masked.data(), sums.data());
+      GetParam()->f32.norm_backward_sums(g, images, masked.data(), add ? dy1.data() : nullptr,
+                                         mask ? y.data() : nullptr, x.data(), mean.data(),
+                                         masked.data(), sums.data());
       ASSERT_EQ(masked, expected_g);
       for (int i = 0; i < 2 * g.channels; ++i) ASSERT_NEAR(sums[i], expected[i], 3e-6 * sizes[i]);
       if (variant == 0) {  // g left out, and g elsewhere: the same sums
         std::vector<double> without(2 * g.channels, 0.0), elsewhere(2 * g.channels, 0.0);
         std::vector<float> copy(n);
-        GetParam()->norm_backward_sums(g, images, dy0.data(), nullptr, nullptr, x.data(),
-                                       mean.data(), nullptr, without.data());
-        GetParam()->norm_backward_sums(g, images, dy0.data(), nullptr, nullptr, x.data(),
-                                       mean.data(), copy.data(), elsewhere.data());
+        GetParam()->f32.norm_backward_sums(g, images, dy0.data(), nullptr, nullptr, x.data(),
+                                           mean.data(), nullptr, without.data());
+        GetParam()->f32.norm_backward_sums(g, images, dy0.data(), nullptr, nullptr, x.data(),
+                                           mean.data(), copy.data(), elsewhere.data());
         ASSERT_EQ(without, sums);
         ASSERT_EQ(elsewhere, sums);
         ASSERT_EQ(copy, dy0);
@@ -144,8 +144,8 @@ TEST_P(KernelsNormTest, BackwardData) {
       const std::vector<float> a = normal(g.channels, 14), b = normal(g.channels, 15),
                                k = normal(g.channels, 16);
       std::vector<float> dx = gradient;  // in place
-      GetParam()->norm_backward_data(g, images, dx.data(), x.data(), dx.data(), a.data(), b.data(),
-                                     k.data());
+      GetParam()->f32.norm_backward_data(g, images, dx.data(), x.data(), dx.data(), a.data(),
+                                         b.data(), k.data());
       for_each_element(g, images, [&](int, int c, int, std::size_t i) {
         ASSERT_NEAR(dx[i], double(a[c]) * gradient[i] + double(b[c]) * x[i] + k[c], 4e-6);
       });
@@ -161,14 +161,15 @@ TEST_P(KernelsNormTest, AnImageHasTheSameBitsAloneAndAmongOthers) {
     const std::vector<float> x = normal(3 * image, 17), gradient = normal(3 * image, 18);
     const std::vector<float> a = normal(g.channels, 19), b = normal(g.channels, 20);
     std::vector<float> whole(3 * image), cut(3 * image), dx(3 * image), dx_cut(3 * image);
-    GetParam()->norm_apply(g, 3, x.data(), gradient.data(), whole.data(), a.data(), b.data(), true);
-    GetParam()->norm_backward_data(g, 3, gradient.data(), x.data(), dx.data(), a.data(), b.data(),
-                                   a.data());
+    GetParam()->f32.norm_apply(g, 3, x.data(), gradient.data(), whole.data(), a.data(), b.data(),
+                               true);
+    GetParam()->f32.norm_backward_data(g, 3, gradient.data(), x.data(), dx.data(), a.data(),
+                                       b.data(), a.data());
     for (std::size_t i = 0; i < 3; ++i) {
-      GetParam()->norm_apply(g, 1, x.data() + i * image, gradient.data() + i * image,
-                             cut.data() + i * image, a.data(), b.data(), true);
-      GetParam()->norm_backward_data(g, 1, gradient.data() + i * image, x.data() + i * image,
-                                     dx_cut.data() + i * image, a.data(), b.data(), a.data());
+      GetParam()->f32.norm_apply(g, 1, x.data() + i * image, gradient.data() + i * image,
+                                 cut.data() + i * image, a.data(), b.data(), true);
+      GetParam()->f32.norm_backward_data(g, 1, gradient.data() + i * image, x.data() + i * image,
+                                         dx_cut.data() + i * image, a.data(), b.data(), a.data());
     }
     ASSERT_EQ(whole, cut);
     ASSERT_EQ(dx, dx_cut);
@@ -185,9 +186,9 @@ TEST_P(KernelsNormTest, GlobalAverageAndItsBackward) {
         expected[n * g.channels + c] += double(x[i]) / g.pixels;
       });
       std::vector<float> y(images * g.channels, kNan), dx(x.size(), kNan);
-      GetParam()->global_average(g, images, x.data(), y.data());
+      GetParam()->f32.global_average(g, images, x.data(), y.data());
       for (std::size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], expected[i], 1e-6);
-      GetParam()->global_average_backward(g, images, y.data(), dx.data());
+      GetParam()->f32.global_average_backward(g, images, y.data(), dx.data());
       for_each_element(g, images, [&](int n, int c, int, std::size_t i) {
         ASSERT_EQ(dx[i], y[n * g.channels + c] / static_cast<float>(g.pixels));
       });
@@ -203,9 +204,9 @@ TEST_P(KernelsNormTest, ChannelScaleAndItsBackward) {
       const std::vector<float> dy = normal(x.size(), 23);
       const std::vector<float> gate = normal(images * g.channels, 24);
       std::vector<float> y(x.size()), dx(x.size()), dgate(gate.size(), kNan);
-      GetParam()->channel_scale(g, images, x.data(), gate.data(), y.data());
-      GetParam()->channel_scale_backward_data(g, images, dy.data(), gate.data(), dx.data());
-      GetParam()->channel_scale_backward_gate(g, images, dy.data(), x.data(), dgate.data());
+      GetParam()->f32.channel_scale(g, images, x.data(), gate.data(), y.data());
+      GetParam()->f32.channel_scale_backward_data(g, images, dy.data(), gate.data(), dx.data());
+      GetParam()->f32.channel_scale_backward_gate(g, images, dy.data(), x.data(), dgate.data());
       std::vector<double> expected(gate.size(), 0.0), sizes(gate.size(), 1.0);
       for_each_element(g, images, [&](int n, int c, int, std::size_t i) {
         const std::size_t of_image = n * g.channels + c;

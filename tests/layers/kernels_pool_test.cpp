@@ -70,8 +70,8 @@ TEST_P(KernelsPoolTest, MaxTakesTheFirstOfEqualsAndItsBackwardGoesThere) {
     const std::vector<float> dy = normal(2 * out.image_elements(), 2);
     std::vector<float> y(dy.size(), kNan), dx(x.size(), kNan);
     std::vector<std::uint8_t> index(y.size(), 255);
-    GetParam()->max_pool(g, 2, x.data(), y.data(), index.data());
-    GetParam()->max_pool_backward(g, 2, dy.data(), index.data(), dx.data());
+    GetParam()->f32.max_pool(g, 2, x.data(), y.data(), index.data());
+    GetParam()->f32.max_pool_backward(g, 2, dy.data(), index.data(), dx.data());
     std::vector<double> expected_dx(x.size(), 0.0);
     for_each_element(out, 2, [&](int n, int c, int p, std::size_t o) {
       int first = -1;
@@ -95,7 +95,7 @@ TEST_P(KernelsPoolTest, MaxOfMinusInfinityAndOfNan) {
   std::vector<float> x(in.image_elements(), -std::numeric_limits<float>::infinity());
   std::vector<float> y(out.image_elements(), 0.0f);
   std::vector<std::uint8_t> index(y.size(), 255);
-  GetParam()->max_pool(g, 1, x.data(), y.data(), index.data());
+  GetParam()->f32.max_pool(g, 1, x.data(), y.data(), index.data());
   for_each_element(out, 1, [&](int, int, int p, std::size_t o) {
     const int row = p / 3 == 0 ? 1 : 0, column = p % 3 == 0 ? 1 : 0;  // the first inside the image
     ASSERT_EQ(y[o], x[0]);
@@ -104,7 +104,7 @@ TEST_P(KernelsPoolTest, MaxOfMinusInfinityAndOfNan) {
   for (int p = 0; p < in.pixels; ++p) {
     std::fill(x.begin(), x.end(), 1.0f);
     for (int c = 0; c < g.channels; ++c) x[at(in, 0, c, p)] = kNan;
-    GetParam()->max_pool(g, 1, x.data(), y.data(), index.data());
+    GetParam()->f32.max_pool(g, 1, x.data(), y.data(), index.data());
     for_each_element(out, 1, [&](int, int c, int q, std::size_t o) {
       bool nan = false;
       for_each_tap(g, 0, c, q, [&](int, std::size_t i) { nan |= std::isnan(x[i]); });
@@ -120,8 +120,8 @@ TEST_P(KernelsPoolTest, AverageLeavesPaddingOut) {
     const std::vector<float> x = normal(2 * in.image_elements(), 3);
     const std::vector<float> dy = normal(2 * out.image_elements(), 4);
     std::vector<float> y(dy.size(), kNan), dx(x.size(), kNan);
-    GetParam()->average_pool(g, 2, x.data(), y.data());
-    GetParam()->average_pool_backward(g, 2, dy.data(), dx.data());
+    GetParam()->f32.average_pool(g, 2, x.data(), y.data());
+    GetParam()->f32.average_pool_backward(g, 2, dy.data(), dx.data());
     std::vector<double> expected_dx(x.size(), 0.0);
     for_each_element(out, 2, [&](int n, int c, int p, std::size_t o) {
       double sum = 0;

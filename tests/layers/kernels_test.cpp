@@ -60,9 +60,9 @@ TEST_P(KernelsTest, AddAccumulateAndScaleOfEverySize) {
     SCOPED_TRACE(n);
     const std::vector<float> a = normal(n + 1, 1), b = normal(n + 1, 2);
     std::vector<float> sum(n + 1, -7), total = b, scaled(n + 1, -7);
-    k.add(n, a.data(), b.data(), sum.data());
+    k.f32.add(n, a.data(), b.data(), sum.data());
     k.accumulate(n, a.data(), total.data());
-    k.scale(n, a.data(), 1.7f, scaled.data());
+    k.f32.scale(n, a.data(), 1.7f, scaled.data());
     for (std::size_t i = 0; i < n; ++i) {
       ASSERT_EQ(sum[i], a[i] + b[i]);
       ASSERT_EQ(total[i], b[i] + a[i]);
@@ -82,8 +82,8 @@ TEST_P(KernelsTest, ReluAndItsBackwardInPlaceToo) {
     if (n > 4) x[4] = 0;
     const std::vector<float> dy = normal(n, 4);
     std::vector<float> y = x, dx(n);
-    k.relu(n, y.data(), y.data());
-    k.relu_backward(n, dy.data(), y.data(), dx.data());
+    k.f32.relu(n, y.data(), y.data());
+    k.f32.relu_backward(n, dy.data(), y.data(), dx.data());
     for (std::size_t i = 0; i < n; ++i) {
       ASSERT_EQ(y[i], x[i] > 0 ? x[i] : 0);
       ASSERT_EQ(dx[i], x[i] > 0 ? dy[i] : 0);
@@ -97,10 +97,10 @@ TEST_P(KernelsTest, NanSurvivesElementwise) {
   for (std::size_t place = 0; place < n; ++place) {
     std::vector<float> x(n, -1), y(n);
     x[place] = kNan;
-    k.relu(n, x.data(), y.data());
+    k.f32.relu(n, x.data(), y.data());
     ASSERT_TRUE(std::isnan(y[place])) << place;
     ASSERT_TRUE(std::isnan(k.sum_of_squares(n, x.data()))) << place;
-    k.scale(n, x.data(), 0, y.data());
+    k.f32.scale(n, x.data(), 0, y.data());
     ASSERT_TRUE(std::isnan(y[place])) << place;
   }
 }
