@@ -40,6 +40,7 @@ struct PlanOptions {
   int lanes = 1;
   int max_images = 1;            // of a micro-batch on this rank
   LayoutKind layout = LayoutKind::kNhwc;
+  Storage activations = Storage::kF32;
   std::size_t bucket_bytes = 4u << 20;
 };
 

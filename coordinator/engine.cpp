@@ -3,13 +3,20 @@
 #include <algorithm>
 
 #include "coordinator/batches.h"
+#include "data/error.h"
+#include "layers/cpu/instruction_set.h"
+#include "layers/layout.h"
 
 namespace lockstep {
 
+cpu::CpuBackendOptions backend_options(const EngineOptions& options) {
+  return {.layout = options.layout, .activations = options.activations, .sgd = options.sgd,
+          .clip_norm = options.clip_norm, .winograd = options.winograd};
+}
+
 Engine::Engine(Graph graph, const EngineOptions& options, const Communicator& group)
     : graph_(std::move(graph)), options_(options), group_(group),
-      backend_(graph_, {.layout = options.layout, .sgd = options.sgd, .clip_norm = options.clip_norm,
-                        .winograd = options.winograd}),
+      backend_(graph_, backend_options(options)),
       state_(graph_), train_plan_(plan(true, true)), eval_plan_(plan(false, false)),
       arena_(std::max(train_plan_.arena_bytes, eval_plan_.arena_bytes)), team_(options.lanes),
       trainer_(std::make_unique<Executor>(train_plan_, backend_, state_, arena_, group, team_,
@@ -22,7 +29,7 @@ Plan Engine::plan(bool training, bool batch_statistics) const {
                    {.training = training, .batch_statistics = batch_statistics,
                     .sync_bn = options_.sync_bn, .lanes = options_.lanes,
                     .max_images = options_.max_images, .layout = options_.layout,
-                    .bucket_bytes = options_.bucket_bytes});
+                    .activations = options_.activations, .bucket_bytes = options_.bucket_bytes});
 }
 
 Executor& Engine::estimator() {
@@ -46,13 +53,31 @@ std::unique_ptr<Executor> Engine::make_trainer(const Plan& variant) {
                                     options_.all_reduce);
 }
 
+Storage choose_storage(const std::string& precision, const Graph& graph) {
+  if (precision == "f32") return Storage::kF32;
+  std::string obstacle = bf16_obstacle(graph);
+  const cpu::Bf16Support support = cpu::bf16_support();
+  if (support == cpu::Bf16Support::kEmulated)
+    obstacle = "this CPU computes bfloat16 by emulation only, slower than f32 (it needs AVX-512 with "
+               "avx512_bf16, or AMX; in use on all ranks: " +
+               cpu::instruction_set_name(cpu::instruction_set_in_use()) + ")";
+  else if (obstacle.empty() && !cpu::has_kernels(graph, LayoutKind::kNhwc, Storage::kBf16))
+    obstacle = "oneDNN has no sound bfloat16 kernels for some of the model's convolutions";
+  if (precision == "auto")
+    return obstacle.empty() && support == cpu::Bf16Support::kTiles ? Storage::kBf16 : Storage::kF32;
+  if (!obstacle.empty())
+    throw ConfigError("train.precision = bf16: " + obstacle + "; use f32, or auto");
+  return Storage::kBf16;
+}
+
 EngineOptions engine_options(const Job& job, const Graph& graph, int workers, int lanes) {
   EngineOptions o;
   o.lanes = lanes;
   o.max_images = largest_micro_batch(job.train.batch, workers, job.train.micro_batches);
   o.sync_bn = job.train.sync_bn;
   o.bucket_bytes = static_cast<std::size_t>(job.parallel.bucket_kib) << 10;
-  o.layout = cpu::best_layout(graph);
+  o.activations = choose_storage(job.train.precision, graph);
+  o.layout = o.activations == Storage::kBf16 ? LayoutKind::kNhwc : cpu::best_layout(graph);
   o.winograd = job.train.winograd;
   o.sgd = {.momentum = static_cast<float>(job.optimizer.momentum),
            .weight_decay = static_cast<float>(job.optimizer.weight_decay),

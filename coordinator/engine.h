@@ -15,11 +15,15 @@ struct EngineOptions {
   bool sync_bn = true;
   std::size_t bucket_bytes = 4u << 20;
   LayoutKind layout = LayoutKind::kNhwc;
+  Storage activations = Storage::kF32;
   bool winograd = true;
   cpu::SgdOptions sgd;
   double clip_norm = 0;
   AllReduceOptions all_reduce;
 };
+
+/// What of them concerns the kernels.
+cpu::CpuBackendOptions backend_options(const EngineOptions& options);
 
 /// One rank's model: graph, parameters, and the plans of a training step and of evaluation with their
 /// executors, which share one arena.
@@ -52,6 +56,11 @@ class Engine {
   Team team_;
   std::unique_ptr<Executor> trainer_, evaluator_, estimator_;
 };
+
+/// How a graph's activations are stored with train.precision = `precision` on this CPU. auto is bf16
+/// with AMX, else f32: without AMX our f32 convolutions are as fast (layers/README.md).
+/// @throws ConfigError if bf16 is asked for and the CPU or the graph does not allow it.
+Storage choose_storage(const std::string& precision, const Graph& graph);
 
 /// Options of a job's engine on one of `workers` ranks with `lanes` threads.
 EngineOptions engine_options(const Job& job, const Graph& graph, int workers, int lanes);

@@ -21,7 +21,8 @@ LowerBuilder::LowerBuilder(const Graph& graph, const Fusion& fusion, const Backe
 }
 
 std::size_t LowerBuilder::value_bytes(ValueId value) const {
-  return static_cast<std::size_t>(graph_.value(value).shape.elements()) * sizeof(float);
+  return static_cast<std::size_t>(graph_.value(value).shape.elements()) *
+         element_bytes(value_storage(graph_, value, options_.activations));
 }
 
 BufferId LowerBuilder::add_buffer(Buffer buffer) {
@@ -81,7 +82,8 @@ BufferId LowerBuilder::level_sums(const Op& op, int level, const std::string& su
 Call LowerBuilder::make_call(CallKind kind, OpId op, std::vector<Operand> operands) const {
   Call call{.kind = kind, .op = op, .operands = std::move(operands)};
   if (op != kNone)
-    call.chunk_images = chunk_images(graph_, graph_.op(op), kind == CallKind::kBackwardWeights);
+    call.chunk_images = chunk_images(graph_, graph_.op(op), kind == CallKind::kBackwardWeights,
+                                     options_.activations);
   return call;
 }
 

@@ -18,6 +18,7 @@ std::uint64_t plan_hash(const Plan& plan) {
     for (int i = 0; i < 8; ++i) hash = (hash ^ ((value >> (8 * i)) & 0xFF)) * 1099511628211ull;
   };
   mix(static_cast<std::uint64_t>(plan.layout));
+  mix(static_cast<std::uint64_t>(plan.activations));
   for (const Call& c : plan.calls) {
     mix(static_cast<std::uint64_t>(c.kind));
     mix(static_cast<std::uint64_t>(c.op));

@@ -61,7 +61,7 @@ std::vector<std::string> changes_since(const std::string& saved_details,
   };
   if (saved.contains("ranks") && grid(saved) != grid(now))
     changes.push_back(grid(now) + " now, " + grid(saved) + " before" + not_bit_equal);
-  for (const char* name : {"instruction_set", "onednn", "lockstep"}) {
+  for (const char* name : {"instruction_set", "activations", "onednn", "lockstep"}) {
     const std::string before = text_of(saved, name), after = text_of(now, name);
     if (!before.empty() && before != after)
       changes.push_back(std::string(name) + " " + after + " now, " + before + " before" +

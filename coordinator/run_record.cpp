@@ -54,6 +54,7 @@ void add_versions(Json& json, const RunEnvironment& environment) {
   json["onednn"] = cpu::onednn_version();
   json["hdf5"] = hdf5_version();
   json["instruction_set"] = environment.instruction_set;
+  json["activations"] = environment.activations;
 }
 
 Json start_as_json(const RunStart& start, const RunEnvironment& environment) {
@@ -98,12 +99,13 @@ Json read_starts(const fs::path& file) {
 
 }  // namespace
 
-RunEnvironment collect_environment(const Communicator& world, int threads) {
+RunEnvironment collect_environment(const Communicator& world, int threads, Storage activations) {
   const RankFacts facts = facts_of_this_rank(world);
   return {.hosts = world.gather(facts.host, 0, "hosts"),
           .threads = world.all_gather_value(threads, "threads"),
           .mpi_library = facts.mpi_library,
           .instruction_set = cpu::instruction_set_name(cpu::instruction_set_in_use()),
+          .activations = activations == Storage::kBf16 ? "bf16" : "f32",
           .cpu = cpu_model(),
           .started = now_in_utc()};
 }

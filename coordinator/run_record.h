@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "layers/call.h"
 #include "worker/comm/communicator.h"
 
 namespace lockstep {
@@ -18,12 +19,13 @@ struct RunEnvironment {
   std::vector<std::string> hosts;  // by rank
   std::vector<int> threads;        // by rank
   std::string mpi_library, instruction_set;
+  std::string activations;  // "f32" or "bf16": what train.precision came to
   std::string cpu;      // model, of rank 0
   std::string started;  // UTC, ISO 8601
 };
 
 /// Collective; rank 0 gets all of it. `threads` are this rank's.
-RunEnvironment collect_environment(const Communicator& world, int threads);
+RunEnvironment collect_environment(const Communicator& world, int threads, Storage activations);
 
 /// Keeps a start in the run directory (rank 0): appends it to environment.json, a list of all
 /// starts with the versions of everything. job.cfg is the newest start's job; where that changes,
@@ -36,7 +38,7 @@ void record_start(const std::filesystem::path& run_directory, const RunStart& st
 /// @throws IoError.
 void set_aside_run(const std::filesystem::path& run_directory);
 
-/// TrainingState::details: the job, the grid, versions and the instruction set.
+/// TrainingState::details: the job, the grid, versions, the instruction set and the activations.
 std::string checkpoint_details(const RunStart& start, const RunEnvironment& environment);
 
 /// What is different now, a sentence each: keys of the job, and what makes a resumed training not

@@ -17,6 +17,7 @@ class Scheduler {
     Plan& plan = schedule_.plan;
     plan.training = options.training;
     plan.layout = options.layout;
+    plan.activations = options.activations;
     plan.lanes = options.lanes;
     plan.max_images = options.max_images;
     plan.loss_sums = draft_.loss_sums;

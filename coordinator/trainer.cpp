@@ -76,6 +76,7 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
   const EngineOptions options =
       engine_options(job, graph, workers, lanes_of_rank(job.parallel.threads, world));
   data_.augment.planar = planar_input(options.layout);
+  activations_ = options.activations;
   if (works_) {
     engine_ = std::make_unique<Engine>(std::move(graph), options, workers_);
   } else {
@@ -117,7 +118,7 @@ std::int64_t Trainer::last_step() const {
 /// Keeps this start in the run directory, and says what has changed since the checkpoint.
 void Trainer::record(const RunStart& run_start) {
   const RunEnvironment environment =
-      collect_environment(world_, lanes_of_rank(job_.parallel.threads, world_));
+      collect_environment(world_, lanes_of_rank(job_.parallel.threads, world_), activations_);
   const std::string details = checkpoint_details(run_start, environment);
   if (world_.rank() == 0) {
     if (where_.step > 0)

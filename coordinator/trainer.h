@@ -59,6 +59,7 @@ class Trainer {
   Communicator workers_; // those that train (on a rank that only coordinates: itself alone)
   const volatile std::sig_atomic_t& stop_;
   JobData data_;
+  Storage activations_ = Storage::kF32;
   std::filesystem::path run_directory_;
   std::unique_ptr<Engine> engine_;          // works_
   std::unique_ptr<Graph> graph_;            // !works_: the model's state alone, for checkpoints

@@ -28,8 +28,7 @@ class PlannedStep {
         workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
         graph_(build_model(job.model, in.input, in.classes)),
         options_(engine_options(job, graph_, workers_, lanes_of_rank(threads, 1))),
-        backend_(graph_,
-                 {.layout = options_.layout, .sgd = options_.sgd, .clip_norm = options_.clip_norm}),
+        backend_(graph_, backend_options(options_)),
         train_(plan(true)),
         eval_(plan(false)) {}
 
@@ -37,7 +36,8 @@ class PlannedStep {
     const ModelRow total = model_total(graph_);
     const double flops = total.cost.forward_flops + total.cost.backward_flops;
     std::cout << "model " << job_.model.family << " " << to_string(in_.input) << " -> "
-              << in_.classes << " classes, layout " << name_of(options_.layout) << "\n"
+              << in_.classes << " classes, layout " << name_of(options_.layout)
+              << (options_.activations == Storage::kBf16 ? ", activations bf16 (moved MB: as f32)" : "") << "\n"
               << model_table_text(graph_, detail) << "parameters  "
               << with_commas(static_cast<std::size_t>(total.parameters)) << "\nFLOPs       "
               << giga(flops) << " G an image (forward " << giga(total.cost.forward_flops)
@@ -97,6 +97,7 @@ class PlannedStep {
                       .lanes = options_.lanes,
                       .max_images = options_.max_images,
                       .layout = options_.layout,
+                      .activations = options_.activations,
                       .bucket_bytes = options_.bucket_bytes});
   }
 

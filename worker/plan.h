@@ -80,6 +80,7 @@ struct Bucket {
 struct Plan {
   bool training = true;
   LayoutKind layout = LayoutKind::kNhwc;
+  Storage activations = Storage::kF32;
   int lanes = 1;
   int max_images = 0;  // of a micro-batch on this rank
   std::vector<Call> calls;

@@ -7,6 +7,7 @@
 
 #include "coordinator/batches.h"
 #include "coordinator/engine.h"
+#include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
 #include "tests/reference/tensor.h"
 
@@ -117,6 +118,12 @@ inline std::vector<LayoutKind> layouts_of(const Graph& graph) {
     if (layout != LayoutKind::kNhwc && cpu::has_kernels(graph, layout)) layouts.push_back(layout);
   }
   return layouts;
+}
+
+/// Whether this CPU and the graph allow activations in bf16.
+inline bool runs_bf16(const Graph& graph) {
+  return cpu::bf16_support() != cpu::Bf16Support::kEmulated && bf16_obstacle(graph).empty() &&
+         cpu::has_kernels(graph, LayoutKind::kNhwc, Storage::kBf16);
 }
 
 /// Relative L2 difference; infinite if the sizes differ.

@@ -2,6 +2,8 @@
 // offsets were found (plan_run.h), on the graphs of the golden nets.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "coordinator/planner.h"
 #include "layers/cpu/cpu_backend.h"
 #include "tests/coordinator/plan_run.h"
@@ -83,6 +85,46 @@ TEST(PlanMemoryOfLargeImages, TransientsKeepOneChunk) {
     cut += b.bytes < 12 * b.image_bytes;
   }
   EXPECT_GT(cut, 0);
+}
+
+/// Makes plans for CPUs that this one is not.
+class NoKernels : public Backend {
+ public:
+  std::size_t packed_bytes(OpId, bool) const override { return 640; }
+  std::size_t lane_gradient_bytes(OpId) const override { return 320; }
+  std::unique_ptr<Kernel> make_kernel(const Call&, Binding) override { return nullptr; }
+  void start_thread() override {}
+};
+
+/// bf16: all values of the convolutions' part take half the memory, pixels and vectors what they
+/// took.
+TEST(PlanMemoryInBf16, HalvesActivations) {
+  const Graph graph =
+      build_model({.family = "custom", .se_reduction = 4, .counts = {1, 2}, .widths = {16, 32}},
+                  {3, 16, 16}, 10);
+  const NoKernels backend;
+  const auto plan = [&](Storage activations) {
+    return make_plan(graph, backend, {.lanes = 2, .max_images = 9, .activations = activations});
+  };
+  const Plan whole = plan(Storage::kF32), half = plan(Storage::kBf16);
+  ASSERT_EQ(whole.calls.size(), half.calls.size());
+  std::map<std::string, std::size_t> bytes;
+  for (const Buffer& b : whole.buffers) bytes[b.name] = b.image_bytes;
+  int halved = 0, kept = 0;
+  for (const Buffer& b : half.buffers) {
+    if (b.image_bytes == 0) continue;
+    const bool vector = bytes.at(b.name) <= 32 * sizeof(float);
+    EXPECT_EQ(b.image_bytes, b.name == "pixels" || vector ? bytes[b.name] : bytes[b.name] / 2)
+        << b.name;
+    ++(b.image_bytes == bytes[b.name] ? kept : halved);
+  }
+  EXPECT_GT(halved, 20);
+  EXPECT_GT(kept, 10);
+  EXPECT_LT(half.arena_bytes, whole.arena_bytes * 3 / 5);
+  EXPECT_NE(plan_hash(half), plan_hash(whole));
+  PlanRun run(half);
+  for (int images : {9, 5, 1}) run.micro_batch(images);
+  EXPECT_EQ(run.faults(), std::set<std::string>{});
 }
 
 /// The walk sees what it is there for.

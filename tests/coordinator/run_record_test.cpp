@@ -16,6 +16,7 @@ RunEnvironment environment() {
           .threads = {2, 2, 2},
           .mpi_library = "MPI 1",
           .instruction_set = "avx2",
+          .activations = "f32",
           .cpu = "a CPU",
           .started = "2024-01-01T00:00:00Z"};
 }
@@ -79,13 +80,15 @@ TEST(ChangesSince, NamesGridInstructionSetAndKeys) {
   RunEnvironment now = environment();
   now.threads = {2, 2};
   now.instruction_set = "avx512_core";
+  now.activations = "bf16";
   const auto changes =
       changes_since(checkpoint_details(kStart, environment()), checkpoint_details(start, now));
   const std::string end = ": not bit-equal to a training without interruption";
   EXPECT_EQ(changes,
             (std::vector<std::string>{"the job has train.batch = 64 now; it was 128",
                                       "2 ranks x 2 threads now, 3 ranks x 2 threads before" + end,
-                                      "instruction_set avx512_core now, avx2 before" + end}));
+                                      "instruction_set avx512_core now, avx2 before" + end,
+                                      "activations bf16 now, f32 before" + end}));
 }
 
 }  // namespace
