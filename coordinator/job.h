@@ -48,7 +48,7 @@ struct TrainOptions {
   int batch = 128;                     // global
   int micro_batches = 1;               // gradient accumulation: each rank's part in so many pieces
   bool sync_bn = true;
-  std::string precision = "auto";      // of activations: f32 | bf16 | auto
+  std::string precision = "f32";       // of activations: f32 | bf16 | auto (bf16 with AMX)
   bool winograd = true;                // f32: 3x3 convolutions where it suits; false: all by oneDNN
   int validate_every = 1;              // epochs; 0: never
   int early_stopping = 0;              // validations without improvement; 0: off

@@ -204,10 +204,10 @@ std::vector<JobKey> train_keys() {
       flag(FIELD(train.sync_bn), "Batch norm over all ranks' images, not each rank's own."),
       word(FIELD(train.precision), {"auto", "f32", "bf16"},
            "bf16: activations, their gradients and the convolutions' inputs and weights as bfloat16: "
-           "half the memory, and several times as fast on CPUs with AMX. Master weights, weight "
+           "half the memory, and less time where 1x1 convolutions are many. Master weights, weight "
            "gradients, statistics, classifier and loss stay f32, and so do checkpoints. bfloat16 has "
            "the range of f32: there is no loss scaling, and none is needed. Needs avx512_bf16. "
-           "auto: bf16 with AMX, else f32."),
+           "auto: bf16 with AMX (not measured yet), else f32."),
       flag(FIELD(train.winograd),
            "3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): in a third to a half of the time, "
            "at about five times the rounding error; f32 only. Off: oneDNN's direct kernels."),
