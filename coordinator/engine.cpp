@@ -83,6 +83,7 @@ EngineOptions engine_options(const Job& job, const Graph& graph, int workers, in
            .weight_decay = static_cast<float>(job.optimizer.weight_decay),
            .nesterov = job.optimizer.nesterov};
   o.clip_norm = job.optimizer.clip_norm;
+  if (job.parallel.all_reduce == "ring") o.all_reduce.algorithm = AllReduceAlgorithm::kRing;
   if (job.parallel.all_reduce == "mpi") o.all_reduce.algorithm = AllReduceAlgorithm::kMpi;
   return o;
 }

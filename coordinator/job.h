@@ -59,7 +59,7 @@ struct TrainOptions {
 struct ParallelOptions {
   int threads = 0;                     // lanes a rank; 0: the cores that the rank may use
   std::string coordinator = "worker";  // worker: rank 0 works too; dedicated: it only coordinates
-  std::string all_reduce = "ring";     // ring | mpi
+  std::string all_reduce = "auto";     // auto | ring | mpi
   int bucket_kib = 4096;               // gradients reduced together
 };
 

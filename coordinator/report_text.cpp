@@ -72,9 +72,9 @@ std::string traffic_text(const Traffic& traffic, int ranks, const AllReduceOptio
   line("batch norm's sums, in " + std::to_string(traffic.sync_messages) + " messages",
        traffic.sync_bytes);
   line("loss and accuracy, in 1 message", traffic.loss_bytes);
-  if (ranks > 1 && options.algorithm == AllReduceAlgorithm::kRing) {
-    line("sent by a rank: gradients, 2(P-1)/P", traffic.gradient_bytes_sent);
-    line("sent by a rank: batch norm's sums", traffic.sync_bytes_sent);
+  if (ranks > 1 && options.algorithm != AllReduceAlgorithm::kMpi) {
+    line("sent by a rank alone on its node: gradients, 2(P-1)/P", traffic.gradient_bytes_sent);
+    line("sent by a rank alone on its node: batch norm's sums", traffic.sync_bytes_sent);
   }
   return columns(lines, 2);
 }

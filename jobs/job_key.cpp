@@ -254,8 +254,8 @@ std::vector<JobKey> parallel_keys() {
              "Threads a rank that compute; 0: the cores that the rank may use."),
       word(FIELD(parallel.coordinator), {"worker", "dedicated"},
            "worker: rank 0 trains too; dedicated: it only coordinates."),
-      word(FIELD(parallel.all_reduce), {"ring", "mpi"},
-           "Our ring, or the library's MPI_Allreduce."),
+      word(FIELD(parallel.all_reduce), {"auto", "ring", "mpi"},
+           "Shared memory inside a node, messages only, or MPI_Allreduce."),
       number(FIELD(parallel.bucket_kib), at_least(1), "Gradients that are reduced together."),
   };
 }

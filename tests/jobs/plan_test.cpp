@@ -39,7 +39,7 @@ TEST_F(PlanCommand, MoreRanksHoldLessEach) {
   EXPECT_LT(bytes_of(four.output, "activations"), bytes_of(one.output, "activations"));
   EXPECT_EQ(bytes_of(four.output, "parameters"), bytes_of(one.output, "parameters"));
   const std::size_t gradients = bytes_of(four.output, "gradients, in 1 bucket");
-  EXPECT_EQ(bytes_of(four.output, R"(sent by a rank: gradients, 2\(P-1\)/P)"), gradients * 3 / 2);
+  EXPECT_EQ(bytes_of(four.output, R"(sent by a rank alone on its node: gradients, 2\(P-1\)/P)"), gradients * 3 / 2);
 }
 
 TEST_F(PlanCommand, OpsAndPhases) {

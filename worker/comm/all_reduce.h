@@ -43,12 +43,13 @@
 namespace lockstep {
 
 enum class AllReduceAlgorithm {
-  kRing,  // ours: ring, or recursive doubling for small ones
+  kAuto,  // ours: shared memory inside a node, messages between nodes
+  kRing,  // ours by messages only, inside a node too: ring, recursive doubling for small ones
   kMpi,   // MPI_Allreduce and MPI_Iallreduce, for comparison; their order of sums is MPI's affair
 };
 
 struct AllReduceOptions {
-  AllReduceAlgorithm algorithm = AllReduceAlgorithm::kRing;
+  AllReduceAlgorithm algorithm = AllReduceAlgorithm::kAuto;
   std::size_t small_bytes = 32 << 10;     // up to here all_reduce_sum takes recursive doubling
   std::size_t segment_bytes = 512 << 10;  // of the ring; at least one value
   int window = 2;                         // segments under way in each direction, 1 to 8

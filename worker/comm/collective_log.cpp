@@ -3,16 +3,43 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
 namespace lockstep {
 namespace {
 
-template <std::size_t N>
-void copy_name(std::string_view from, std::array<char, N>& to) {
-  const std::size_t length = std::min(from.size(), N - 1);
-  std::copy_n(from.data(), length, to.data());
-  to[length] = '\0';
+using Word = std::atomic<std::uint64_t>;
+
+// Zero-terminated, cut to `bytes`; words after the zero stay as they are.
+void store_text(std::string_view text, Word* words, std::size_t bytes) {
+  text = text.substr(0, bytes - 1);
+  for (; text.size() >= sizeof(std::uint64_t); text.remove_prefix(sizeof(std::uint64_t)), ++words) {
+    std::uint64_t word;
+    std::memcpy(&word, text.data(), sizeof word);
+    words->store(word, std::memory_order_relaxed);
+  }
+  std::uint64_t last = 0;
+  char* end = reinterpret_cast<char*>(&last);
+  for (const char c : text) *end++ = c;
+  words->store(last, std::memory_order_relaxed);
+}
+
+template <std::size_t N, std::size_t M>
+void load_text(const std::array<Word, N>& words, std::array<char, M>& text) {
+  static_assert(N * sizeof(std::uint64_t) == M);
+  for (std::size_t i = 0; i < N; ++i) {
+    const std::uint64_t word = words[i].load(std::memory_order_relaxed);
+    std::memcpy(text.data() + i * sizeof word, &word, sizeof word);
+  }
+}
+
+std::uint64_t ticks_now() {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#else
+  return static_cast<std::uint64_t>(CollectiveLog::now_ns());
+#endif
 }
 
 }  // namespace
@@ -55,32 +82,65 @@ std::int64_t CollectiveLog::now_ns() {
   return std::chrono::nanoseconds(steady_clock::now().time_since_epoch()).count();
 }
 
+CollectiveLog::CollectiveLog() : start_ticks_(ticks_now()), start_ns_(now_ns()) {}
+
 std::uint64_t CollectiveLog::begin(CollectiveKind kind, std::uint64_t sequence, std::int64_t bytes,
                                    std::string_view name, std::string_view group) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  CollectiveRecord& record = records_[count_ % kCapacity];
-  record.sequence = sequence;
-  record.kind = kind;
-  record.bytes = bytes;
-  record.begin_ns = now_ns();
-  record.end_ns = 0;
-  copy_name(name, record.name);
-  copy_name(group, record.group);
-  return count_++;
+  const std::uint64_t ticket = count_.load(std::memory_order_relaxed);
+  Entry& entry = entries_[ticket % kCapacity];
+  const std::uint64_t version = entry.version.load(std::memory_order_relaxed);
+  entry.version.store(version + 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  entry.sequence.store(sequence, std::memory_order_relaxed);
+  entry.kind.store(kind, std::memory_order_relaxed);
+  entry.bytes.store(bytes, std::memory_order_relaxed);
+  store_text(name, entry.name.data(), CollectiveRecord::kNameLength);
+  store_text(group, entry.group.data(), CollectiveRecord::kGroupLength);
+  entry.begin_ticks.store(ticks_now(), std::memory_order_relaxed);
+  entry.end_ticks.store(0, std::memory_order_relaxed);
+  entry.version.store(version + 2, std::memory_order_release);
+  count_.store(ticket + 1, std::memory_order_release);
+  return ticket;
 }
 
 void CollectiveLog::end(std::uint64_t ticket) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (ticket + kCapacity < count_) return;
-  records_[ticket % kCapacity].end_ns = now_ns();
+  if (ticket + kCapacity < count_.load(std::memory_order_relaxed)) return;
+  entries_[ticket % kCapacity].end_ticks.store(ticks_now(), std::memory_order_relaxed);
+}
+
+CollectiveRecord CollectiveLog::read(const Entry& entry) const {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  CollectiveRecord record;
+  std::uint64_t begin = 0, end = 0;
+  for (bool torn = true; torn;) {
+    const std::uint64_t version = entry.version.load(std::memory_order_acquire);
+    record.sequence = entry.sequence.load(kRelaxed);
+    record.kind = entry.kind.load(kRelaxed);
+    record.bytes = entry.bytes.load(kRelaxed);
+    load_text(entry.name, record.name);
+    load_text(entry.group, record.group);
+    begin = entry.begin_ticks.load(kRelaxed);
+    end = entry.end_ticks.load(kRelaxed);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    torn = version % 2 != 0 || entry.version.load(kRelaxed) != version;
+  }
+  const double nanoseconds = static_cast<double>(now_ns() - start_ns_);
+  const double ticks = static_cast<double>(ticks_now() - start_ticks_);
+  const auto to_ns = [&](std::uint64_t then) {
+    const auto since_start = static_cast<double>(then - start_ticks_);
+    return start_ns_ + static_cast<std::int64_t>(since_start * nanoseconds / std::max(ticks, 1.0));
+  };
+  record.begin_ns = to_ns(begin);
+  record.end_ns = end == 0 ? 0 : to_ns(end);
+  return record;
 }
 
 std::vector<CollectiveRecord> CollectiveLog::snapshot() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
   std::vector<CollectiveRecord> records;
-  const std::uint64_t first = count_ > kCapacity ? count_ - kCapacity : 0;
-  records.reserve(static_cast<std::size_t>(count_ - first));
-  for (std::uint64_t i = first; i < count_; ++i) records.push_back(records_[i % kCapacity]);
+  const std::uint64_t last = count();
+  const std::uint64_t first = last > kCapacity ? last - kCapacity : 0;
+  records.reserve(static_cast<std::size_t>(last - first));
+  for (std::uint64_t i = first; i < last; ++i) records.push_back(read(entries_[i % kCapacity]));
   return records;
 }
 
@@ -89,11 +149,6 @@ std::string CollectiveLog::dump() const {
   const std::int64_t now = now_ns();
   for (const CollectiveRecord& record : snapshot()) text += describe(record, now) + "\n";
   return text;
-}
-
-std::uint64_t CollectiveLog::count() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return count_;
 }
 
 CollectiveScope::CollectiveScope(CollectiveLog& log, CollectiveKind kind, std::uint64_t sequence,

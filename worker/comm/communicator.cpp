@@ -9,6 +9,7 @@
 
 #include "data/error.h"
 #include "worker/comm/communicator_state.h"
+#include "worker/comm/node_slots.h"
 
 namespace lockstep {
 namespace {
@@ -77,9 +78,24 @@ void Backoff::pause() {
   }
 }
 
-void wait_for(const Communicator::State& state, MPI_Request& request, const char* call,
-              const CallContext& context, MPI_Status* status) {
-  Backoff backoff(state.crowded);
+void PeerWait::pause() {
+  if (spins_ > 0) {
+    --spins_;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+    return;
+  }
+  sched_yield();
+  if (++yields_ % 1024 != 0) return;
+  int found = 0;  // whatever it is, it is for somebody else
+  check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, kBlockingTag, channel_.comm, &found, MPI_STATUS_IGNORE),
+            "a wait in shared memory", context_);
+}
+
+void wait_for(bool crowded, MPI_Request& request, const char* call, const CallContext& context,
+              MPI_Status* status) {
+  Backoff backoff(crowded);
   for (;;) {
     int done = 0;
     check_mpi(MPI_Test(&request, &done, status), call, context);
@@ -93,16 +109,16 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name, const St
   check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
-  reductions = duplicate(comm);
-
-  MPI_Comm node = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node),
             "MPI_Comm_split_type");
   check_mpi(MPI_Comm_rank(node, &node_rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
   crowded = parent ? parent->crowded : node_size > cpus_of_node(node);
+  reductions = {.comm = duplicate(comm), .rank = rank, .size = size, .crowded = crowded};
   log = parent ? parent->log : std::make_shared<CollectiveLog>();
-  check_mpi(MPI_Comm_free(&node), "MPI_Comm_free");
+  if (node_size == 1) return;
+  SharedMemory window(*this, NodeSlots::window_bytes(), "small sums");
+  if (window.shared()) slots = std::make_unique<NodeSlots>(std::move(window), node_rank, node_size);
 }
 
 Communicator::State::~State() {
@@ -110,7 +126,8 @@ Communicator::State::~State() {
   MPI_Finalized(&finalized);
   // MPI_Comm_free is collective: ranks that end by an exception must not wait in it for others.
   if (finalized || std::uncaught_exceptions() > 0) return;
-  if (reductions != MPI_COMM_NULL) MPI_Comm_free(&reductions);
+  if (reductions.comm != MPI_COMM_NULL) MPI_Comm_free(&reductions.comm);
+  if (node != MPI_COMM_NULL) MPI_Comm_free(&node);
   if (comm != MPI_COMM_NULL) MPI_Comm_free(&comm);
 }
 
@@ -150,7 +167,7 @@ void Communicator::barrier(std::string_view name) const {
   const auto scope = state_->record(CollectiveKind::kBarrier, 0, name);
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Ibarrier(state_->comm, &request), "MPI_Ibarrier", {name});
-  wait_for(*state_, request, "MPI_Ibarrier", {name});
+  wait_for(state_->crowded, request, "MPI_Ibarrier", {name});
 }
 
 void Communicator::broadcast(std::span<std::byte> bytes, int root, std::string_view name) const {
@@ -160,7 +177,7 @@ void Communicator::broadcast(std::span<std::byte> bytes, int root, std::string_v
     MPI_Request request = MPI_REQUEST_NULL;
     check_mpi(MPI_Ibcast(bytes.data() + offset, length, MPI_BYTE, root, state_->comm, &request),
               "MPI_Ibcast", context);
-    wait_for(*state_, request, "MPI_Ibcast", context);
+    wait_for(state_->crowded, request, "MPI_Ibcast", context);
   });
 }
 
@@ -186,7 +203,7 @@ void Communicator::all_gather(std::span<const std::byte> mine, std::span<std::by
   check_mpi(MPI_Iallgather(mine.data(), bytes, MPI_BYTE, all.data(), bytes, MPI_BYTE, state_->comm,
                            &request),
             "MPI_Iallgather", context);
-  wait_for(*state_, request, "MPI_Iallgather", context);
+  wait_for(state_->crowded, request, "MPI_Iallgather", context);
 }
 
 std::vector<std::string> Communicator::gather(const std::string& mine, int root,
@@ -220,7 +237,7 @@ void Communicator::send(std::span<const std::byte> bytes, int to, int tag,
     MPI_Request request = MPI_REQUEST_NULL;
     check_mpi(MPI_Isend(bytes.data() + offset, length, MPI_BYTE, to, tag, state_->comm, &request),
               "MPI_Isend", context);
-    wait_for(*state_, request, "MPI_Isend", context);
+    wait_for(state_->crowded, request, "MPI_Isend", context);
   });
 }
 
@@ -233,7 +250,7 @@ void Communicator::recv(std::span<std::byte> bytes, int from, int tag,
     MPI_Status status;
     check_mpi(MPI_Irecv(bytes.data() + offset, length, MPI_BYTE, from, tag, state_->comm, &request),
               "MPI_Irecv", context);
-    wait_for(*state_, request, "MPI_Irecv", context, &status);
+    wait_for(state_->crowded, request, "MPI_Irecv", context, &status);
     int received = 0;
     check_mpi(MPI_Get_count(&status, MPI_BYTE, &received), "MPI_Get_count", context);
     if (received != length) check_mpi(MPI_ERR_TRUNCATE, "MPI_Irecv (message is shorter)", context);

@@ -19,9 +19,25 @@ namespace lockstep {
 /// guarantees tags up to 32767.
 inline constexpr int kBlockingTag = 32767;  // all_reduce_sum; others: sequence % kBlockingTag
 
+/// Ranks among whom the messages of all-reduces go, on an MPI communicator of their own.
+struct Channel {
+  MPI_Comm comm = MPI_COMM_NULL;
+  int rank = 0;  // in the channel
+  int size = 1;
+  bool crowded = false;
+  std::vector<int> ranks = {};  // of the group, by rank in the channel; empty: the same
+
+  int group_rank(int member) const {
+    return ranks.empty() ? member : ranks[static_cast<std::size_t>(member)];
+  }
+};
+
+class NodeSlots;
+
 struct Communicator::State {
-  MPI_Comm comm = MPI_COMM_NULL;        // collectives of MPI, send, recv
-  MPI_Comm reductions = MPI_COMM_NULL;  // messages of our all-reduces: no tag can be mistaken
+  MPI_Comm comm = MPI_COMM_NULL;  // collectives of MPI, send, recv
+  MPI_Comm node = MPI_COMM_NULL;  // the ranks on this node, by rank
+  Channel reductions;             // all ranks; no tag of a message can meet these
   int rank = 0;
   int size = 1;
   int node_rank = 0;
@@ -31,6 +47,7 @@ struct Communicator::State {
   std::uint64_t sequence = 0;          // collectives so far; equal on all ranks
   std::shared_ptr<CollectiveLog> log;  // shared by all that were split from one world
   std::vector<std::byte> scratch;      // of blocking all-reduces; grows to the largest, stays
+  std::unique_ptr<NodeSlots> slots;    // of small sums; nullptr: alone on the node, or no room
 
   /// Takes `comm` over. `parent` is what it was split from, nullptr for the world. Collective.
   State(MPI_Comm taken, std::string_view group_name, const State* parent);
@@ -56,7 +73,25 @@ class Backoff {
 };
 
 /// Waits for a request, with Backoff. Does nothing for MPI_REQUEST_NULL. @throws CommError
-void wait_for(const Communicator::State& state, MPI_Request& request, const char* call,
-              const CallContext& context, MPI_Status* status = MPI_STATUS_IGNORE);
+void wait_for(bool crowded, MPI_Request& request, const char* call, const CallContext& context,
+              MPI_Status* status = MPI_STATUS_IGNORE);
+
+/// For loops that wait for another rank's word in shared memory: call pause() after each look that
+/// found nothing. Like Backoff; and about once in a millisecond it asks MPI, so that messages go on
+/// meanwhile and a rank that died is noticed (with ULFM; without, MPI's launcher ends the job).
+class PeerWait {
+ public:
+  PeerWait(const Channel& channel, const CallContext& context)
+      : channel_(channel), context_(context), spins_(channel.crowded ? 200 : 30'000) {}
+  /// @throws CommError if a rank died.
+  void pause();
+  const CallContext& context() const { return context_; }
+
+ private:
+  const Channel& channel_;
+  CallContext context_;
+  int spins_;  // of 10 to 40 ns
+  int yields_ = 0;
+};
 
 }  // namespace lockstep

@@ -7,9 +7,9 @@
 namespace lockstep {
 
 template <typename T>
-RingEngine<T>::RingEngine(const Communicator::State& group, std::span<T> scratch,
-                          std::size_t segment_values, int window)
-    : group_(&group), scratch_(scratch), segment_values_(segment_values), window_(window) {
+RingEngine<T>::RingEngine(const Channel& channel, std::span<T> scratch, std::size_t segment_values,
+                          int window)
+    : channel_(&channel), scratch_(scratch), segment_values_(segment_values), window_(window) {
   next_receive_ = next_taken_ = next_send_ = next_sent_ = {steps(), 0};
 }
 
@@ -62,13 +62,14 @@ void RingEngine<T>::abandon() {
 
 template <typename T>
 int RingEngine<T>::wrap(int chunk) const {
-  const int size = group_->size;
+  const int size = channel_->size;
   return ((chunk % size) + size) % size;
 }
 
 template <typename T>
 std::size_t RingEngine<T>::chunk_begin(int chunk) const {
-  return values_.size() * static_cast<std::size_t>(chunk) / static_cast<std::size_t>(group_->size);
+  return values_.size() * static_cast<std::size_t>(chunk) /
+         static_cast<std::size_t>(channel_->size);
 }
 
 template <typename T>
@@ -114,13 +115,15 @@ bool RingEngine<T>::post_receive() {
   if (reduces(place.step)) {
     const std::size_t slot = receives_.posted % static_cast<std::uint64_t>(window_);
     into = scratch_.subspan(slot * segment_values_, into.size());
-  } else if (next_sent_ <= Place{place.step - (group_->size - 1), place.segment}) {
+  } else if (next_sent_ <= Place{place.step - (channel_->size - 1), place.segment}) {
     return false;  // MPI may still read from there
   }
-  const int from = wrap(group_->rank - 1);
-  check_mpi(MPI_Irecv(into.data(), static_cast<int>(into.size()), mpi_type<T>(), from, tag_,
-                      group_->reductions, &receives_.items[receives_.posted % kMaxWindow]),
-            "MPI_Irecv", {name_.data(), from, static_cast<std::int64_t>(into.size_bytes())});
+  const int from = wrap(channel_->rank - 1);
+  check_mpi(
+      MPI_Irecv(into.data(), static_cast<int>(into.size()), mpi_type<T>(), from, tag_,
+                channel_->comm, &receives_.items[receives_.posted % kMaxWindow]),
+      "MPI_Irecv",
+      {name_.data(), channel_->group_rank(from), static_cast<std::int64_t>(into.size_bytes())});
   ++receives_.posted;
   ++next_receive_.segment;
   settle_receive(next_receive_);
@@ -134,10 +137,11 @@ bool RingEngine<T>::post_send() {
   if (sends_.posted - sends_.retired >= static_cast<std::uint64_t>(window_)) return false;
   if (place.step > 0 && next_taken_ <= Place{place.step - 1, place.segment}) return false;
   const std::span<T> from = segment_of(sent_chunk(place.step), place.segment);
-  const int to = wrap(group_->rank + 1);
+  const int to = wrap(channel_->rank + 1);
   check_mpi(MPI_Isend(from.data(), static_cast<int>(from.size()), mpi_type<T>(), to, tag_,
-                      group_->reductions, &sends_.items[sends_.posted % kMaxWindow]),
-            "MPI_Isend", {name_.data(), to, static_cast<std::int64_t>(from.size_bytes())});
+                      channel_->comm, &sends_.items[sends_.posted % kMaxWindow]),
+            "MPI_Isend",
+            {name_.data(), channel_->group_rank(to), static_cast<std::int64_t>(from.size_bytes())});
   ++sends_.posted;
   ++next_send_.segment;
   settle_send(next_send_);
@@ -149,7 +153,7 @@ bool RingEngine<T>::take_receive() {
   if (receives_.retired == receives_.posted) return false;
   const Place place = next_taken_;
   const std::span<T> into = segment_of(received_chunk(place.step), place.segment);
-  const CallContext context = {name_.data(), wrap(group_->rank - 1),
+  const CallContext context = {name_.data(), channel_->group_rank(wrap(channel_->rank - 1)),
                                static_cast<std::int64_t>(into.size_bytes())};
   int arrived = 0;
   MPI_Status status;
@@ -176,7 +180,7 @@ bool RingEngine<T>::retire_send() {
   if (sends_.retired == sends_.posted) return false;
   int done = 0;
   check_mpi(MPI_Test(&sends_.items[sends_.retired % kMaxWindow], &done, MPI_STATUS_IGNORE),
-            "MPI_Isend", {name_.data(), wrap(group_->rank + 1)});
+            "MPI_Isend", {name_.data(), channel_->group_rank(wrap(channel_->rank + 1))});
   if (!done) return false;
   ++sends_.retired;
   ++next_sent_.segment;

@@ -41,9 +41,8 @@ class RingEngine {
  public:
   static constexpr int kMaxWindow = 8;
 
-  /// `scratch` has window * segment_values values. Borrows the group and the scratch.
-  RingEngine(const Communicator::State& group, std::span<T> scratch, std::size_t segment_values,
-             int window);
+  /// `scratch` has window * segment_values values. Borrows the channel and the scratch.
+  RingEngine(const Channel& channel, std::span<T> scratch, std::size_t segment_values, int window);
 
   void start(std::span<T> values, int tag, std::string_view name);
   bool progress();  // true when done
@@ -63,10 +62,10 @@ class RingEngine {
     std::uint64_t retired = 0;
   };
 
-  int steps() const { return 2 * (group_->size - 1); }
-  bool reduces(int step) const { return step < group_->size - 1; }
-  int sent_chunk(int step) const { return wrap(group_->rank - step); }
-  int received_chunk(int step) const { return wrap(group_->rank - step - 1); }
+  int steps() const { return 2 * (channel_->size - 1); }
+  bool reduces(int step) const { return step < channel_->size - 1; }
+  int sent_chunk(int step) const { return wrap(channel_->rank - step); }
+  int received_chunk(int step) const { return wrap(channel_->rank - step - 1); }
   int wrap(int chunk) const;
   std::size_t chunk_begin(int chunk) const;
   std::size_t segments(int chunk) const;
@@ -80,7 +79,7 @@ class RingEngine {
   bool take_receive();
   bool retire_send();
 
-  const Communicator::State* group_;
+  const Channel* channel_;
   std::span<T> scratch_;
   std::size_t segment_values_;
   int window_;

@@ -73,12 +73,17 @@ struct Way {
   AllReduceOptions options;
 };
 
+constexpr auto kRing = AllReduceAlgorithm::kRing;
 const Way kWays[] = {
-    {"ring, segments of 1 float", {.small_bytes = 0, .segment_bytes = 4, .window = 1}},
-    {"ring, segments of 5 floats", {.small_bytes = 0, .segment_bytes = 20, .window = 3}},
-    {"ring, odd segment bytes", {.small_bytes = 0, .segment_bytes = 127, .window = 8}},
-    {"ring, one segment", {.small_bytes = 0}},
-    {"recursive doubling", {.small_bytes = 1 << 20}},
+    {"ring, segments of 1 float",
+     {.algorithm = kRing, .small_bytes = 0, .segment_bytes = 4, .window = 1}},
+    {"ring, segments of 5 floats",
+     {.algorithm = kRing, .small_bytes = 0, .segment_bytes = 20, .window = 3}},
+    {"ring, odd segment bytes",
+     {.algorithm = kRing, .small_bytes = 0, .segment_bytes = 127, .window = 8}},
+    {"ring, one segment", {.algorithm = kRing, .small_bytes = 0}},
+    {"recursive doubling", {.algorithm = kRing, .small_bytes = 1 << 20}},
+    {"shared memory, small", {.small_bytes = 1 << 20}},
     {"mpi", {.algorithm = AllReduceAlgorithm::kMpi}},
 };
 
@@ -108,7 +113,7 @@ void try_all_sizes(const Way& way) {
     all_reduce_sum<T>(world, again, "fractions again", way.options);
     expect_near(rounded, near, sizeof(T) == 4 ? 1e-6 : 1e-14);
     EXPECT_EQ(rounded, again);
-    if (way.options.algorithm == AllReduceAlgorithm::kRing) {
+    if (way.options.algorithm != AllReduceAlgorithm::kMpi) {
       EXPECT_TRUE(same_on_all(world, rounded));
     }
   }
@@ -120,6 +125,37 @@ TEST(AllReduce, EqualsMpiInFloat) {
 
 TEST(AllReduce, EqualsMpiInDouble) {
   for (const Way& way : kWays) try_all_sizes<double>(way);
+}
+
+// Sums of all small sizes one after the other: lines, blocks and ends of both, in both slots.
+TEST(AllReduce, SmallSumsOfAllSizesFollowEachOther) {
+  const Communicator world = Communicator::world();
+  for (std::size_t size = 1; size < 20'000; size += 1 + size / 3) {
+    for (int round = 0; round < 3; ++round) {
+      std::vector<double> statistics = integers<double>(size / 4, world.rank() + round);
+      std::vector<float> values = integers<float>(size, world.rank() + round);
+      const auto expected_statistics = sum_by_mpi(statistics);
+      const auto expected = sum_by_mpi(values);
+      for (const auto algorithm : {AllReduceAlgorithm::kAuto, kRing}) {
+        auto ours = statistics;
+        auto floats = values;
+        all_reduce_sum<double>(world, ours, "statistics", {.algorithm = algorithm});
+        all_reduce_sum<float>(world, floats, "values",
+                              {.algorithm = algorithm, .small_bytes = 64 << 10});
+        EXPECT_EQ(ours, expected_statistics) << size;
+        EXPECT_EQ(floats, expected) << size;
+      }
+    }
+  }
+}
+
+TEST(AllReduce, SmallSizesThatDoNotAgreeAreAnError) {
+  const Communicator world = Communicator::world();
+  if (world.size() != 2) return;  // with more ranks some would wait for those that threw
+  for (const std::size_t size : {10, 4000}) {
+    std::vector<float> values(size + static_cast<std::size_t>(2 * world.rank()), 1.0f);
+    EXPECT_THROW(all_reduce_sum<float>(world, values, "uneven"), CommError);
+  }
 }
 
 TEST(AllReduce, LargerThanManySegments) {
