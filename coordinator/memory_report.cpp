@@ -200,7 +200,7 @@ std::vector<MemoryGroup> rank_memory(const Graph& graph, const Plan& train, cons
   const auto lanes = static_cast<std::size_t>(train.lanes);
   std::size_t ring = 0;
   for (const Bucket& bucket : train.buckets)
-    ring += ring_scratch_bytes(bucket.count, question.workers, question.all_reduce);
+    ring += async_scratch_bytes(bucket.count, question.workers, question.all_reduce);
   std::vector<MemoryGroup> groups;
   groups.push_back({"model state",
                     {{"parameters", segment},

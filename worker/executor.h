@@ -87,7 +87,7 @@ class Executor {
   std::map<int, Program> programs_;               // by images
   std::vector<Arena> scratch_;                    // by lane
   std::vector<std::vector<std::uint64_t>> ticks_; // [lane][call]
-  std::vector<RingAllReduce> reductions_;         // by bucket
+  std::vector<AsyncAllReduce> reductions_;        // by bucket
   std::vector<bool> reducing_;
   int active_reductions_ = 0;
   std::uint64_t sequence_ = 0;

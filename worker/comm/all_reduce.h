@@ -62,32 +62,33 @@ template <typename T>
 void all_reduce_sum(const Communicator& group, std::span<T> values, std::string_view name,
                     const AllReduceOptions& options = {});
 
-/// Bytes that an all_reduce_sum of so many doubles makes the group's scratch memory have.
+/// Bytes that a group takes for an all_reduce_sum of so many doubles, at most.
 std::size_t sum_scratch_bytes(std::size_t doubles, int ranks, const AllReduceOptions& options = {});
 
-/// Bytes that a RingAllReduce of up to so many floats takes.
-std::size_t ring_scratch_bytes(std::size_t floats, int ranks, const AllReduceOptions& options = {});
+/// Bytes that an AsyncAllReduce of up to so many floats takes, at most.
+std::size_t async_scratch_bytes(std::size_t floats, int ranks,
+                                const AllReduceOptions& options = {});
 
-/// A ring all-reduce that runs beside computation: start it, call progress() now and then, finish
+/// An all-reduce that runs beside computation: start it, call progress() now and then, finish
 /// it. Several may be under way at once (one per bucket): start them in the same order on all
 /// ranks, and finish them in the same order too, or poll all of them. Allocates nothing after
 /// construction. Must not outlive the group. All functions throw CommError as above; after that it
 /// is of no use.
-class RingAllReduce {
+class AsyncAllReduce {
  public:
-  /// For sums of up to `max_values`.
-  RingAllReduce(const Communicator& group, std::size_t max_values,
-                const AllReduceOptions& options = {});
-  RingAllReduce(RingAllReduce&&) noexcept;
-  RingAllReduce& operator=(RingAllReduce&&) noexcept;
-  ~RingAllReduce();
+  /// For sums of up to `max_values`. Collective: made by all ranks in the same order.
+  AsyncAllReduce(const Communicator& group, std::size_t max_values,
+                 const AllReduceOptions& options = {});
+  AsyncAllReduce(AsyncAllReduce&&) noexcept;
+  AsyncAllReduce& operator=(AsyncAllReduce&&) noexcept;
+  ~AsyncAllReduce();
 
   /// Begins to sum `values` in place; until finish() returns nobody else may touch them.
   /// `sequence` is any number that is the same on all ranks, and another for each sum under way.
   /// @throws InternalError if the last sum is still under way or `values` is larger than planned.
   void start(std::span<float> values, std::uint64_t sequence, std::string_view name);
 
-  /// Does what can be done now without waiting, at most a window of segments. True when idle.
+  /// Does what can be done now without waiting, at most a few segments. True when idle.
   bool progress();
 
   /// Returns when the sum is there; spins briefly, then yields the core while it waits.

@@ -10,6 +10,7 @@
 #include "data/error.h"
 #include "worker/comm/communicator_state.h"
 #include "worker/comm/node_slots.h"
+#include "worker/comm/staged_sum.h"
 
 namespace lockstep {
 namespace {
@@ -116,9 +117,11 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name, const St
   crowded = parent ? parent->crowded : node_size > cpus_of_node(node);
   reductions = {.comm = duplicate(comm), .rank = rank, .size = size, .crowded = crowded};
   log = parent ? parent->log : std::make_shared<CollectiveLog>();
-  if (node_size == 1) return;
+  if (size == 1 || node_size < size) return;
   SharedMemory window(*this, NodeSlots::window_bytes(), "small sums");
-  if (window.shared()) slots = std::make_unique<NodeSlots>(std::move(window), node_rank, node_size);
+  if (window.shared()) slots = std::make_unique<NodeSlots>(std::move(window), rank, size);
+  SharedMemory stage(*this, StagedSum::window_bytes(size), "large sums");
+  if (stage.shared()) staged = std::make_unique<StagedSum>(std::move(stage), rank, size);
 }
 
 Communicator::State::~State() {

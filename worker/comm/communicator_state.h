@@ -33,6 +33,7 @@ struct Channel {
 };
 
 class NodeSlots;
+class StagedSum;
 
 struct Communicator::State {
   MPI_Comm comm = MPI_COMM_NULL;  // collectives of MPI, send, recv
@@ -47,7 +48,8 @@ struct Communicator::State {
   std::uint64_t sequence = 0;          // collectives so far; equal on all ranks
   std::shared_ptr<CollectiveLog> log;  // shared by all that were split from one world
   std::vector<std::byte> scratch;      // of blocking all-reduces; grows to the largest, stays
-  std::unique_ptr<NodeSlots> slots;    // of small sums; nullptr: alone on the node, or no room
+  std::unique_ptr<NodeSlots> slots;    // of small sums; nullptr: several nodes, one rank, no room
+  std::unique_ptr<StagedSum> staged;   // of large sums; nullptr: as above
 
   /// Takes `comm` over. `parent` is what it was split from, nullptr for the world. Collective.
   State(MPI_Comm taken, std::string_view group_name, const State* parent);

@@ -3,21 +3,22 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <string>
 #include <type_traits>
 
-#include "data/error.h"
+#include "worker/comm/add.h"
 
 namespace lockstep {
 namespace {
 
 constexpr std::size_t kLineBytes = 56;   // of values, beside the flag
 constexpr std::size_t kLinesUpTo = 256;  // bytes of a sum
-constexpr std::size_t kBlockBytes = 8192;
+constexpr std::size_t kBlockBytes = 4096;
 constexpr std::size_t kLines = (kLinesUpTo + kLineBytes - 1) / kLineBytes;
 constexpr std::size_t kBlocks = NodeSlots::kMaxBytes / kBlockBytes;
 constexpr std::size_t kOwnUpTo = 1024;  // bytes of the next sum whose lines are asked for
-constexpr int kBytesBits = 20;          // of a flag, below the number
+constexpr std::size_t kStreamFrom =
+    8192;                       // smaller ones are read sooner out of a neighbour's cache
+constexpr int kBytesBits = 20;  // of a flag, below the number
 static_assert(NodeSlots::kMaxBytes < std::size_t{1} << kBytesBits);
 
 using Flag = std::atomic<std::uint64_t>;
@@ -84,8 +85,14 @@ void NodeSlots::give(std::span<const T> values) {
   ++number_;
   flag_ = number_ << kBytesBits | values.size_bytes();
   Slot& own = slot(rank_);
+  const bool streams = values.size_bytes() >= kStreamFrom;
   const auto put = [&](std::byte* to, std::size_t begin, std::size_t count, Flag& flag) {
-    std::memcpy(to, values.data() + begin, count * sizeof(T));
+    if (streams) {
+      stream(to, reinterpret_cast<const std::byte*>(values.data() + begin), count * sizeof(T));
+      flush_stream();
+    } else {
+      std::memcpy(to, values.data() + begin, count * sizeof(T));
+    }
     flag.store(flag_, std::memory_order_release);
   };
   const auto put_units = [&](auto unit, auto&& unit_at, auto&& flag_at) {
@@ -168,18 +175,12 @@ void NodeSlots::await(const Flag& flag, int rank, PeerWait& wait) const {
   for (;;) {
     const std::uint64_t seen = flag.load(std::memory_order_acquire);
     if (seen == flag_) return;
-    if (seen >> kBytesBits == number_) sizes_differ(seen, rank, wait);
+    if (seen >> kBytesBits == number_) {
+      constexpr std::uint64_t kBytes = (std::uint64_t{1} << kBytesBits) - 1;
+      throw_sizes_differ(wait.context().name, rank, flag_ & kBytes, seen & kBytes);
+    }
     wait.pause();
   }
-}
-
-void NodeSlots::sizes_differ(std::uint64_t flag, int rank, const PeerWait& wait) const {
-  const std::uint64_t theirs = flag & ((std::uint64_t{1} << kBytesBits) - 1);
-  throw CommError("all-reduce \"" + std::string(wait.context().name) + "\": rank " +
-                  std::to_string(rank_) + " of the node gives " +
-                  std::to_string(wait.context().bytes) + " bytes, rank " + std::to_string(rank) +
-                  " " + std::to_string(theirs) +
-                  ": run the same lockstep with the same job on all");
 }
 
 template void NodeSlots::give<float>(std::span<const float>);

@@ -8,7 +8,7 @@
 // the same, so they get the same bits, after one meeting.
 //
 // Units: up to 256 bytes, cache lines of 56 bytes of values and their flag (one trip of a line
-// brings both: 128 bytes take 70 ns between two cores instead of 90); above, blocks of 8 KiB with
+// brings both: 128 bytes take 70 ns between two cores instead of 90); above, blocks of 4 KiB with
 // flags apart, so that adding a block overlaps copying the next.
 //
 // Slots are doubled: sum n uses one, n + 1 the other. A rank that starts n + 2 has seen all flags
@@ -26,7 +26,7 @@ namespace lockstep {
 
 class NodeSlots {
  public:
-  static constexpr std::size_t kMaxBytes = 64 << 10;  // of a sum
+  static constexpr std::size_t kMaxBytes = 16 << 10;  // of a sum
   static std::size_t window_bytes();                  // of a rank
 
   /// `window` is shared(), of window_bytes().
@@ -52,7 +52,6 @@ class NodeSlots {
   template <typename T>
   void sum_blocks(std::span<T> values, PeerWait& wait);
   void await(const std::atomic<std::uint64_t>& flag, int rank, PeerWait& wait) const;
-  [[noreturn]] void sizes_differ(std::uint64_t flag, int rank, const PeerWait& wait) const;
 
   SharedMemory window_;
   int rank_;

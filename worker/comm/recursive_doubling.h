@@ -20,6 +20,15 @@ namespace lockstep {
 inline constexpr std::size_t kEagerBytes = 4000;
 inline constexpr std::size_t kMaxPieces = 32;
 
+/// sums = lower + upper, by the same instructions on both sides: of two NaNs the CPU keeps the
+/// first operand, and a compiler that inlines this twice may swap them in one place. `sums` may be
+/// either.
+template <typename T>
+[[gnu::noinline]] void add_in_pair(T* sums, const T* lower, const T* upper, std::size_t size) {
+#pragma GCC ivdep
+  for (std::size_t i = 0; i < size; ++i) sums[i] = lower[i] + upper[i];
+}
+
 /// One all-reduce by recursive doubling: who am I, and what do I exchange with whom. `other` is
 /// scratch memory, as large as `values`.
 template <typename T>
@@ -58,13 +67,8 @@ class RecursiveDoubling {
  private:
   int rank_at(int place) const { return place < folded_ ? 2 * place : place + folded_; }
 
-  // Operands in the order of ranks on both sides: NaNs too come out the same.
-  void add_upper() {
-    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = values_[i] + other_[i];
-  }
-  void add_lower() {
-    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = other_[i] + values_[i];
-  }
+  void add_upper() { add_in_pair(values_.data(), values_.data(), other_.data(), values_.size()); }
+  void add_lower() { add_in_pair(values_.data(), other_.data(), values_.data(), values_.size()); }
 
   // Sends and receives, in pieces that MPI sends without asking first; an empty side is left out.
   void exchange(int peer, std::span<const T> out, std::span<T> in) {

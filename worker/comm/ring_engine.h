@@ -2,6 +2,7 @@
 // The state machine of the ring of all_reduce.h, without memory of its own. For worker/comm only.
 #include <mpi.h>
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <span>
 #include <string_view>
 
+#include "worker/comm/all_reduce.h"
 #include "worker/comm/communicator_state.h"
 
 namespace lockstep {
@@ -30,6 +32,23 @@ inline void add_to(T* __restrict dst, const T* __restrict src, std::size_t count
   for (std::size_t i = 0; i < count; ++i) dst[i] += src[i];
 }
 
+/// Values per segment: no more than a chunk needs, so that small sums take little scratch memory.
+template <typename T>
+std::size_t ring_segment(const AllReduceOptions& options, std::size_t values, int ranks) {
+  const std::size_t chunk = values / static_cast<std::size_t>(ranks) + 1;
+  const std::size_t wanted = std::min(options.segment_bytes, std::size_t{1} << 30) / sizeof(T);
+  return std::clamp<std::size_t>(wanted, 1, chunk);
+}
+inline constexpr int kMaxRingWindow = 8;
+inline int ring_window(const AllReduceOptions& options) {
+  return std::clamp(options.window, 1, kMaxRingWindow);
+}
+template <typename T>
+std::size_t ring_scratch_bytes(std::size_t values, int ranks, const AllReduceOptions& options) {
+  return ring_segment<T>(options, values, ranks) * static_cast<std::size_t>(ring_window(options)) *
+         sizeof(T);
+}
+
 /// A rank handles two streams of segments, in the order (step, segment): those that it receives and
 /// those that it sends. In step t it sends the chunk that it received in step t-1, so a send waits
 /// for the segment of the same number one step earlier to be received (and added).
@@ -39,7 +58,7 @@ inline void add_to(T* __restrict dst, const T* __restrict src, std::size_t count
 template <typename T>
 class RingEngine {
  public:
-  static constexpr int kMaxWindow = 8;
+  static constexpr int kMaxWindow = kMaxRingWindow;
 
   /// `scratch` has window * segment_values values. Borrows the channel and the scratch.
   RingEngine(const Channel& channel, std::span<T> scratch, std::size_t segment_values, int window);

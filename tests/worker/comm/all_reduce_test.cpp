@@ -84,6 +84,7 @@ const Way kWays[] = {
     {"ring, one segment", {.algorithm = kRing, .small_bytes = 0}},
     {"recursive doubling", {.algorithm = kRing, .small_bytes = 1 << 20}},
     {"shared memory, small", {.small_bytes = 1 << 20}},
+    {"shared memory, large", {.small_bytes = 0}},
     {"mpi", {.algorithm = AllReduceAlgorithm::kMpi}},
 };
 
@@ -160,37 +161,45 @@ TEST(AllReduce, SmallSizesThatDoNotAgreeAreAnError) {
 
 TEST(AllReduce, LargerThanManySegments) {
   const Communicator world = Communicator::world();
-  std::vector<float> values = integers<float>(300'001, world.rank());
-  const std::vector<float> expected = sum_by_mpi(values);
-  all_reduce_sum<float>(world, values, "large");
-  EXPECT_EQ(values, expected);
+  const std::vector<float> given = integers<float>(1'300'001, world.rank());
+  const std::vector<float> expected = sum_by_mpi(given);
+  for (const auto algorithm : {AllReduceAlgorithm::kAuto, kRing}) {
+    std::vector<float> values = given;
+    all_reduce_sum<float>(world, values, "large", {.algorithm = algorithm});
+    EXPECT_EQ(values, expected);
+  }
 }
 
 TEST(AllReduce, SegmentsAndWindowDoNotChangeBits) {
   const Communicator world = Communicator::world();
   std::vector<float> one = fractions<float>(1003, world.rank());
   std::vector<float> other = one;
-  all_reduce_sum<float>(world, one, "one", {.small_bytes = 0, .segment_bytes = 20, .window = 2});
-  all_reduce_sum<float>(world, other, "other", {.small_bytes = 0, .segment_bytes = 4000});
+  all_reduce_sum<float>(world, one, "one",
+                        {.algorithm = kRing, .small_bytes = 0, .segment_bytes = 20, .window = 2});
+  all_reduce_sum<float>(world, other, "other",
+                        {.algorithm = kRing, .small_bytes = 0, .segment_bytes = 4000});
   EXPECT_EQ(one, other);
 }
 
 TEST(AllReduce, NotANumberIsTheSameOnAllRanks) {
   const Communicator world = Communicator::world();
-  for (const std::size_t small : {std::size_t{0}, std::size_t{1} << 20}) {
+  for (const auto& [algorithm, small] :
+       {std::pair{kRing, 0}, std::pair{kRing, 1 << 20}, std::pair{AllReduceAlgorithm::kAuto, 0},
+        std::pair{AllReduceAlgorithm::kAuto, 1 << 20}}) {
     std::vector<float> values(64, 1.0f);
     const auto payload = static_cast<std::uint32_t>(0x7fc00001 + world.rank());
     values[static_cast<std::size_t>(world.rank()) % 3] = std::bit_cast<float>(payload);
-    all_reduce_sum<float>(world, values, "nan", {.small_bytes = small});
+    all_reduce_sum<float>(world, values, "nan",
+                          {.algorithm = algorithm, .small_bytes = static_cast<std::size_t>(small)});
     EXPECT_TRUE(std::isnan(values[0]));
     EXPECT_TRUE(same_on_all(world, values));
   }
 }
 
-TEST(RingAllReduce, SumsAgainAndAgain) {
+TEST(AsyncAllReduce, SumsAgainAndAgain) {
   const Communicator world = Communicator::world();
-  for (const auto algorithm : {AllReduceAlgorithm::kRing, AllReduceAlgorithm::kMpi}) {
-    RingAllReduce reduce(world, 1001, {.algorithm = algorithm, .segment_bytes = 36});
+  for (const auto algorithm : {AllReduceAlgorithm::kAuto, kRing, AllReduceAlgorithm::kMpi}) {
+    AsyncAllReduce reduce(world, 1001, {.algorithm = algorithm, .segment_bytes = 36});
     EXPECT_TRUE(reduce.idle());
     std::uint64_t sequence = 32760;  // past the end of the tags
     for (const std::size_t size : sizes(world.size())) {
@@ -205,10 +214,10 @@ TEST(RingAllReduce, SumsAgainAndAgain) {
   }
 }
 
-TEST(RingAllReduce, SeveralUnderWayBesideASmallOne) {
+TEST(AsyncAllReduce, SeveralUnderWayBesideASmallOne) {
   const Communicator world = Communicator::world();
   constexpr std::size_t kBuckets = 5;
-  std::vector<RingAllReduce> reduces;
+  std::vector<AsyncAllReduce> reduces;
   std::vector<std::vector<float>> buckets, expected;
   for (std::size_t b = 0; b < kBuckets; ++b) {
     buckets.push_back(integers<float>(3000 * b + b, world.rank() + static_cast<int>(b)));
@@ -232,11 +241,11 @@ TEST(RingAllReduce, SeveralUnderWayBesideASmallOne) {
   }
 }
 
-TEST(RingAllReduce, ProgressAloneComesToTheEnd) {
+TEST(AsyncAllReduce, ProgressAloneComesToTheEnd) {
   const Communicator world = Communicator::world();
   std::vector<float> values = integers<float>(4099, world.rank());
   const std::vector<float> expected = sum_by_mpi(values);
-  RingAllReduce reduce(world, values.size(), {.segment_bytes = 256, .window = 2});
+  AsyncAllReduce reduce(world, values.size(), {.segment_bytes = 256, .window = 2});
   reduce.start(values, 1, "polled");
   while (!reduce.progress()) {
   }
@@ -244,9 +253,9 @@ TEST(RingAllReduce, ProgressAloneComesToTheEnd) {
   EXPECT_EQ(values, expected);
 }
 
-TEST(RingAllReduce, RefusesASecondStartAndTooManyValues) {
+TEST(AsyncAllReduce, RefusesASecondStartAndTooManyValues) {
   const Communicator world = Communicator::world();
-  RingAllReduce reduce(world, 10);
+  AsyncAllReduce reduce(world, 10);
   std::vector<float> values(11, 1.0f);
   EXPECT_THROW(reduce.start(values, 1, "too large"), InternalError);
   const std::span<float> first(values.data(), 10);
@@ -258,11 +267,11 @@ TEST(RingAllReduce, RefusesASecondStartAndTooManyValues) {
   EXPECT_EQ(values[9], static_cast<float>(world.size()));
 }
 
-TEST(RingAllReduce, SizesThatDoNotAgreeAreAnError) {
+TEST(AsyncAllReduce, SizesThatDoNotAgreeAreAnError) {
   const Communicator world = Communicator::world();
   if (world.size() != 2) return;  // with more ranks some would wait for those that threw
   std::vector<float> values(world.rank() == 0 ? 10 : 12, 1.0f);
-  RingAllReduce reduce(world, 12);
+  AsyncAllReduce reduce(world, 12);
   reduce.start(values, 1, "uneven");
   try {
     reduce.finish();
