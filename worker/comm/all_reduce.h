@@ -1,11 +1,15 @@
 #pragma once
 // Sums over ranks, in place, with the same bits on every rank.
 //
-// Ring (large). P ranks stand in a ring; each sends to the next and receives from the one before.
-// The values are cut into P chunks, c0 .. cP-1. In step t rank r sends chunk r-t and receives chunk
-// r-t-1 (mod P):
-//   steps 0 .. P-2     reduce-scatter: what arrives is added to the own chunk and sent on in the
-//   next
+// Inside a node: shared memory. Small sums (up to 16 KiB): each rank shows its values to all, and
+// adds those of all ranks in their order; one meeting (node_slots.h). Large ones: each rank adds
+// 1/P of the values for all; (P-1)/P of the bytes are copied in, as many out (staged_sum.h, with a
+// picture).
+//
+// Among nodes, messages. Ring (large). P ranks stand in a ring; each sends to the next and receives
+// from the one before. The values are cut into P chunks, c0 .. cP-1. In step t rank r sends chunk
+// r-t and receives chunk r-t-1 (mod P):
+//   steps 0 .. P-2     reduce-scatter: what arrives is added to the own chunk and sent on in the next
 //                      step. Then rank r holds the whole sum of chunk r+1.
 //   steps P-1 .. 2P-3  all-gather: what arrives is a finished sum; it is kept and sent on.
 //

@@ -4,11 +4,11 @@
 //
 // The values are cut into chunks, a chunk into P parts, one for each rank. For each chunk a rank
 //   gives    copies the others' parts into its slot of the window,
-//   sums     its own part, in the order of ranks, from the slots of all; leaves the sums in its
-//   slot, fetches  the others' sums.
-// So it copies (P-1)/P of the bytes in, as many out, and adds P times 1/P of them; what goes
-// into a slot is written past the caches, because a line out of another core's cache travels slowly
-// (2 GB/s between distant cores, 6 between neighbours; 9 by way of memory). A rank counts the
+//   sums     its own part, in the order of ranks; leaves the sums in its slot,
+//   fetches  the others' sums.
+// So it copies (P-1)/P of the bytes in, as many out, and adds P times 1/P of them. What goes
+// into a slot is written past the caches, because lines out of another core's cache can travel
+// slowly (2 GB/s measured, against 7 to 9 by way of memory). A rank counts the
 // chunks that it has given and summed; the others wait for the counts.
 //
 //   P = 2     rank 0                         rank 1
