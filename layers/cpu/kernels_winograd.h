@@ -1,15 +1,13 @@
 #pragma once
-// 3x3 convolutions by Winograd's F(4x4, 3x3): every tile of 4x4 results costs 36 products a pair of
-// channels instead of 144. The products of a block of tiles are 36 matrix products, whose operands
-// stay in L2. See kernels_impl.h.
+// 3x3 convolutions by Winograd's F(4x4, 3x3): a tile of 4x4 results costs 36 products a pair of
+// channels instead of 144; for a block of tiles 36 matrix products in L2. See kernels_impl.h.
 #include "layers/cpu/kernels_product.h"
 #include "layers/cpu/kernels_winograd_tensors.h"
 
 namespace lockstep::cpu::LOCKSTEP_ISA {
 namespace {
 
-// With 32 registers 12 rows of two vectors, with 16 registers 6; both divide kWinogradTiles. Rows
-// of weight gradients are channels.
+// Rows of two vectors: of tiles (divides kWinogradTiles), of channels for weight gradients.
 constexpr int kTileRows = kWidth == 16 ? 12 : 6;
 constexpr int kChannelRows = kWidth == 16 ? 8 : 4;
 
