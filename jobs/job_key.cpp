@@ -156,10 +156,11 @@ std::vector<JobKey> augment_keys() {
 
 std::vector<JobKey> model_keys() {
   return {
-      word(FIELD(model.family), {"resnet", "preact", "wide", "resnext", "custom"},
-           "Which residual network. custom: of `counts` and `widths`."),
+      word(FIELD(model.family), model_families(),
+           "Which network. custom: a residual one of `counts` and `widths`."),
       number(FIELD(model.depth), at_least(1),
-             "Layers: CIFAR 20, 32, 44, 56, 110 (6n+2); ImageNet 18, 34, 50, 101, 152."),
+             "Layers: CIFAR 20, 32, 44, 56, 110 (6n+2); ImageNet 18, 34, 50, 101, 152; densenet 40, "
+             "100 (CIFAR), 121, 161, 169, 201, 264."),
       word(FIELD(model.stem), {"auto", "cifar", "imagenet", "resnet_d"},
            "First layers: 3x3; 7x7/2 and max pool; three 3x3 and max pool."),
       number(FIELD(model.stem_width), at_least(0), "Channels of the stem; 0: the family's own."),
@@ -191,6 +192,10 @@ std::vector<JobKey> model_keys() {
              "Share of the label given to all classes."),
       numbers(FIELD(model.counts), at_least(1), "custom: blocks of every group."),
       numbers(FIELD(model.widths), at_least(1), "custom: channels of every group."),
+      number(FIELD(model.growth), at_least(0),
+             "densenet: channels that a layer adds; 0: the family's own, 12 or 32."),
+      number(FIELD(model.compression), between(0, 1),
+             "densenet: part of the channels that transitions keep; 0: the family's own."),
   };
 }
 

@@ -1,7 +1,6 @@
 #include "layers/blocks.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace lockstep {
 
@@ -10,36 +9,6 @@ namespace {
 const std::string kShortcutHint = "use shortcut = B (projection) or C";
 
 }  // namespace
-
-ValueId BlockBuilder::conv(const std::string& name, ValueId x, const Convolution& c) {
-  return graph_.add(name,
-                    Conv2d{.out_channels = c.out_channels,
-                           .kernel = c.kernel,
-                           .stride = c.stride,
-                           .padding = c.kernel / 2,
-                           .groups = c.groups},
-                    {x}, "change model.widths, cardinality or base_width");
-}
-
-ValueId BlockBuilder::norm(const std::string& name, ValueId x, float gamma) {
-  const Architecture& a = architecture_;
-  if (a.norm == NormKind::kBatch)
-    return graph_.add(
-        name, BatchNorm{.momentum = a.norm_momentum, .eps = a.norm_eps, .gamma_init = gamma}, {x});
-  // Layer normalization over C,H,W is one group; 32 groups of 48 channels become 16.
-  const int channels = graph_.value(x).shape.channels;
-  const int groups = a.norm == NormKind::kLayer ? 1 : std::gcd(a.norm_groups, channels);
-  return graph_.add(name, GroupNorm{.groups = groups, .eps = a.norm_eps, .gamma_init = gamma}, {x});
-}
-
-ValueId BlockBuilder::activation(const std::string& name, ValueId x) {
-  return graph_.add(name, architecture_.activation, {x});
-}
-
-ValueId BlockBuilder::norm_activation(const std::string& prefix, const std::string& suffix,
-                                      ValueId x) {
-  return activation(prefix + ".relu" + suffix, norm(prefix + ".norm" + suffix, x));
-}
 
 ValueId BlockBuilder::stem(ValueId images) {
   const int width = architecture_.stem_width;
@@ -176,11 +145,7 @@ ValueId BlockBuilder::add(const std::string& name, ValueId branch, ValueId short
 
 void BlockBuilder::head(ValueId x, int classes) {
   if (architecture_.pre_activation) x = norm_activation("final", "", x);
-  x = graph_.add("pool", GlobalAveragePool{}, {x});
-  if (architecture_.head_dropout > 0)
-    x = graph_.add("dropout", Dropout{architecture_.head_dropout}, {x});
-  x = graph_.add("fc", Linear{classes}, {x});
-  graph_.add("loss", SoftmaxCrossEntropy{architecture_.label_smoothing}, {x});
+  classifier(x, classes, architecture_.head_dropout);
 }
 
 }  // namespace lockstep

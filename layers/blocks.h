@@ -2,16 +2,15 @@
 #include <string>
 #include <vector>
 
-#include "layers/graph.h"
-#include "layers/model_architecture.h"
+#include "layers/layer_builder.h"
 
 namespace lockstep {
 
 /// Appends the parts of a residual network to a graph: stem, residual blocks, head.
-class BlockBuilder {
+class BlockBuilder : private LayerBuilder {
  public:
   BlockBuilder(Graph& graph, const Architecture& architecture)
-      : graph_(graph), architecture_(architecture) {}
+      : LayerBuilder(graph, architecture), architecture_(architecture) {}
 
   ValueId stem(ValueId images);
 
@@ -23,9 +22,6 @@ class BlockBuilder {
   void head(ValueId x, int classes);
 
  private:
-  struct Convolution {
-    int out_channels, kernel, stride, groups;
-  };
   std::vector<Convolution> branch_of(const BlockGroup& group, int stride) const;
   ValueId post_activation_block(const std::string& name, ValueId x, const BlockGroup& group,
                                 int stride, int index);
@@ -38,12 +34,6 @@ class BlockBuilder {
   ValueId plain_shortcut(const std::string& name, ValueId x, int out_channels, int stride);
   ValueId add(const std::string& name, ValueId branch, ValueId shortcut);
 
-  ValueId conv(const std::string& name, ValueId x, const Convolution& c);
-  ValueId norm(const std::string& name, ValueId x, float gamma = 1.0f);
-  ValueId activation(const std::string& name, ValueId x);
-  ValueId norm_activation(const std::string& prefix, const std::string& suffix, ValueId x);
-
-  Graph& graph_;
   const Architecture& architecture_;
 };
 

@@ -1,17 +1,19 @@
 #include "layers/model.h"
 
+#include <array>
 #include <cassert>
+#include <utility>
 
 #include "data/error.h"
 #include "layers/blocks.h"
-#include "layers/model_architecture.h"
+#include "layers/densenet.h"
+#include "layers/model_keys.h"
 
 namespace lockstep {
 
-Graph build_model(const ModelOptions& options, Shape input, int classes) {
-  if (classes < 2)
-    throw ConfigError("classes = " + std::to_string(classes) +
-                      ": a classifier needs at least 2; check the labels of the data set");
+namespace {
+
+Graph build_residual(const ModelOptions& options, Shape input, int classes) {
   const Architecture architecture = resolve_architecture(options, input);
   Graph graph(input);
   BlockBuilder build(graph, architecture);
@@ -26,6 +28,33 @@ Graph build_model(const ModelOptions& options, Shape input, int classes) {
   }
   build.head(x, classes);
   return graph;
+}
+
+Graph densenet(const ModelOptions& options, Shape input, int classes) {
+  return build_densenet(resolve_densenet(options, input), input, classes);
+}
+
+using Build = Graph (*)(const ModelOptions&, Shape, int);
+constexpr std::array<std::pair<const char*, Build>, 6> kFamilies{{{"resnet", build_residual},
+                                                                  {"preact", build_residual},
+                                                                  {"wide", build_residual},
+                                                                  {"resnext", build_residual},
+                                                                  {"custom", build_residual},
+                                                                  {"densenet", densenet}}};
+
+}  // namespace
+
+std::vector<std::string> model_families() {
+  std::vector<std::string> names;
+  for (const auto& family : kFamilies) names.push_back(family.first);
+  return names;
+}
+
+Graph build_model(const ModelOptions& options, Shape input, int classes) {
+  if (classes < 2)
+    throw ConfigError("classes = " + std::to_string(classes) +
+                      ": a classifier needs at least 2; check the labels of the data set");
+  return choose("family", options.family, kFamilies)(options, input, classes);
 }
 
 ValueId logits_of(const Graph& graph) {

@@ -7,7 +7,7 @@
 
 namespace lockstep {
 
-/// [model] of a job file: which residual network. Defaults give ResNet-20 for CIFAR.
+/// [model] of a job file: which network. Defaults give ResNet-20 for CIFAR.
 ///
 /// family and depth:
 ///   resnet   6n+2 (CIFAR: 20, 32, 44, 56, 110, 1202; basic blocks), 18, 34, 50, 101, 152
@@ -23,6 +23,10 @@ namespace lockstep {
 ///   is
 ///            both: decided by the stem as above.
 ///   custom   counts and widths, one entry per group; depth is not used.
+///   densenet 3n+4 (CIFAR: 40, 100) with basic layers, 6n+4 with block = bottleneck; or 121, 161,
+///            169, 201, 264 (ImageNet).  Huang et al. 2017, arXiv:1608.06993. DenseNet-BC is
+///            block = bottleneck with compression = 0.5, as the ImageNet ones are.
+/// A key that means nothing to the family is refused.
 struct ModelOptions {
   std::string family = "resnet";
   int depth = 20;
@@ -53,7 +57,12 @@ struct ModelOptions {
   float label_smoothing = 0.0f;
   std::vector<int> counts;  // custom: blocks per group
   std::vector<int> widths;  // custom: channels per group (of the 3x3 convolution)
+  int growth = 0;         // densenet: channels that a layer adds; 0: 12 (CIFAR), 32 (48 in 161)
+  float compression = 0;  // densenet: part of the channels that a transition keeps; 0: the family's
 };
+
+/// The words that ModelOptions::family takes.
+std::vector<std::string> model_families();
 
 /// Builds the training graph: input images -> ... -> logits (op "fc") -> loss (op "loss").
 /// Ops are named stem.conv, group1.block0.conv1, group1.block0.shortcut.conv, ... : groups count

@@ -9,45 +9,14 @@
 
 #include "data/error.h"
 #include "layers/model_depth.h"
+#include "layers/model_keys.h"
 
 namespace lockstep {
 
 namespace {
 
-[[noreturn]] void fail(const std::string& key, const std::string& value, const std::string& takes) {
-  throw ConfigError("model." + key + " = " + value + ": " + takes);
-}
-
-/// The shortest digits that mean `value`.
-std::string text(float value) {
-  std::array<char, 32> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  return std::string(digits.data(), end);
-}
-
-/// The meaning of a word, or an error that lists the words.
-template <class T, std::size_t N>
-T choose(const std::string& key, const std::string& word,
-         const std::array<std::pair<const char*, T>, N>& choices) {
-  std::string valid;
-  for (const auto& [name, meaning] : choices) {
-    if (word == name) return meaning;
-    valid += (valid.empty() ? "" : ", ") + std::string(name);
-  }
-  fail(key, word, "takes " + valid);
-}
-
-template <class T>
-using Choices2 = std::array<std::pair<const char*, T>, 2>;
-template <class T>
-using Choices3 = std::array<std::pair<const char*, T>, 3>;
-
-void require_at_least(const std::string& key, int value, int least) {
-  if (value < least) fail(key, std::to_string(value), "must be at least " + std::to_string(least));
-}
-
 void require_probability(const std::string& key, float value) {
-  if (!(value >= 0.0f && value < 1.0f)) fail(key, text(value), "must be at least 0 and below 1");
+  if (!(value >= 0.0f && value < 1.0f)) fail_key(key, digits_of(value), "must be at least 0 and below 1");
 }
 
 float parse_residual_scale(const std::string& word, int blocks) {
@@ -56,7 +25,7 @@ float parse_residual_scale(const std::string& word, int blocks) {
   const char* end = word.data() + word.size();
   const auto [stop, error] = std::from_chars(word.data(), end, value);
   if (error != std::errc() || stop != end || !std::isfinite(value) || value <= 0)
-    fail("residual_scale", word, "takes a number above 0, or 1/L (L blocks)");
+    fail_key("residual_scale", word, "takes a number above 0, or 1/L (L blocks)");
   return value;
 }
 
@@ -69,9 +38,9 @@ Activation parse_activation(const ModelOptions& options) {
   Activation activation{choose("activation", options.activation, kinds), options.activation_alpha};
   const bool has_alpha = activation.kind == Kind::kLeakyRelu || activation.kind == Kind::kElu;
   if (options.activation_alpha < 0 || !std::isfinite(options.activation_alpha))
-    fail("activation_alpha", text(options.activation_alpha), "must be a number of at least 0");
+    fail_key("activation_alpha", digits_of(options.activation_alpha), "must be a number of at least 0");
   if (!has_alpha && options.activation_alpha != 0)
-    fail("activation_alpha", text(options.activation_alpha),
+    fail_key("activation_alpha", digits_of(options.activation_alpha),
          options.activation + " has none; use activation = leaky_relu or elu");
   if (has_alpha && activation.alpha == 0)
     activation.alpha = activation.kind == Kind::kElu ? 1.0f : 0.01f;
@@ -86,17 +55,6 @@ struct Pattern {
   std::vector<int> counts = {}, planes = {};
   int stem_width = 16;
 };
-
-StemKind resolve_stem(const ModelOptions& options, Shape input, bool cifar) {
-  if (options.stem == "auto")
-    return cifar || input.height < kSmallImage ? StemKind::kCifar : StemKind::kImagenet;
-  // "auto" is listed for the error's sake.
-  const std::array<std::pair<const char*, StemKind>, 4> stems{{{"auto", StemKind::kCifar},
-                                                               {"cifar", StemKind::kCifar},
-                                                               {"imagenet", StemKind::kImagenet},
-                                                               {"resnet_d", StemKind::kResnetD}}};
-  return choose("stem", options.stem, stems);
-}
 
 Pattern custom_pattern(const ModelOptions& options) {
   if (options.counts.empty() || options.counts.size() != options.widths.size())
@@ -150,7 +108,7 @@ void check_size(const ModelOptions& options, const Pattern& pattern) {
   const std::string takes = std::to_string(blocks) + " blocks are more than the " +
                             std::to_string(kMostBlocks) + " that a model may have";
   if (options.family == "custom") throw ConfigError("model.counts: " + takes);
-  fail("depth", std::to_string(options.depth), takes);
+  fail_key("depth", std::to_string(options.depth), takes);
 }
 
 /// Widths of the 3x3 convolutions and of what leaves a block.
@@ -166,19 +124,19 @@ void add_groups(const ModelOptions& options, const Pattern& pattern, Architectur
                                                 : 0;
   const std::string bottleneck_only = "only bottleneck blocks have it; use block = bottleneck";
   if (!bottleneck && a.cardinality > 1)
-    fail("cardinality", std::to_string(a.cardinality), bottleneck_only);
+    fail_key("cardinality", std::to_string(a.cardinality), bottleneck_only);
   if (!bottleneck && base_width > 0)
-    fail("base_width", std::to_string(base_width), bottleneck_only);
+    fail_key("base_width", std::to_string(base_width), bottleneck_only);
   for (std::size_t g = 0; g < pattern.counts.size(); ++g) {
     const std::int64_t planes = std::int64_t{pattern.planes[g]} * options.widen;
     const std::int64_t width = width_of(planes, base_width, a.cardinality);
     const std::string group = "group" + std::to_string(g + 1);
     if (planes > kMostChannels || width > kMostChannels)
-      fail("widen", std::to_string(options.widen),
+      fail_key("widen", std::to_string(options.widen),
            group + " would have more than " + std::to_string(kMostChannels) +
                " channels; make widen, widths, cardinality or base_width smaller");
     if (width < 1 || width % a.cardinality != 0)
-      fail("cardinality", std::to_string(a.cardinality),
+      fail_key("cardinality", std::to_string(a.cardinality),
            "does not divide the " + std::to_string(width) + " channels of " + group +
                "; change it, widths or base_width");
     a.groups.push_back({.blocks = pattern.counts[g],
@@ -192,7 +150,7 @@ void check_numbers(const ModelOptions& options) {
   require_at_least("widen", options.widen, 1);
   require_at_least("stem_width", options.stem_width, 0);
   if (options.stem_width > kMostChannels)
-    fail("stem_width", std::to_string(options.stem_width),
+    fail_key("stem_width", std::to_string(options.stem_width),
          "must be at most " + std::to_string(kMostChannels));
   require_at_least("cardinality", options.cardinality, 0);
   require_at_least("base_width", options.base_width, 0);
@@ -202,30 +160,55 @@ void check_numbers(const ModelOptions& options) {
   require_probability("stochastic_depth", options.stochastic_depth);
   require_probability("label_smoothing", options.label_smoothing);
   if (!(options.norm_momentum > 0 && options.norm_momentum <= 1))
-    fail("norm_momentum", text(options.norm_momentum), "must be above 0 and at most 1");
+    fail_key("norm_momentum", digits_of(options.norm_momentum), "must be above 0 and at most 1");
   if (!(options.norm_eps > 0 && std::isfinite(options.norm_eps)))
-    fail("norm_eps", text(options.norm_eps), "must be above 0");
+    fail_key("norm_eps", digits_of(options.norm_eps), "must be above 0");
   if (!std::isfinite(options.last_gamma))
-    fail("last_gamma", text(options.last_gamma), "takes a number: 0, 0.1 or 1");
+    fail_key("last_gamma", digits_of(options.last_gamma), "takes a number: 0, 0.1 or 1");
 }
 
 void check_words(const ModelOptions& options) {
-  const std::array<std::pair<const char*, bool>, 5> families{
-      {{"resnet", true}, {"preact", true}, {"wide", true}, {"resnext", true}, {"custom", true}}};
-  choose("family", options.family, families);
   choose("block", options.block,
          Choices3<bool>{{{"auto", true}, {"basic", true}, {"bottleneck", true}}});
 }
 
 }  // namespace
 
-Architecture resolve_architecture(const ModelOptions& options, Shape input) {
-  check_words(options);
+StemKind resolve_stem(const ModelOptions& options, Shape input, bool cifar) {
+  if (options.stem == "auto")
+    return cifar || input.height < kSmallImage ? StemKind::kCifar : StemKind::kImagenet;
+  // "auto" is listed for the error's sake.
+  const std::array<std::pair<const char*, StemKind>, 4> stems{{{"auto", StemKind::kCifar},
+                                                               {"cifar", StemKind::kCifar},
+                                                               {"imagenet", StemKind::kImagenet},
+                                                               {"resnet_d", StemKind::kResnetD}}};
+  return choose("stem", options.stem, stems);
+}
+
+LayerOptions resolve_layers(const ModelOptions& options) {
   check_numbers(options);
+  LayerOptions layers;
+  layers.norm = choose(
+      "norm", options.norm,
+      Choices3<NormKind>{
+          {{"batch", NormKind::kBatch}, {"group", NormKind::kGroup}, {"layer", NormKind::kLayer}}});
+  layers.norm_groups = options.norm_groups;
+  layers.norm_momentum = options.norm_momentum;
+  layers.norm_eps = options.norm_eps;
+  layers.activation = parse_activation(options);
+  layers.label_smoothing = options.label_smoothing;
+  return layers;
+}
+
+Architecture resolve_architecture(const ModelOptions& options, Shape input) {
+  refuse_other_keys(options, {"depth", "stem", "stem_width", "block", "pre_activation", "widen",
+                              "cardinality", "base_width", "shortcut", "se_reduction", "last_gamma",
+                              "stochastic_depth", "residual_scale", "counts", "widths"});
+  check_words(options);
+  Architecture a{resolve_layers(options)};
   const Pattern pattern =
       options.family == "custom" ? custom_pattern(options) : published_pattern(options, input);
   check_size(options, pattern);
-  Architecture a;
   a.block = pattern.block;
   a.pre_activation = pattern.pre_activation;
   a.stem = resolve_stem(options, input, pattern.cifar);
@@ -237,23 +220,14 @@ Architecture resolve_architecture(const ModelOptions& options, Shape input) {
                       Choices3<ShortcutKind>{{{"A", ShortcutKind::kPad},
                                               {"B", ShortcutKind::kProjection},
                                               {"C", ShortcutKind::kProjectionEverywhere}}});
-  a.norm = choose(
-      "norm", options.norm,
-      Choices3<NormKind>{
-          {{"batch", NormKind::kBatch}, {"group", NormKind::kGroup}, {"layer", NormKind::kLayer}}});
   a.se_reduction = options.se_reduction;
-  a.norm_groups = options.norm_groups;
-  a.norm_momentum = options.norm_momentum;
-  a.norm_eps = options.norm_eps;
   a.last_gamma = options.last_gamma;
   if (a.pre_activation && a.last_gamma != 1.0f)
-    fail("last_gamma", text(a.last_gamma),
+    fail_key("last_gamma", digits_of(a.last_gamma),
          "a pre-activation branch does not end with a norm; use residual_scale");
   (options.family == "wide" ? a.block_dropout : a.head_dropout) = options.dropout;
   a.stochastic_depth = options.stochastic_depth;
   a.residual_scale = parse_residual_scale(options.residual_scale, a.blocks());
-  a.activation = parse_activation(options);
-  a.label_smoothing = options.label_smoothing;
   return a;
 }
 

@@ -18,8 +18,19 @@ struct BlockGroup {
   int stride = 1;
 };
 
-/// ModelOptions with every word, depth and default resolved: what the builder builds.
-struct Architecture {
+/// What the networks of all families share.
+struct LayerOptions {
+  NormKind norm = NormKind::kBatch;
+  int norm_groups = 32;
+  float norm_momentum = 0.1f;
+  float norm_eps = 1e-5f;
+  Activation activation;
+  float label_smoothing = 0.0f;
+};
+
+/// ModelOptions of a residual network with every word, depth and default resolved: what the builder
+/// builds.
+struct Architecture : LayerOptions {
   StemKind stem = StemKind::kCifar;
   int stem_width = 16;
   BlockKind block = BlockKind::kBasic;
@@ -28,23 +39,23 @@ struct Architecture {
   int cardinality = 1;
   ShortcutKind shortcut = ShortcutKind::kProjection;
   int se_reduction = 0;
-  NormKind norm = NormKind::kBatch;
-  int norm_groups = 32;
-  float norm_momentum = 0.1f;
-  float norm_eps = 1e-5f;
   float last_gamma = 1.0f;
   float block_dropout = 0.0f;  // between the convolutions of a block
   float head_dropout = 0.0f;   // before the classifier
   float stochastic_depth = 0.0f;
   float residual_scale = 1.0f;
-  Activation activation;
-  float label_smoothing = 0.0f;
 
   int blocks() const;
 };
 
 /// @throws ConfigError naming the key, its value and the values that it takes.
+LayerOptions resolve_layers(const ModelOptions& options);
+
+/// The same, for families resnet, preact, wide, resnext and custom.
 Architecture resolve_architecture(const ModelOptions& options, Shape input);
+
+/// Whether a network for small images is wanted where a depth stands for two.
+StemKind resolve_stem(const ModelOptions& options, Shape input, bool cifar);
 
 /// Probability that training keeps the branch of block `index` (from 0) of `blocks`.
 /// Huang et al. 2016, arXiv:1603.09382: 1 - last_drop * (index + 1) / blocks.

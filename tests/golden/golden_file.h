@@ -27,6 +27,7 @@ class GoldenFile {
   /// Names of the tensors that begin with `prefix`, without it, in the file's order.
   std::vector<std::string> names(const std::string& prefix) const;
 
+  bool has_setting(const std::string& key) const { return settings_.count(key) > 0; }
   /// Settings, by key. @throws DataError naming file and key, if missing or not a number.
   const std::string& text(const std::string& key) const;
   double number(const std::string& key) const;

@@ -4,9 +4,20 @@
 
 namespace lockstep {
 
-/// The network that a .golden file describes.
-inline ModelOptions golden_options(const GoldenFile& file) {
+/// What files of all families say.
+inline ModelOptions golden_layers(const GoldenFile& file) {
   ModelOptions options;
+  options.norm = file.text("norm");
+  options.norm_groups = file.integer("norm_groups");
+  options.norm_eps = static_cast<float>(file.number("norm_eps"));
+  options.norm_momentum = static_cast<float>(file.number("norm_momentum"));
+  options.activation = file.text("activation");
+  options.label_smoothing = static_cast<float>(file.number("label_smoothing"));
+  return options;
+}
+
+inline ModelOptions golden_residual(const GoldenFile& file) {
+  ModelOptions options = golden_layers(file);
   options.family = "custom";
   const std::string block = file.text("block");  // basic, preact_basic, ...
   options.pre_activation = block.rfind("preact_", 0) == 0;
@@ -19,12 +30,20 @@ inline ModelOptions golden_options(const GoldenFile& file) {
   options.base_width = file.integer("base_width");
   options.shortcut = file.text("shortcut");
   options.se_reduction = file.integer("se_reduction");
-  options.norm = file.text("norm");
-  options.norm_groups = file.integer("norm_groups");
-  options.norm_eps = static_cast<float>(file.number("norm_eps"));
-  options.norm_momentum = static_cast<float>(file.number("norm_momentum"));
-  options.activation = file.text("activation");
-  options.label_smoothing = static_cast<float>(file.number("label_smoothing"));
+  return options;
+}
+
+/// The network that a .golden file describes.
+inline ModelOptions golden_options(const GoldenFile& file) {
+  if (!file.has_setting("family")) return golden_residual(file);
+  ModelOptions options = golden_layers(file);
+  options.family = file.text("family");
+  if (options.family == "densenet") {
+    options.depth = file.integer("depth");
+    options.block = file.text("block");
+    options.growth = file.integer("growth");
+    options.compression = static_cast<float>(file.number("compression"));
+  }
   return options;
 }
 

@@ -86,7 +86,19 @@ struct BadOption {
 TEST(ModelErrors, NameKeyValueAndWayOut) {
   const std::vector<BadOption> cases{
       {[](auto& o) { o.family = "resnett"; },
-       "model.family = resnett: takes resnet, preact, wide, resnext, custom"},
+       "model.family = resnett: takes resnet, preact, wide, resnext, custom, densenet"},
+      {[](auto& o) { o.growth = 12; },
+       "model.growth = 12: means nothing to family resnet; leave it out"},
+      {[](auto& o) { o.family = "densenet", o.depth = 40, o.widths = {16, 32}; },
+       "model.widths = 16,32: means nothing to family densenet; leave it out"},
+      {[](auto& o) { o.family = "densenet", o.depth = 41; },
+       "model.depth = 41: family densenet takes 3n+4 (40, 100), 6n+4 with block = bottleneck (40, "
+       "100, 190, 250), or 121, 161, 169, 201, 264"},
+      {[](auto& o) { o.family = "densenet", o.depth = 40, o.growth = 1 << 20; },
+       "model.growth = 1048576: the last layers would have more than 1048576 channels; make growth "
+       "or depth smaller"},
+      {[](auto& o) { o.family = "densenet", o.depth = 40, o.compression = 1.5f; },
+       "model.compression = 1.5: must be above 0 and at most 1"},
       {[](auto& o) { o.block = "big"; }, "model.block = big: takes auto, basic, bottleneck"},
       {[](auto& o) { o.stem = "vgg"; }, "model.stem = vgg: takes auto, cifar, imagenet, resnet_d"},
       {[](auto& o) { o.shortcut = "none"; }, "model.shortcut = none: takes A, B, C"},

@@ -93,6 +93,27 @@ TEST(ModelParameters, CifarResnext) {
   EXPECT_NEAR(static_cast<double>(cifar_parameters(options)), 68.1e6, 0.1e6);
 }
 
+// Huang et al. 2017, table 2: 1.0, 7.0 and 27.2 M; with bottlenecks and compression 0.8, 15.3 and
+// 25.6 M. 121 to 201 are torchvision's, to the parameter.
+TEST(ModelParameters, DenseNets) {
+  const auto millions = [](int depth, int growth, bool bc) {
+    ModelOptions options = model("densenet", depth);
+    options.growth = growth;
+    if (bc) options.block = "bottleneck", options.compression = 0.5f;
+    return static_cast<double>(cifar_parameters(options)) / 1e6;
+  };
+  EXPECT_NEAR(millions(40, 12, false), 1.0, 0.05);
+  EXPECT_NEAR(millions(100, 12, false), 7.0, 0.05);
+  EXPECT_NEAR(millions(100, 24, false), 27.2, 0.06);
+  EXPECT_NEAR(millions(100, 12, true), 0.8, 0.05);
+  EXPECT_NEAR(millions(250, 24, true), 15.3, 0.06);
+  EXPECT_NEAR(millions(190, 40, true), 25.6, 0.06);
+  EXPECT_EQ(imagenet_parameters(model("densenet", 121)), 7978856);
+  EXPECT_EQ(imagenet_parameters(model("densenet", 161)), 28681000);
+  EXPECT_EQ(imagenet_parameters(model("densenet", 169)), 14149480);
+  EXPECT_EQ(imagenet_parameters(model("densenet", 201)), 20013928);
+}
+
 TEST(ModelParameters, ImagenetDepthOnSmallImagesKeepsTheResolution) {
   EXPECT_EQ(cifar_parameters(model("resnet", 18)), 11173962);  // the usual ResNet-18 for CIFAR
 }
@@ -270,6 +291,30 @@ TEST(ModelStructure, LabelSmoothingIsTheLosss) {
   options.label_smoothing = 0.1f;
   const Graph graph = build_model(options, kCifar, 10);
   EXPECT_EQ(attributes<SoftmaxCrossEntropy>(graph, "loss").label_smoothing, 0.1f);
+}
+
+TEST(ModelStructure, DenseLayersAppendToTheirInput) {
+  ModelOptions options = model("densenet", 40);
+  const Graph plain = build_model(options, kCifar, 10);
+  EXPECT_EQ(names(plain, "stem."), (Names{"conv"}));
+  EXPECT_EQ(names(plain, "group1.block0."), (Names{"norm1", "relu1", "conv1", "concat"}));
+  EXPECT_EQ(names(plain, "group1.transition."), (Names{"norm", "relu", "conv", "pool"}));
+  EXPECT_EQ(names(plain, "group3.transition."), Names{});
+  const Op* concat = find(plain, "group1.block1.concat");
+  EXPECT_EQ(plain.value(concat->inputs[0]).name, "group1.block0.concat");
+  EXPECT_EQ(plain.value(concat->output).shape, (Shape{16 + 2 * 12, 32, 32}));
+  EXPECT_EQ(plain.value(find(plain, "group2.transition.pool")->output).shape, (Shape{304, 8, 8}));
+  options.block = "bottleneck";
+  options.compression = 0.5f;
+  options.dropout = 0.2f;
+  const Graph bc = build_model(options, kCifar, 10);
+  EXPECT_EQ(names(bc, "group1.block0."), (Names{"norm1", "relu1", "conv1", "dropout1", "norm2",
+                                                "relu2", "conv2", "dropout2", "concat"}));
+  EXPECT_EQ(attributes<Conv2d>(bc, "group1.block0.conv1").out_channels, 48);
+  EXPECT_EQ(attributes<Conv2d>(bc, "group1.transition.conv").out_channels, (24 + 6 * 12) / 2);
+  const Graph large = build_model(model("densenet", 121), kImagenet, 1000);
+  EXPECT_EQ(names(large, "stem."), (Names{"conv", "norm", "relu", "pool"}));
+  EXPECT_EQ(large.value(find(large, "pool")->inputs[0]).shape, (Shape{1024, 7, 7}));
 }
 
 // --- Custom -------------------------------------------------------------------------------------

@@ -1,0 +1,34 @@
+#pragma once
+#include <string>
+
+#include "layers/graph.h"
+#include "layers/model_architecture.h"
+
+namespace lockstep {
+
+/// Appends to a graph what the networks of all families are made of. The builders of families
+/// derive from it.
+class LayerBuilder {
+ public:
+  LayerBuilder(Graph& graph, const LayerOptions& layers) : graph_(graph), layers_(layers) {}
+
+ protected:
+  struct Convolution {
+    int out_channels, kernel, stride, groups;
+  };
+  /// Without bias, padded so that stride 1 keeps the size (of odd kernels).
+  ValueId conv(const std::string& name, ValueId x, const Convolution& c);
+  ValueId norm(const std::string& name, ValueId x, float gamma = 1.0f);
+  ValueId activation(const std::string& name, ValueId x);
+  /// PREFIX.normSUFFIX, PREFIX.reluSUFFIX.
+  ValueId norm_activation(const std::string& prefix, const std::string& suffix, ValueId x);
+  /// "pool", "dropout" if any, "fc" and "loss".
+  void classifier(ValueId x, int classes, float dropout);
+
+  Shape shape(ValueId x) const { return graph_.value(x).shape; }
+
+  Graph& graph_;
+  const LayerOptions& layers_;
+};
+
+}  // namespace lockstep

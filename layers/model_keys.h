@@ -1,0 +1,43 @@
+#pragma once
+#include <array>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "layers/model.h"
+
+namespace lockstep {
+
+// What reading the keys of [model] needs: the errors, and the words that a key takes.
+
+/// @throws ConfigError "model.KEY = VALUE: TAKES".
+[[noreturn]] void fail_key(const std::string& key, const std::string& value,
+                           const std::string& takes);
+void require_at_least(const std::string& key, int value, int least);
+
+/// The shortest digits that mean `value`.
+std::string digits_of(float value);
+
+/// The meaning of a word, or an error that lists the words.
+template <class T, std::size_t N>
+T choose(const std::string& key, const std::string& word,
+         const std::array<std::pair<const char*, T>, N>& choices) {
+  std::string valid;
+  for (const auto& [name, meaning] : choices) {
+    if (word == name) return meaning;
+    valid += (valid.empty() ? "" : ", ") + std::string(name);
+  }
+  fail_key(key, word, "takes " + valid);
+}
+
+template <class T>
+using Choices2 = std::array<std::pair<const char*, T>, 2>;
+template <class T>
+using Choices3 = std::array<std::pair<const char*, T>, 3>;
+
+/// Refuses keys that differ from their defaults and mean nothing to options.family: all but `own`
+/// and those that every family has (norms, activation, dropout, label_smoothing).
+void refuse_other_keys(const ModelOptions& options, std::initializer_list<std::string_view> own);
+
+}  // namespace lockstep
