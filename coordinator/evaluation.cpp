@@ -7,6 +7,7 @@
 #include "coordinator/batches.h"
 #include "data/loader.h"
 #include "data/order.h"
+#include "layers/loss.h"
 
 namespace lockstep {
 
@@ -39,8 +40,10 @@ ValidationMetrics evaluate(Engine& engine, const Dataset& dataset, std::int64_t 
   }
   const auto sums = executor.loss_sums();
   const double count = std::max(sums[3], 1.0);
-  return {.samples = static_cast<std::int64_t>(sums[3]), .loss = sums[0] / count,
-          .accuracy = sums[1] / count, .top5 = sums[2] / count};
+  ValidationMetrics metrics{.samples = samples, .loss = sums[0] / count,
+                            .accuracy = sums[1] / count, .top5 = sums[2] / count};
+  if (sums.size() > kLossSums) metrics.mean_iou = mean_iou(sums.subspan(kLossSums));
+  return metrics;
 }
 
 std::vector<Positions> reestimation_batches(const Engine& engine, std::int64_t samples, int batches,

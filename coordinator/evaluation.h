@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-/// Loss and accuracy over the first `samples` of `dataset`, shared among the ranks; every sample
+/// Loss, accuracy and (of pixels) mean IoU over the first `samples` of `dataset`, shared among the ranks; every sample
 /// counts once. All ranks get the same figures. Throws what the loader throws.
 ValidationMetrics evaluate(Engine& engine, const Dataset& dataset, std::int64_t samples,
                            const AugmentOptions& augment, int loader_threads,

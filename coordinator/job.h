@@ -19,13 +19,15 @@ struct RunOptions {
 
 /// [data]
 struct DataOptions {
-  std::string source = "synthetic";    // idx | cifar10 | cifar100 | folder | packed | synthetic
+  std::string source = "synthetic";    // idx | cifar10 | cifar100 | folder | masks | packed | synthetic[_masks]
   std::string path;
   std::string distribute = "shared";   // shared: every rank reads; scatter: rank 0 reads and sends
   int threads = 1;                     // loader threads a rank
   int prefetch = 3;                    // batches kept ahead
   std::int64_t train_samples = 0;      // 0: all; else the first so many
   std::int64_t val_samples = 0;
+  int classes = 0;                     // masks: 0: as many as the training masks have
+  int ignore_label = -1;               // masks: of pixels without a class; -1: none
   int synthetic_samples = 1024, synthetic_classes = 10;
   int channels = 0, height = 0, width = 0;  // network input; 0: as the data set's
 };

@@ -14,7 +14,7 @@ void default_statistics(const DatasetInfo& info, AugmentOptions& augment) {
   if ((source == "cifar10" || source == "cifar100") && augment.channels == 3) {
     augment.mean = {0.4914f, 0.4822f, 0.4465f};
     augment.std = {0.2470f, 0.2435f, 0.2616f};
-  } else if (augment.channels == 3 && source != "synthetic") {  // ImageNet's
+  } else if (augment.channels == 3 && !source.starts_with("synthetic")) {  // ImageNet's
     augment.mean = {0.485f, 0.456f, 0.406f};
     augment.std = {0.229f, 0.224f, 0.225f};
   } else {
@@ -52,6 +52,8 @@ std::int64_t limited(std::int64_t limit, std::int64_t size) {
 
 DatasetOptions dataset_options(const Job& job, const char* split) {
   DatasetOptions options{.source = job.data.source, .path = job.data.path, .split = split};
+  options.classes = job.data.classes;
+  options.ignore_label = job.data.ignore_label;
   options.synthetic_samples = job.data.synthetic_samples;
   options.synthetic_classes = job.data.synthetic_classes;
   if (job.data.channels > 0) options.synthetic_channels = job.data.channels;
@@ -64,6 +66,7 @@ DatasetOptions dataset_options(const Job& job, const char* split) {
 /// What follows from the data sets, whoever has opened them.
 void describe(const Job& job, JobData& data) {
   const DatasetInfo& info = data.train_set().info();
+  check_labels(job, info.masks);
   data.input = {input_size(job.data.channels, info.channels, "data.channels"),
                 input_size(job.data.height, info.height, "data.height"),
                 input_size(job.data.width, info.width, "data.width")};
@@ -80,6 +83,14 @@ void describe(const Job& job, JobData& data) {
 }
 
 }  // namespace
+
+void check_labels(const Job& job, bool masks) {
+  if (labels_pixels(job.model) == masks) return;
+  throw ConfigError("model.family = " + job.model.family + " and data.source = " + job.data.source +
+                    (masks ? ": the data has a label for every pixel; use family = unet"
+                           : ": the model wants a label for every pixel; use source = masks or "
+                             "synthetic_masks, or a packed one of them"));
+}
 
 JobData open_job_data(const Job& job) {
   JobData data;

@@ -26,6 +26,10 @@ struct JobData {
   int classes = 0;
 };
 
+/// Whether labels are of pixels (`masks`), or of whole pictures, must be what the model wants.
+/// @throws ConfigError.
+void check_labels(const Job& job, bool masks);
+
 /// Opens the data sets and works out the network's input. @throws DataError, MissingFileError,
 /// ConfigError (an input size that neither the job nor the data tells).
 JobData open_job_data(const Job& job);

@@ -141,7 +141,7 @@ void LowerBuilder::backward_weights(OpId id, BufferId diff_dst) {
 
 void LowerBuilder::backward_op(OpId id) {
   const Op& op = graph_.op(id);
-  if (std::holds_alternative<SoftmaxCrossEntropy>(op.attributes)) return;
+  if (is_loss(op.attributes)) return;
   // Identities (dropout that is off) share their input's buffer: hand every part through.
   if (values_[at(op.output)] == values_[at(op.inputs[0])]) {
     for (BufferId part : contributions_[at(op.output)]) contribute(op.inputs[0], part);
@@ -153,6 +153,7 @@ void LowerBuilder::backward_op(OpId id) {
   if (backward_needs(graph_, op).alias) {
     for (ValueId v : op.inputs) contribute(v, diff_dst);
   } else if (std::holds_alternative<Conv2d>(op.attributes) ||
+             std::holds_alternative<ConvTranspose2d>(op.attributes) ||
              std::holds_alternative<Linear>(op.attributes)) {
     backward_matrix(id, diff_dst);
   } else if (std::holds_alternative<GroupNorm>(op.attributes)) {

@@ -1,6 +1,7 @@
 #include "coordinator/lower_builder.h"
 #include "data/error.h"
 #include "layers/backward.h"
+#include "layers/loss.h"
 
 namespace lockstep {
 
@@ -20,7 +21,9 @@ std::size_t at(int id) { return static_cast<std::size_t>(id); }
 void LowerBuilder::pack_weights() {
   for (OpId id = 0; id < static_cast<OpId>(graph_.ops().size()); ++id) {
     const Op& op = graph_.op(id);
-    if (!std::holds_alternative<Conv2d>(op.attributes)) continue;
+    if (!std::holds_alternative<Conv2d>(op.attributes) &&
+        !std::holds_alternative<ConvTranspose2d>(op.attributes))
+      continue;
     const BufferId weights = parameter(op.parameters[0], Segment::kParameters);
     auto pack = [&](CallKind kind, bool backward, std::vector<BufferId>& table) {
       const BufferId packed = fixed_buffer(op.name + (backward ? ".packed_backward" : ".packed"),
@@ -103,9 +106,10 @@ void LowerBuilder::forward_norm(const FusedNorm& group) {
 void LowerBuilder::forward_loss(OpId id) {
   const Op& op = graph_.op(id);
   const BufferId logits = values_[at(op.inputs[0])];
-  const BufferId lane_sums = lane_buffer("loss.lane_sums", BufferKind::kStatistics, 4 * sizeof(double));
+  const std::size_t bytes = at(loss_sum_count(graph_, op)) * sizeof(double);
+  const BufferId lane_sums = lane_buffer("loss.lane_sums", BufferKind::kStatistics, bytes);
   draft_.buffer(lane_sums).pinned = true;
-  draft_.loss_sums = fixed_buffer("loss.sums", BufferKind::kStatistics, 4 * sizeof(double));
+  draft_.loss_sums = fixed_buffer("loss.sums", BufferKind::kStatistics, bytes);
   draft_.buffer(draft_.loss_sums).pinned = true;
   draft_.logits = logits;
   Call call = make_call(CallKind::kForward, id,
@@ -126,7 +130,7 @@ void LowerBuilder::forward_loss(OpId id) {
 
 void LowerBuilder::forward_op(OpId id) {
   const Op& op = graph_.op(id);
-  if (std::holds_alternative<SoftmaxCrossEntropy>(op.attributes)) return forward_loss(id);
+  if (is_loss(op.attributes)) return forward_loss(id);
   if (is_identity(op, options_.training)) {
     values_[at(op.output)] = values_[at(op.inputs[0])];
     return;

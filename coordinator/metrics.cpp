@@ -90,7 +90,10 @@ void MetricsFile::write(const ValidationMetrics& m) {
   json["epoch"] = m.epoch;
   json["val_loss"] = number(m.loss);
   json["val_accuracy"] = m.accuracy;
-  json["val_top5"] = m.top5;
+  if (m.mean_iou)
+    json["val_miou"] = *m.mean_iou;
+  else
+    json["val_top5"] = m.top5;
   json["val_samples"] = m.samples;
   append(json.dump());
 }

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "worker/executor.h"
 
@@ -23,6 +24,10 @@ struct StepMetrics {
 struct ValidationMetrics {
   std::int64_t step = 0, epoch = 0, samples = 0;
   double loss = 0, accuracy = 0, top5 = 0;
+  std::optional<double> mean_iou;  // where every pixel has a label; then top5 is not counted
+
+  /// What the best checkpoint has most of.
+  double score() const { return mean_iou.value_or(accuracy); }
 };
 
 /// runs/NAME/metrics.jsonl: one JSON object a line. Lines after the step that training resumes from

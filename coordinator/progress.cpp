@@ -47,6 +47,12 @@ void Progress::step(const StepMetrics& m) {
 
 void Progress::validation(const ValidationMetrics& m) {
   if (terminal_) std::fprintf(stderr, "\r\033[K");
+  if (m.mean_iou) {
+    spdlog::info(
+        "epoch {} step {}: validation loss {:.4f}, mean IoU {:.2f}%, pixel accuracy {:.2f}% of {} images",
+        m.epoch, m.step, m.loss, 100 * *m.mean_iou, 100 * m.accuracy, m.samples);
+    return;
+  }
   spdlog::info("epoch {} step {}: validation loss {:.4f}, accuracy {:.2f}% (top-5 {:.2f}%) of {} images",
                m.epoch, m.step, m.loss, 100 * m.accuracy, 100 * m.top5, m.samples);
 }

@@ -16,7 +16,7 @@ std::string to_text(const DatasetInfo& info) {
   nlohmann::json j{{"source", info.source}, {"origin", info.origin}, {"path", info.path}, {"split", info.split},
                    {"format", static_cast<int>(info.format)}, {"channels", info.channels},
                    {"height", info.height}, {"width", info.width}, {"classes", info.classes},
-                   {"class_names", info.class_names}, {"samples", info.samples}};
+                   {"masks", info.masks}, {"ignore_label", info.ignore_label}, {"class_names", info.class_names}, {"samples", info.samples}};
   return j.dump();
 }
 
@@ -32,6 +32,8 @@ DatasetInfo from_text(const std::string& text) {
   info.height = j["height"];
   info.width = j["width"];
   info.classes = j["classes"];
+  info.masks = j["masks"];
+  info.ignore_label = j["ignore_label"];
   info.class_names = j["class_names"].get<std::vector<std::string>>();
   info.samples = j["samples"];
   return info;

@@ -8,6 +8,7 @@
 #include "coordinator/trainer.h"
 #include "data/error.h"
 #include "data/timing.h"
+#include "layers/loss.h"
 
 namespace lockstep {
 
@@ -96,10 +97,11 @@ void StepBench::make_images(const Job& job, const Shape& input, int classes) {
   std::normal_distribution<float> normal;
   pixels_.resize(static_cast<std::size_t>(largest * input.elements()));
   std::ranges::generate(pixels_, [&] { return normal(random); });
-  labels_.resize(static_cast<std::size_t>(largest));
+  labels_.resize(static_cast<std::size_t>(largest) *
+                 static_cast<std::size_t>(labels_of_image(engine_->graph())));
   for (std::int32_t& label : labels_)
     label = static_cast<std::int32_t>(random() % static_cast<unsigned>(classes));
-  positions_.resize(labels_.size());
+  positions_.resize(static_cast<std::size_t>(largest));
   std::iota(positions_.begin(), positions_.end(), part_of({0, batch_}, rank, group_.size()).begin);
 }
 

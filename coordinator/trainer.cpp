@@ -201,8 +201,9 @@ void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
   }
   if (!works_) return;
   const auto sums = engine_->trainer().loss_sums();
-  m.loss = sums[0] / sums[3];
-  m.accuracy = sums[1] / sums[3];
+  const double labels = std::max(sums[3], 1.0);  // there may be none in pictures
+  m.loss = sums[0] / labels;
+  m.accuracy = sums[1] / labels;
   m.gradient_norm = engine_->trainer().gradient_norm();
 }
 
@@ -295,8 +296,8 @@ void Trainer::end_of_epoch() {
   last_validation_ = v;
   if (metrics_) metrics_->write(v);
   if (progress_) progress_->validation(v);
-  if (!where_.best_step || v.accuracy > where_.best_metric) {
-    where_.best_metric = v.accuracy;
+  if (!where_.best_step || v.score() > where_.best_metric) {
+    where_.best_metric = v.score();
     where_.best_step = where_.step;
   }
 }

@@ -203,9 +203,42 @@ void cut_out(const AugmentOptions& options, const PhiloxCounter& bits, float* ds
   }
 }
 
+/// What of a picture becomes the input: `crop` is scaled to height x width, and the input's first
+/// pixel is (top, left) of that.
+struct View {
+  Rect crop;
+  int height, width;
+  int top = 0, left = 0;
+};
+
+/// The labels of what write_window() writes: of the nearest pixel, -1 where there is none.
+void write_labels(const Image& image, const View& view, bool flip, const AugmentOptions& options,
+                  std::int32_t* labels) {
+  // Of the pixel whose part of the picture holds the centre of `at`.
+  const auto source = [](int at, int scaled, int begin, int size) {
+    return begin + static_cast<int>((2 * std::int64_t{at} + 1) * size / (2 * std::int64_t{scaled}));
+  };
+  for (int y = 0; y < options.height; ++y) {
+    const int row = view.top + y;
+    const bool inside = row >= 0 && row < view.height;
+    const int src_y = inside ? source(row, view.height, view.crop.top, view.crop.height) : 0;
+    for (int x = 0; x < options.width; ++x) {
+      const int column = view.left + (flip ? options.width - 1 - x : x);
+      std::int32_t label = -1;
+      if (inside && column >= 0 && column < view.width) {
+        const int src_x = source(column, view.width, view.crop.left, view.crop.width);
+        const auto pixel = static_cast<std::size_t>(src_y) * static_cast<std::size_t>(image.width) +
+                           static_cast<std::size_t>(src_x);
+        if (image.mask[pixel] != kNoLabel) label = image.mask[pixel];
+      }
+      *labels++ = label;
+    }
+  }
+}
+
 /// Scales the shorter side to options.resize; only the window that will be used is computed, and
-/// top and left then count from its corner.
-void resize_window(const Image& image, const AugmentOptions& options, const Draws& draws,
+/// top and left then count from its corner (those of the view from the whole's).
+View resize_window(const Image& image, const AugmentOptions& options, const Draws& draws,
                    bool training, int& top, int& left, Image& resized) {
   const int shorter = std::min(image.height, image.width);
   const auto scaled = [&](int side) {
@@ -221,12 +254,14 @@ void resize_window(const Image& image, const AugmentOptions& options, const Draw
   const int width = scaled(image.width);
   top = draw_start(height, options.height, options.pad, training, draws.window[0]);
   left = draw_start(width, options.width, options.pad, training, draws.window[1]);
+  const View view{{0, 0, image.height, image.width}, height, width, top, left};
   Rect window{std::max(0, top), std::max(0, left), 0, 0};
   window.height = std::min(height, top + options.height) - window.top;
   window.width = std::min(width, left + options.width) - window.left;
   resample(image, {0, 0, image.height, image.width}, height, width, window, resized);
   top -= window.top;
   left -= window.left;
+  return view;
 }
 
 }  // namespace
@@ -262,7 +297,7 @@ void check(const AugmentOptions& options) {
 }
 
 void augment(const Image& image, const AugmentOptions& options, const AugmentKey& key,
-             bool training, float* dst) {
+             bool training, float* dst, std::int32_t* labels) {
   if (image.channels != options.channels && image.channels != 1 && options.channels != 1) {
     throw DataError("a picture of " + std::to_string(image.channels) +
                     " channels cannot become an input of " + std::to_string(options.channels));
@@ -272,20 +307,25 @@ void augment(const Image& image, const AugmentOptions& options, const AugmentKey
   Image scaled;
   int top = 0;
   int left = 0;
+  View view{{0, 0, image.height, image.width}, image.height, image.width};
   if (training && options.random_resized_crop) {
     const Rect crop = draw_crop({image.height, image.width}, options, draws.crop);
     resample(image, crop, options.height, options.width, {0, 0, options.height, options.width},
              scaled);
     source = &scaled;
+    view = {crop, options.height, options.width};
   } else if (options.resize > 0 && std::min(image.height, image.width) != options.resize) {
-    resize_window(image, options, draws, training, top, left, scaled);
+    view = resize_window(image, options, draws, training, top, left, scaled);
     source = &scaled;
   } else {
     top = draw_start(image.height, options.height, options.pad, training, draws.window[0]);
     left = draw_start(image.width, options.width, options.pad, training, draws.window[1]);
+    view.top = top;
+    view.left = left;
   }
   const bool flip = training && options.flip && (draws.window[2] >> 31) != 0;
   write_window(*source, top, left, flip, options, dst);
+  if (labels) write_labels(image, view, flip, options, labels);
   if (training && options.cutout > 0) cut_out(options, draws.cutout, dst);
 }
 

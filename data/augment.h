@@ -41,9 +41,10 @@ void check(const AugmentOptions& options);
 
 /// dst: [height,width,channels] ([channels,height,width] if planar), normalized: (pixel / 255 - mean) / std. A pure function of its
 /// arguments. `options` must have passed check(). @throws DataError where channels are neither
-/// equal, nor 1.
+/// equal, nor 1. `labels` [height,width], where the picture has a mask: that of the nearest pixel, -1
+/// where there is no pixel or it has none. Cutout leaves them.
 void augment(const Image& image, const AugmentOptions& options, const AugmentKey& key,
-             bool training, float* dst);
+             bool training, float* dst, std::int32_t* labels = nullptr);
 
 /// The smallest scale at which a picture of height x width still serves augment() with these
 /// arguments without being enlarged where the whole would be shrunk: for Dataset::read_reduced. In

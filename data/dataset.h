@@ -15,18 +15,24 @@ struct Image {
   int width = 0;
   int channels = 0;
   std::vector<std::uint8_t> pixels;
+  std::vector<std::uint8_t> mask;  // the class of every pixel, [H,W], or kNoLabel; empty: none
 };
+
+/// Of a pixel that belongs to no class: nothing is learned from it, and nothing measured.
+inline constexpr std::uint8_t kNoLabel = 255;
 
 /// A picture with more pixels than this is refused before memory is taken for it.
 inline constexpr std::int64_t kMaxImagePixels = std::int64_t{64} << 20;
 
 struct DatasetOptions {
-  std::string source;           // idx | cifar10 | cifar100 | folder | packed | synthetic
+  std::string source;  // idx | cifar10 | cifar100 | folder | masks | packed | synthetic[_masks]
   std::string path;             // folder of the files (packed: the file); unused by synthetic
   std::string split = "train";  // train | val
   // idx: explicit files, relative to `path`, instead of the usual names. Both or none.
   std::string images_file;
   std::string labels_file;
+  int classes = 0;        // masks: how many there are; 0: as the training masks have
+  int ignore_label = -1;  // masks: the value of pixels without a class; -1: there are none
   // synthetic: each class has its own coarse pattern under noise, so a model can learn it.
   int synthetic_samples = 1024;
   int synthetic_classes = 10;
@@ -52,6 +58,9 @@ struct DatasetInfo {
   int height = 0;
   int width = 0;
   int classes = 0;
+  bool masks = false;     // every pixel has a label. kRaw: the mask [H,W] follows the pixels.
+                          // kImageFile: the picture's bytes (4, little-endian), picture, mask (PNG)
+  int ignore_label = -1;  // in masks: of pixels without a class
   std::vector<std::string> class_names;  // empty: not known
   std::int64_t samples = 0;
 };
@@ -71,7 +80,7 @@ class Dataset {
   const DatasetInfo& info() const { return info_; }
   std::int64_t size() const { return info_.samples; }
 
-  /// In [0, classes).
+  /// In [0, classes); 0 where pixels have labels.
   virtual int label(std::int64_t index) const = 0;
 
   /// The sample's bytes in info().format. @throws MissingFileError, IoError, DataError.

@@ -115,21 +115,40 @@ struct FreePng {
   void operator()(spng_ctx* context) const { spng_ctx_free(context); }
 };
 
-void decode_png(std::span<const std::uint8_t> file, Image& out) {
-  const std::unique_ptr<spng_ctx, FreePng> context(spng_ctx_new(0));
-  if (!context) throw InternalError("spng: spng_ctx_new failed");
-  const auto run = [&](int status, const char* what) {
+/// A PNG that is being read.
+class PngReader {
+ public:
+  explicit PngReader(std::span<const std::uint8_t> file)
+      : size_(file.size()), context_(spng_ctx_new(0)) {
+    if (!context_) throw InternalError("spng: spng_ctx_new failed");
+    run(spng_set_png_buffer(context_.get(), file.data(), file.size()), "file");
+    run(spng_get_ihdr(context_.get(), &header_), "header");
+    check_size("PNG", header_.height, header_.width);
+  }
+  const spng_ihdr& header() const { return header_; }
+
+  void decode(std::vector<std::uint8_t>& out, int format) {
+    run(spng_decode_image(context_.get(), out.data(), out.size(), format, 0), "data");
+    run(spng_decode_chunks(context_.get()), "end");  // up to the last one, so that a cut is seen
+  }
+
+ private:
+  void run(int status, const char* what) const {
     if (status == 0) return;
     const bool cut = status == SPNG_IO_EOF;
-    throw DataError((cut ? "ends too early, at offset " + std::to_string(file.size())
+    throw DataError((cut ? "ends too early, at offset " + std::to_string(size_)
                          : std::string("damaged ") + what) +
-                    " (PNG of " + std::to_string(file.size()) +
-                    " bytes): " + spng_strerror(status));
-  };
-  spng_ihdr header{};
-  run(spng_set_png_buffer(context.get(), file.data(), file.size()), "file");
-  run(spng_get_ihdr(context.get(), &header), "header");
-  check_size("PNG", header.height, header.width);
+                    " (PNG of " + std::to_string(size_) + " bytes): " + spng_strerror(status));
+  }
+
+  std::size_t size_;
+  std::unique_ptr<spng_ctx, FreePng> context_;
+  spng_ihdr header_{};
+};
+
+void decode_png(std::span<const std::uint8_t> file, Image& out) {
+  PngReader png(file);
+  const spng_ihdr& header = png.header();
   const bool grey = header.color_type == SPNG_COLOR_TYPE_GRAYSCALE ||
                     header.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA;
   // The library makes 8-bit grey of plain grey up to 8 bits only; else R = G = B, one of which is
@@ -137,14 +156,27 @@ void decode_png(std::span<const std::uint8_t> file, Image& out) {
   const bool direct = header.color_type == SPNG_COLOR_TYPE_GRAYSCALE && header.bit_depth <= 8;
   resize_image(out, static_cast<int>(header.height), static_cast<int>(header.width),
                direct ? 1 : 3);
-  run(spng_decode_image(context.get(), out.pixels.data(), out.pixels.size(),
-                        direct ? SPNG_FMT_G8 : SPNG_FMT_RGB8, 0),
-      "data");
-  run(spng_decode_chunks(context.get()), "end");  // up to the last one, so that a cut is seen
+  png.decode(out.pixels, direct ? SPNG_FMT_G8 : SPNG_FMT_RGB8);
   if (grey && !direct) {
     for (std::size_t i = 0; i < out.pixels.size() / 3; ++i) out.pixels[i] = out.pixels[3 * i];
     resize_image(out, out.height, out.width, 1);
   }
+}
+
+void decode_png_mask(std::span<const std::uint8_t> file, Image& out) {
+  PngReader png(file);
+  const spng_ihdr& header = png.header();
+  const bool one_byte = header.bit_depth == 8 && (header.color_type == SPNG_COLOR_TYPE_GRAYSCALE ||
+                                                  header.color_type == SPNG_COLOR_TYPE_INDEXED);
+  if (!one_byte)
+    throw DataError("a mask must be a PNG of 8-bit grey or with an 8-bit palette, whose values are "
+                    "the classes");
+  if (static_cast<int>(header.height) != out.height || static_cast<int>(header.width) != out.width)
+    throw DataError("a mask of " + std::to_string(header.height) + " x " +
+                    std::to_string(header.width) + " pixels for a picture of " +
+                    std::to_string(out.height) + " x " + std::to_string(out.width));
+  out.mask.resize(static_cast<std::size_t>(header.height) * header.width);
+  png.decode(out.mask, SPNG_FMT_PNG);
 }
 #endif
 
@@ -170,6 +202,14 @@ void decode_image_file(std::span<const std::uint8_t> file, Image& out,
   } else {
     throw DataError("offset 0: neither a JPEG nor a PNG file");
   }
+}
+
+void decode_mask_file([[maybe_unused]] std::span<const std::uint8_t> file,
+                      [[maybe_unused]] Image& out) {
+  require_codec(".png");
+#ifdef LOCKSTEP_PNG
+  decode_png_mask(file, out);
+#endif
 }
 
 void require_codec([[maybe_unused]] const std::string& ending) {

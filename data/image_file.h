@@ -19,6 +19,10 @@ namespace lockstep {
 void decode_image_file(std::span<const std::uint8_t> file, Image& out,
                        const LeastScale& least_scale = nullptr);
 
+/// Decodes a PNG whose pixels are labels into out.mask: 8-bit grey, or the indices of an 8-bit
+/// palette. It must be as large as the picture in `out`. @throws as above.
+void decode_mask_file(std::span<const std::uint8_t> file, Image& out);
+
 /// @throws ConfigError where this build cannot read files with this ending (".jpg", ".jpeg",
 /// ".png").
 void require_codec(const std::string& ending);

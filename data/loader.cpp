@@ -86,11 +86,14 @@ class Loader::State {
     input_values_ = static_cast<std::size_t>(augment_.height) *
                     static_cast<std::size_t>(augment_.width) *
                     static_cast<std::size_t>(augment_.channels);
+    if (dataset.info().masks)
+      label_values_ = static_cast<std::size_t>(augment_.height) *
+                      static_cast<std::size_t>(augment_.width);
     const auto capacity = static_cast<std::size_t>(options_.batch_capacity);
     places_.resize(static_cast<std::size_t>(options_.depth) + 1);
     for (Place& place : places_) {
       place.pixels = allocate_floats(capacity * input_values_);
-      place.labels.resize(capacity);
+      place.labels.resize(capacity * label_values_);
     }
   }
 
@@ -135,7 +138,7 @@ class Loader::State {
     if (place.error) std::rethrow_exception(std::exchange(place.error, nullptr));
     const std::size_t count = place.request.samples.size();
     return {{place.pixels.get(), count * input_values_},
-            {place.labels.data(), count},
+            {place.labels.data(), count * label_values_},
             place.request.samples};
   }
 
@@ -205,8 +208,11 @@ class Loader::State {
         dataset_.read_reduced(sample, image, [&](int height, int width) {
           return least_scale(augment_, key, training, height, width);
         });
-        place.labels[i] = dataset_.label(sample);
-        augment(image, augment_, key, training, place.pixels.get() + i * input_values_);
+        const bool masks = dataset_.info().masks;
+        std::int32_t* labels = place.labels.data() + i * label_values_;
+        if (!masks) *labels = dataset_.label(sample);
+        augment(image, augment_, key, training, place.pixels.get() + i * input_values_,
+                masks ? labels : nullptr);
       } catch (...) {
         const std::lock_guard lock(mutex_);
         if (!place.error || i < place.bad_sample) {
@@ -221,7 +227,7 @@ class Loader::State {
   const AugmentOptions augment_;
   const std::uint64_t seed_;
   const LoaderOptions options_;
-  std::size_t input_values_ = 0;
+  std::size_t input_values_ = 0, label_values_ = 1;  // of one sample
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -19,7 +19,7 @@ struct BatchRequest {
 /// Memory of the loader; valid until the following next(), or the loader's end.
 struct Batch {
   std::span<const float> pixels;          // [n,H,W,C], normalized; starts on 64 bytes
-  std::span<const std::int32_t> labels;   // [n]
+  std::span<const std::int32_t> labels;   // [n]; [n,H,W] where pixels have labels
   std::span<const std::int64_t> samples;  // [n], as requested
 };
 

@@ -61,6 +61,8 @@ DatasetInfo parse_info(const PackedFile& packed, const std::string& split) {
   json.at("height").get_to(info.height);
   json.at("width").get_to(info.width);
   json.at("classes").get_to(info.classes);
+  info.masks = json.value("masks", false);
+  info.ignore_label = json.value("ignore_label", -1);
   json.at("class_names").get_to(info.class_names);
   return info;
 }
@@ -77,7 +79,7 @@ std::uint64_t raw_bytes(const DatasetInfo& info) {
                         std::int64_t{info.height} * info.width <= kMaxImagePixels;
   if (!possible) fail(info, "pictures of an impossible size");
   return static_cast<std::uint64_t>(info.height) * static_cast<std::uint64_t>(info.width) *
-         static_cast<std::uint64_t>(info.channels);
+         static_cast<std::uint64_t>(info.channels + (info.masks ? 1 : 0));
 }
 
 void check_tables(const DatasetInfo& info, const PackedDataset::Tables& tables,

@@ -93,6 +93,8 @@ nlohmann::ordered_json describe(const DatasetInfo& info) {
   json["height"] = info.height;
   json["width"] = info.width;
   json["classes"] = info.classes;
+  json["masks"] = info.masks;
+  json["ignore_label"] = info.ignore_label;
   json["class_names"] = info.class_names;
   return json;
 }

@@ -11,4 +11,8 @@ namespace lockstep {
 /// @throws ConfigError on sizes that make no pictures.
 std::unique_ptr<Dataset> open_synthetic(const DatasetOptions& options);
 
+/// Pictures with masks: discs and rectangles of classes 1, 2, ... over a background of class 0, each
+/// class of its own colour under noise.
+std::unique_ptr<Dataset> open_synthetic_masks(const DatasetOptions& options);
+
 }  // namespace lockstep

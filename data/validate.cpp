@@ -125,7 +125,7 @@ void check_labels(const Dataset& dataset, const std::string& name, const Validat
 void check_balance(const Dataset& dataset, const std::string& name, const SplitReport& split,
                    DatasetReport& report) {
   const std::vector<std::int64_t>& counts = split.class_counts;
-  if (counts.empty() || split.samples == 0) return;
+  if (counts.empty() || split.samples == 0 || dataset.info().masks) return;
   const auto empty = std::count(counts.begin(), counts.end(), 0);
   const auto largest = std::max_element(counts.begin(), counts.end());
   const auto smallest = std::min_element(counts.begin(), counts.end());

@@ -18,7 +18,8 @@ std::string formatted(const char* format, double value) {
 std::string size_text(const DatasetInfo& info) {
   const auto side = [](int size) { return size > 0 ? std::to_string(size) : "*"; };
   return side(info.channels) + " x " + side(info.height) + " x " + side(info.width) +
-         (info.format == SampleFormat::kImageFile ? ", image files" : "");
+         (info.format == SampleFormat::kImageFile ? ", image files" : "") +
+         (info.masks ? ", with masks" : "");
 }
 
 std::string head_of(const Dataset& dataset) {
@@ -44,7 +45,8 @@ void add_split(std::string& text, const SplitReport& report, const Dataset& data
   };
   values("mean", report.mean);
   values("std", report.std);
-  text += class_table(report.class_counts, dataset.info().class_names);
+  if (!dataset.info().masks)
+    text += class_table(report.class_counts, dataset.info().class_names);
 }
 
 }  // namespace
@@ -62,6 +64,7 @@ std::string class_table(std::span<const std::int64_t> counts, std::span<const st
 }
 
 std::string dataset_text(const Dataset& dataset) {
+  if (dataset.info().masks) return head_of(dataset);
   std::vector<std::int64_t> all(static_cast<std::size_t>(dataset.size()));
   std::iota(all.begin(), all.end(), 0);
   return head_of(dataset) + class_table(class_counts(dataset, all), dataset.info().class_names);

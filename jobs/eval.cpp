@@ -112,19 +112,21 @@ Evaluated evaluate_checkpoint(const Job& job, const EvalRequest& request,
           {{0, samples}}, world.size());
   const ValidationMetrics metrics = evaluate(engine, val ? data.val_set() : data.train_set(),
                                              samples, data.augment, job.data.threads, world);
-  result.metrics = {.step = result.metrics.step,
-                    .epoch = result.metrics.epoch,
-                    .samples = metrics.samples,
-                    .loss = metrics.loss,
-                    .accuracy = metrics.accuracy,
-                    .top5 = metrics.top5};
+  const std::int64_t step = result.metrics.step, epoch = result.metrics.epoch;
+  result.metrics = metrics;
+  result.metrics.step = step;
+  result.metrics.epoch = epoch;
   return result;
 }
 
 void print_line(const Evaluated& e, const EvalRequest& request) {
   char text[160];
-  std::snprintf(text, sizeof text, "loss %.4f, top-1 %.2f%%, top-5 %.2f%%", e.metrics.loss,
-                100 * e.metrics.accuracy, 100 * e.metrics.top5);
+  if (e.metrics.mean_iou)
+    std::snprintf(text, sizeof text, "loss %.4f, mean IoU %.2f%%, pixel accuracy %.2f%%",
+                  e.metrics.loss, 100 * *e.metrics.mean_iou, 100 * e.metrics.accuracy);
+  else
+    std::snprintf(text, sizeof text, "loss %.4f, top-1 %.2f%%, top-5 %.2f%%", e.metrics.loss,
+                  100 * e.metrics.accuracy, 100 * e.metrics.top5);
   std::cout << request.split << " " << text << " of " << e.metrics.samples << " samples, step "
             << e.metrics.step;
   if (e.reestimated > 0) std::cout << ", statistics of " << e.reestimated << " batches";
@@ -142,8 +144,13 @@ void print_json(const Evaluated& e, const EvalRequest& request) {
     json["loss"] = e.metrics.loss;
   else
     json["loss"] = nullptr;  // diverged
-  json["top1"] = e.metrics.accuracy;
-  json["top5"] = e.metrics.top5;
+  if (e.metrics.mean_iou) {
+    json["mean_iou"] = *e.metrics.mean_iou;
+    json["pixel_accuracy"] = e.metrics.accuracy;
+  } else {
+    json["top1"] = e.metrics.accuracy;
+    json["top5"] = e.metrics.top5;
+  }
   json["reestimated_batches"] = e.reestimated;
   std::cout << json.dump() << "\n";
 }
@@ -151,7 +158,7 @@ void print_json(const Evaluated& e, const EvalRequest& request) {
 CommandSyntax eval_syntax(EvalRequest& request) {
   CommandSyntax syntax{.usage = "eval JOB.cfg [OPTIONS]",
                        .about =
-                           "Evaluates a checkpoint of a job's run: loss, top-1 and top-5. "
+                           "Evaluates a checkpoint of a job's run: loss, top-1 and top-5, or mean IoU and pixel accuracy. "
                            "Start it alone, or under\nlockstep launch, mpirun or srun."};
   add_job_options(syntax);
   syntax.options.add_options()("checkpoint",

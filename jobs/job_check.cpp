@@ -15,7 +15,7 @@ void check_job(const Job& job, const std::function<std::string(const std::string
   };
   const auto& [run, data, augment, model, train, optimizer, schedule, parallel, checkpoint] = job;
 
-  require(data.source == "synthetic" || !data.path.empty(), "data.path",
+  require(data.source.starts_with("synthetic") || !data.path.empty(), "data.path",
           "data.source = " + data.source + " needs the path of its files");
   require((data.height == 0) == (data.width == 0), data.height == 0 ? "data.width" : "data.height",
           "give both data.height and data.width, or neither");
@@ -33,7 +33,11 @@ void check_job(const Job& job, const std::function<std::string(const std::string
   require(!custom || model.counts.size() == model.widths.size(), "model.widths",
           "give one width for each of the " + std::to_string(model.counts.size()) + " groups");
   require(custom || model.counts.empty(), "model.counts", "only with model.family = custom");
-  require(custom || model.widths.empty(), "model.widths", "only with model.family = custom");
+  require(custom || model.family == "unet" || model.widths.empty(), "model.widths",
+          "only with model.family = custom or unet");
+  const bool masks = data.source == "masks";
+  require(masks || data.classes == 0, "data.classes", "only with data.source = masks");
+  require(masks || data.ignore_label == -1, "data.ignore_label", "only with data.source = masks");
 
   require(train.micro_batches <= train.batch, "train.micro_batches",
           "more pieces than train.batch = " + std::to_string(train.batch) + " has images");

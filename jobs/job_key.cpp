@@ -119,8 +119,9 @@ std::vector<JobKey> run_keys() {
 
 std::vector<JobKey> data_keys() {
   return {
-      word(FIELD(data.source), {"idx", "cifar10", "cifar100", "folder", "packed", "synthetic"},
-           "Format of the data set. folder: one folder of JPEG or PNG files per class."),
+      word(FIELD(data.source), {"idx", "cifar10", "cifar100", "folder", "masks", "packed", "synthetic", "synthetic_masks"},
+           "Format of the data set. folder: one folder of JPEG or PNG files per class. masks: "
+           "pictures with a PNG of classes for each, for family = unet."),
       text(
           FIELD(data.path), "a path", [](const std::string&) { return true; },
           "Folder of its files, or the packed file; relative to the current directory."),
@@ -130,6 +131,11 @@ std::vector<JobKey> data_keys() {
       number(FIELD(data.prefetch), at_least(1), "Batches kept ahead of the step."),
       number(FIELD(data.train_samples), at_least(0), "Use only the first so many; 0: all."),
       number(FIELD(data.val_samples), at_least(0), "Likewise, for validation."),
+      number(FIELD(data.classes), between(0, 255),
+             "masks: classes; 0: as many as there are in the training masks, which takes reading "
+             "them."),
+      number(FIELD(data.ignore_label), between(-1, 255),
+             "masks: the value of pixels that belong to no class; -1: there are none."),
       number(FIELD(data.synthetic_samples), at_least(1), "synthetic: samples of each split."),
       number(FIELD(data.synthetic_classes), at_least(2), "synthetic: classes."),
       number(FIELD(data.channels), at_least(0), "Of the network's input; 0: as the data set's."),
@@ -191,7 +197,11 @@ std::vector<JobKey> model_keys() {
       number(FIELD(model.label_smoothing), from_zero_below(1),
              "Share of the label given to all classes."),
       numbers(FIELD(model.counts), at_least(1), "custom: blocks of every group."),
-      numbers(FIELD(model.widths), at_least(1), "custom: channels of every group."),
+      numbers(FIELD(model.widths), at_least(1),
+              "custom: channels of every group. unet: of every level, 64,128,256,512,1024."),
+      word(FIELD(model.skip), {"concat", "add"}, "unet: how a skip joins the decoder."),
+      word(FIELD(model.upsample), {"transposed", "bilinear"},
+           "unet: 2x2 transposed convolution, or 1x1 convolution and bilinear enlargement."),
       number(FIELD(model.growth), at_least(0),
              "densenet: channels that a layer adds; 0: the family's own, 12 or 32."),
       number(FIELD(model.compression), between(0, 1),

@@ -17,6 +17,7 @@ std::int64_t limited(std::int64_t limit, std::int64_t size) {
 }
 
 PlanInput cifar_input(const Job& job) {
+  check_labels(job, false);
   const Shape stored{3, 32, 32};
   const bool validates = job.train.validate_every > 0;
   PlanInput in{.input = stored, .classes = job.data.source == "cifar10" ? 10 : 100};

@@ -62,7 +62,8 @@ int run_train(std::span<const std::string> arguments) {
   const TrainingEnd end = trainer.run();
   if (world.rank() == 0) {
     if (trainer.last_validation())
-      std::cout << "validation accuracy " << 100 * trainer.last_validation()->accuracy << "%\n";
+      std::cout << (trainer.last_validation()->mean_iou ? "validation mean IoU " : "validation accuracy ")
+                << 100 * trainer.last_validation()->score() << "%\n";
     std::cout << "run directory " << trainer.run_directory().string() << "\n";
   }
   if (end == TrainingEnd::kDone) return 0;

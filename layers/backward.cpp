@@ -16,6 +16,7 @@ BackwardNeeds activation_needs(const Activation& activation) {
 
 BackwardNeeds backward_needs(const Graph& graph, const Op& op) {
   if (std::holds_alternative<Conv2d>(op.attributes) ||
+      std::holds_alternative<ConvTranspose2d>(op.attributes) ||
       std::holds_alternative<Linear>(op.attributes) ||
       std::holds_alternative<BatchNorm>(op.attributes) ||
       std::holds_alternative<ChannelScale>(op.attributes))

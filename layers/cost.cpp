@@ -33,6 +33,11 @@ OpCost cost_of(const Sizes& s, const Conv2d& c) {
   return product_cost(s, s.out * per_output, c.bias ? s.out : 0);
 }
 
+/// Every element of the input is multiplied with a kernel for every output channel.
+OpCost cost_of(const Sizes& s, const ConvTranspose2d& c) {
+  return product_cost(s, s.in * c.out_channels * c.kernel * c.kernel, 0);
+}
+
 OpCost cost_of(const Sizes& s, const Linear& l) {
   return product_cost(s, s.in * l.out_features, l.bias ? s.out : 0);
 }
@@ -73,6 +78,11 @@ OpCost cost_of(const Sizes& s, const Pool& p) {
   return cost(window * s.out, backward, s.in + s.out, s.in + s.out);
 }
 
+/// Four products and their sum an output.
+OpCost cost_of(const Sizes& s, const Upsample&) {
+  return cost(7 * s.out, 8 * s.out, s.in + s.out, s.in + s.out);
+}
+
 OpCost cost_of(const Sizes& s, const GlobalAveragePool&) {
   return cost(s.in + s.out, s.out, s.in + s.out, s.in + s.out);
 }
@@ -94,6 +104,9 @@ OpCost cost_of(const Sizes& s, const ChannelScale&) {
 
 /// Maximum, difference, exponential, sum, logarithm and weighting; backward: (p - target) / N.
 OpCost cost_of(const Sizes& s, const SoftmaxCrossEntropy&) {
+  return cost(6 * s.in, 2 * s.in, s.in, 2 * s.in);
+}
+OpCost cost_of(const Sizes& s, const PixelCrossEntropy&) {
   return cost(6 * s.in, 2 * s.in, s.in, 2 * s.in);
 }
 

@@ -1,6 +1,8 @@
 #include "layers/graph.h"
 
+#include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <utility>
 
 #include "data/error.h"
@@ -30,6 +32,7 @@ std::string kind_name(const OpAttributes& attributes) {
   return std::visit(
       Overloaded{
           [](const Conv2d&) { return "conv2d"; },
+          [](const ConvTranspose2d&) { return "conv_transpose2d"; },
           [](const BatchNorm&) { return "batch_norm"; },
           [](const GroupNorm&) { return "group_norm"; },
           [](const Activation& a) {
@@ -46,6 +49,7 @@ std::string kind_name(const OpAttributes& attributes) {
           [](const Concat&) { return "concat"; },
           [](const ChannelPad&) { return "channel_pad"; },
           [](const Pool& p) { return p.kind == PoolKind::kMax ? "max_pool" : "average_pool"; },
+          [](const Upsample&) { return "upsample"; },
           [](const GlobalAveragePool&) { return "global_average_pool"; },
           [](const Linear&) { return "linear"; },
           [](const Dropout&) { return "dropout"; },
@@ -53,6 +57,7 @@ std::string kind_name(const OpAttributes& attributes) {
           [](const Scale&) { return "scale"; },
           [](const ChannelScale&) { return "channel_scale"; },
           [](const SoftmaxCrossEntropy&) { return "softmax_cross_entropy"; },
+          [](const PixelCrossEntropy&) { return "pixel_cross_entropy"; },
       },
       attributes);
 }
@@ -79,7 +84,7 @@ ValueId Graph::add(const std::string& name, OpAttributes attributes, std::vector
   Op op{.name = name, .attributes = std::move(attributes), .inputs = std::move(inputs)};
   add_parameters(op);
   for (ValueId v : op.inputs) values_[static_cast<std::size_t>(v)].consumers.push_back(id);
-  if (!std::holds_alternative<SoftmaxCrossEntropy>(op.attributes)) {
+  if (!is_loss(op.attributes)) {
     op.output = static_cast<ValueId>(values_.size());
     values_.push_back({.name = name, .shape = out, .producer = id});
   }
@@ -102,10 +107,18 @@ void Graph::add_parameters(Op& op) {
     op.parameters = {add_parameter(weight(op.name,
                                           {conv->out_channels, channels / conv->groups,
                                            conv->kernel, conv->kernel},
-                                          Init::kHeNormal))};
+                                          // With a bias no norm follows: it is a classifier.
+                                          conv->bias ? Init::kLinearUniform : Init::kHeNormal))};
     if (conv->bias)
       op.parameters.push_back(
           add_parameter(vector_parameter(op.name + ".bias", conv->out_channels, 0.0f)));
+  } else if (const auto* up = std::get_if<ConvTranspose2d>(&op.attributes)) {
+    Parameter kernel = weight(op.name, {channels, up->out_channels, up->kernel, up->kernel},
+                              Init::kNormal);
+    // Keeps the variance: an output sums so many products.
+    const double products = std::max(1.0, static_cast<double>(up->kernel) / up->stride);
+    kernel.constant = static_cast<float>(1.0 / std::sqrt(channels * products * products));
+    op.parameters = {add_parameter(std::move(kernel))};
   } else if (const auto* linear = std::get_if<Linear>(&op.attributes)) {
     op.parameters = {add_parameter(
         weight(op.name, {linear->out_features, channels}, Init::kLinearUniform))};

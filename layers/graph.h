@@ -14,14 +14,14 @@ using ParameterId = int;
 constexpr int kNone = -1;
 
 /// How a parameter starts.
-enum class Init { kZero, kConstant, kHeNormal, kLinearUniform };
+enum class Init { kZero, kConstant, kNormal, kHeNormal, kLinearUniform };
 
 /// A tensor that training updates. Order: the order of the ops that own them.
 struct Parameter {
   std::string name;                // "group1.block0.conv1.weight"
   std::vector<std::int64_t> dims;  // plain, row-major: conv [K,C/groups,kh,kw], linear [out,in]
   Init init = Init::kZero;
-  float constant = 0.0f;  // Init::kConstant
+  float constant = 0.0f;  // kConstant: the value; kNormal: the standard deviation
   bool decay = false;     // weight decay applies (conv and linear weights only)
   std::int64_t elements() const;
 };
@@ -99,7 +99,7 @@ OpCost op_cost(const Graph& graph, const Op& op);
 
 /// Fills `parameters` (one contiguous tensor each, in the graph's order) from the seed.
 /// He normal: std = sqrt(2 / fan_out), fan_out = K*kh*kw (He et al. 2015, arXiv:1502.01852);
-/// linear: uniform(+-1/sqrt(in)). Keyed by (seed, parameter name): the rest of the net does not matter.
+/// linear: uniform(+-1/sqrt(inputs of an output)). Keyed by (seed, parameter name): the rest of the net does not matter.
 void initialize_parameter(const Parameter& parameter, std::uint64_t seed, float* values);
 
 }  // namespace lockstep

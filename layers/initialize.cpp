@@ -39,6 +39,9 @@ void initialize_parameter(const Parameter& parameter, std::uint64_t seed, float*
     case Init::kConstant:
       std::fill_n(values, count, parameter.constant);
       return;
+    case Init::kNormal:
+      std::generate_n(values, count, [&] { return parameter.constant * random.normal(); });
+      return;
     case Init::kHeNormal: {
       const double fan_out = static_cast<double>(parameter.dims[0]) *
                              static_cast<double>(parameter.dims[2] * parameter.dims[3]);
@@ -47,7 +50,8 @@ void initialize_parameter(const Parameter& parameter, std::uint64_t seed, float*
       return;
     }
     case Init::kLinearUniform: {
-      const float bound = 1.0f / std::sqrt(static_cast<float>(parameter.dims[1]));
+      const std::int64_t inputs = count / std::max<std::int64_t>(1, parameter.dims[0]);
+      const float bound = 1.0f / std::sqrt(static_cast<float>(inputs));
       std::generate_n(values, count, [&] { return random.uniform(-bound, bound); });
       return;
     }

@@ -21,7 +21,10 @@ bool fits(const Graph& graph, const Op& op, int block) {
     if (op.inputs[0] == graph.input()) return block == 16 ? channels <= 3 : channels == 3;
     return whole(graph.value(op.inputs[0]).shape.channels / conv->groups);
   }
+  // Classes are seldom as many as a block, and the loss reads a pixel's logits together.
+  if (std::holds_alternative<PixelCrossEntropy>(op.attributes)) return false;
   if (std::holds_alternative<Concat>(op.attributes) ||
+      std::holds_alternative<ConvTranspose2d>(op.attributes) ||
       std::holds_alternative<ChannelPad>(op.attributes)) {
     return std::all_of(op.inputs.begin(), op.inputs.end(),
                        [&](ValueId v) { return whole(graph.value(v).shape.channels); }) &&
@@ -77,6 +80,10 @@ std::string bf16_obstacle(const Graph& graph) {
     return value_storage(graph, v, Storage::kBf16) == Storage::kBf16;
   };
   for (const Op& op : graph.ops()) {
+    if (std::holds_alternative<ConvTranspose2d>(op.attributes))
+      return op.name + ": transposed convolutions are computed in f32 only";
+    if (std::holds_alternative<PixelCrossEntropy>(op.attributes))
+      return op.name + ": a loss of pixels reads logits in f32 only";
     if (std::holds_alternative<Conv2d>(op.attributes)) {
       if (op.inputs[0] == graph.input() || is_bf16(op.inputs[0])) continue;
       return op.name + ": a convolution reads what a global average or a linear layer made";

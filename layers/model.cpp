@@ -8,6 +8,7 @@
 #include "layers/blocks.h"
 #include "layers/densenet.h"
 #include "layers/model_keys.h"
+#include "layers/unet.h"
 
 namespace lockstep {
 
@@ -34,13 +35,18 @@ Graph densenet(const ModelOptions& options, Shape input, int classes) {
   return build_densenet(resolve_densenet(options, input), input, classes);
 }
 
+Graph unet(const ModelOptions& options, Shape input, int classes) {
+  return build_unet(resolve_unet(options), input, classes);
+}
+
 using Build = Graph (*)(const ModelOptions&, Shape, int);
-constexpr std::array<std::pair<const char*, Build>, 6> kFamilies{{{"resnet", build_residual},
+constexpr std::array<std::pair<const char*, Build>, 7> kFamilies{{{"resnet", build_residual},
                                                                   {"preact", build_residual},
                                                                   {"wide", build_residual},
                                                                   {"resnext", build_residual},
                                                                   {"custom", build_residual},
-                                                                  {"densenet", densenet}}};
+                                                                  {"densenet", densenet},
+                                                                  {"unet", unet}}};
 
 }  // namespace
 
@@ -49,6 +55,8 @@ std::vector<std::string> model_families() {
   for (const auto& family : kFamilies) names.push_back(family.first);
   return names;
 }
+
+bool labels_pixels(const ModelOptions& options) { return options.family == "unet"; }
 
 Graph build_model(const ModelOptions& options, Shape input, int classes) {
   if (classes < 2)

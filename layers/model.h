@@ -26,6 +26,8 @@ namespace lockstep {
 ///   densenet 3n+4 (CIFAR: 40, 100) with basic layers, 6n+4 with block = bottleneck; or 121, 161,
 ///            169, 201, 264 (ImageNet).  Huang et al. 2017, arXiv:1608.06993. DenseNet-BC is
 ///            block = bottleneck with compression = 0.5, as the ImageNet ones are.
+///   unet     widths: channels per level (64,128,256,512,1024), with `skip` and `upsample`; classes
+///            for every pixel.  Ronneberger et al. 2015, arXiv:1505.04597.
 /// A key that means nothing to the family is refused.
 struct ModelOptions {
   std::string family = "resnet";
@@ -58,11 +60,16 @@ struct ModelOptions {
   std::vector<int> counts;  // custom: blocks per group
   std::vector<int> widths;  // custom: channels per group (of the 3x3 convolution)
   int growth = 0;         // densenet: channels that a layer adds; 0: 12 (CIFAR), 32 (48 in 161)
+  std::string skip = "concat";          // unet: concat | add
+  std::string upsample = "transposed";  // unet: transposed (2x2/2 convolution) | bilinear
   float compression = 0;  // densenet: part of the channels that a transition keeps; 0: the family's
 };
 
 /// The words that ModelOptions::family takes.
 std::vector<std::string> model_families();
+
+/// Whether a family's networks want a label for every pixel.
+bool labels_pixels(const ModelOptions& options);
 
 /// Builds the training graph: input images -> ... -> logits (op "fc") -> loss (op "loss").
 /// Ops are named stem.conv, group1.block0.conv1, group1.block0.shortcut.conv, ... : groups count

@@ -62,6 +62,8 @@ void refuse_other_keys(const ModelOptions& options, std::initializer_list<std::s
   CHECK(widths);
   CHECK(growth);
   CHECK(compression);
+  CHECK(skip);
+  CHECK(upsample);
 #undef CHECK
 }
 

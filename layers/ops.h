@@ -18,6 +18,17 @@ struct Conv2d {
   bool bias = false;
 };
 
+/// Transposed convolution without bias ("up-convolution"): the data gradient of a convolution, as a
+/// forward op.  Ronneberger et al. 2015, arXiv:1505.04597.
+/// src [C,H,W] -> dst [K,H',W'],  H' = (H - 1)*stride - 2*padding + kernel.
+/// Parameters: weight [C, K, kernel, kernel], as PyTorch's.
+struct ConvTranspose2d {
+  int out_channels = 0;
+  int kernel = 2;
+  int stride = 2;
+  int padding = 0;
+};
+
 /// Batch normalization over N,H,W.  Ioffe & Szegedy 2015, arXiv:1502.03167.
 /// Parameters: weight (gamma) and bias (beta) [C]; statistics: mean and var [C], running.
 /// running = (1 - momentum) * running + momentum * batch, the variance unbiased.
@@ -69,6 +80,12 @@ struct Pool {
   bool ceil_mode = false;
 };
 
+/// Bilinear enlargement; the centres of pixels correspond (PyTorch's align_corners = false).
+/// src [C,H,W] -> dst [C, factor*H, factor*W].
+struct Upsample {
+  int factor = 2;
+};
+
 /// src [C,H,W] -> dst [C,1,1], the mean of every channel.
 struct GlobalAveragePool {};
 
@@ -105,10 +122,24 @@ struct SoftmaxCrossEntropy {
   float label_smoothing = 0.0f;
 };
 
+/// Loss over a label for every pixel: cross entropy with label smoothing, summed over the pixels that
+/// have a label (it is not negative) and divided by all pixels of the global batch, so that how
+/// much a pixel weighs does not depend on the others' labels.
+/// src: logits [classes,H,W]; no output value.
+struct PixelCrossEntropy {
+  float label_smoothing = 0.0f;
+};
+
 using OpAttributes =
-    std::variant<Conv2d, BatchNorm, GroupNorm, Activation, Add, Concat, ChannelPad, Pool,
-                 GlobalAveragePool, Linear, Dropout, StochasticDepth, Scale, ChannelScale,
-                 SoftmaxCrossEntropy>;
+    std::variant<Conv2d, ConvTranspose2d, BatchNorm, GroupNorm, Activation, Add, Concat, ChannelPad,
+                 Pool, Upsample, GlobalAveragePool, Linear, Dropout, StochasticDepth, Scale,
+                 ChannelScale, SoftmaxCrossEntropy, PixelCrossEntropy>;
+
+/// The ops that end a graph: they have no output value.
+inline bool is_loss(const OpAttributes& attributes) {
+  return std::holds_alternative<SoftmaxCrossEntropy>(attributes) ||
+         std::holds_alternative<PixelCrossEntropy>(attributes);
+}
 
 /// "conv2d", "batch_norm", ...: the op's kind as tables and messages print it.
 std::string kind_name(const OpAttributes& attributes);

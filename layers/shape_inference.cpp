@@ -47,6 +47,18 @@ Shape infer(const Site& s, const Conv2d& c) {
           windowed(s, in.width, c.kernel, c.stride, c.padding, false)};
 }
 
+Shape infer(const Site& s, const ConvTranspose2d& c) {
+  const Shape& in = s.inputs[0];
+  s.require(c.out_channels >= 1, "out_channels must be at least 1");
+  s.require(c.kernel >= 1 && c.stride >= 1 && c.padding >= 0,
+            "kernel and stride must be at least 1 and padding at least 0");
+  const auto enlarged = [&](int size) { return (size - 1) * c.stride - 2 * c.padding + c.kernel; };
+  s.require(enlarged(in.height) >= 1 && enlarged(in.width) >= 1,
+            "nothing is left of input " + to_string(in) + " after padding " +
+                std::to_string(c.padding) + "; use a smaller padding");
+  return {c.out_channels, enlarged(in.height), enlarged(in.width)};
+}
+
 Shape infer(const Site& s, const BatchNorm&) { return s.inputs[0]; }
 
 Shape infer(const Site& s, const GroupNorm& g) {
@@ -91,6 +103,11 @@ Shape infer(const Site& s, const Pool& p) {
           windowed(s, in.width, p.kernel, p.stride, p.padding, p.ceil_mode)};
 }
 
+Shape infer(const Site& s, const Upsample& u) {
+  s.require(u.factor >= 1 && u.factor <= 64, "factor must be 1 to 64");
+  return {s.inputs[0].channels, u.factor * s.inputs[0].height, u.factor * s.inputs[0].width};
+}
+
 Shape infer(const Site& s, const GlobalAveragePool&) { return {s.inputs[0].channels, 1, 1}; }
 
 Shape infer(const Site& s, const Linear& l) {
@@ -122,6 +139,11 @@ Shape infer(const Site& s, const ChannelScale&) {
 Shape infer(const Site& s, const SoftmaxCrossEntropy& l) {
   s.require(s.inputs[0].pixels() == 1, "needs logits [N,classes,1,1], got " +
                                            to_string(s.inputs[0]));
+  s.require(l.label_smoothing >= 0 && l.label_smoothing < 1, "label_smoothing must be in [0,1)");
+  return {1, 1, 1};
+}
+
+Shape infer(const Site& s, const PixelCrossEntropy& l) {
   s.require(l.label_smoothing >= 0 && l.label_smoothing < 1, "label_smoothing must be in [0,1)");
   return {1, 1, 1};
 }

@@ -256,8 +256,9 @@ void Executor::poll() {
   }
 }
 
-std::span<const double, 4> Executor::loss_sums() const {
-  return std::span<const double, 4>(memory_of(plan_.loss_sums).of_lane<double>(), 4);
+std::span<const double> Executor::loss_sums() const {
+  return {memory_of(plan_.loss_sums).of_lane<double>(),
+          plan_.buffer(plan_.loss_sums).bytes / sizeof(double)};
 }
 
 double Executor::gradient_norm() const {

@@ -42,11 +42,12 @@ class Executor {
   /// with the last one of a step. @throws CommError, InternalError.
   void run(const StepContext& context, bool last_micro_batch = true);
 
-  /// After the last micro-batch: sums over the whole group of loss, top-1, top-5 and images.
-  std::span<const double, 4> loss_sums() const;
+  /// After the last micro-batch: sums over the whole group, in layers/loss.h's order.
+  std::span<const double> loss_sums() const;
   /// Global norm of the gradients before clipping.
   double gradient_norm() const;
-  /// Logits of the last micro-batch of an evaluation, [images, classes].
+  /// Logits of the last micro-batch of an evaluation, [images, classes] or
+  /// [images, H, W, classes].
   const float* logits() const;
 
   const StepTimes& times() const { return times_; }  // of the last run()

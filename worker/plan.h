@@ -87,7 +87,7 @@ struct Plan {
   std::vector<Buffer> buffers;
   std::vector<PlanItem> items;
   std::vector<Bucket> buckets;
-  BufferId loss_sums = kNone;      // double [4]: loss, top-1, top-5, images
+  BufferId loss_sums = kNone;      // doubles: layers/loss.h
   BufferId gradient_norm = kNone;  // double [2]: norm, clipping factor
   BufferId logits = kNone;
   std::size_t arena_bytes = 0;

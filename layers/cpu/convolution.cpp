@@ -13,19 +13,32 @@ constexpr auto kF32 = memory::data_type::f32, kBf16 = memory::data_type::bf16;
 }  // namespace
 
 Convolution::Convolution(const Graph& graph, const Op& op, LayoutKind layout, Storage activations)
+    : Convolution(graph, op, std::get<Conv2d>(op.attributes), {op.inputs[0], op.output, false},
+                  layout, activations) {}
+
+Convolution Convolution::transposed(const Graph& graph, const Op& op, LayoutKind layout) {
+  const auto& c = std::get<ConvTranspose2d>(op.attributes);
+  const Conv2d other_way{.out_channels = graph.value(op.inputs[0]).shape.channels,
+                         .kernel = c.kernel, .stride = c.stride, .padding = c.padding};
+  return {graph, op, other_way, {op.output, op.inputs[0], true}, layout, Storage::kF32};
+}
+
+Convolution::Convolution(const Graph& graph, const Op& op, const Conv2d& attributes, Sides sides,
+                         LayoutKind layout, Storage activations)
     : name_(op.name),
-      attributes_(std::get<Conv2d>(op.attributes)),
-      in_(graph.value(op.inputs[0]).shape),
-      out_(graph.value(op.output).shape),
+      attributes_(attributes),
+      in_(graph.value(sides.src).shape),
+      out_(graph.value(sides.dst).shape),
       type_(activations == Storage::kBf16 ? kBf16 : kF32),
-      rounded_elements_(activations == value_storage(graph, op.inputs[0], activations)
+      rounded_elements_(activations == value_storage(graph, sides.src, activations)
                             ? 0
                             : static_cast<std::size_t>(in_.elements())),
-      src_block_(value_block(graph, op.inputs[0], layout)),
-      dst_block_(value_block(graph, op.output, layout)),
-      planar_src_(op.inputs[0] == graph.input() && planar_input(layout)),
+      src_block_(value_block(graph, sides.src, layout)),
+      dst_block_(value_block(graph, sides.dst, layout)),
+      planar_src_(sides.src == graph.input() && planar_input(layout)),
       bias_(attributes_.bias),
-      data_gradient_(op.inputs[0] != graph.input()) {
+      data_gradient_(sides.src != graph.input()),
+      transposed_(sides.transposed) {
   refuse_wrong_results();
   // The layout of weights depends on the number of threads: it must be the one that lanes run with,
   // or oneDNN has only its reference kernel for it.

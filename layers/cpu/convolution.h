@@ -14,6 +14,10 @@ class Convolution {
  public:
   Convolution(const Graph& graph, const Op& op, LayoutKind layout, Storage activations);
 
+  /// The convolution whose data gradient is a transposed convolution's forward: from its output to
+  /// its input. Of f32.
+  static Convolution transposed(const Graph& graph, const Op& op, LayoutKind layout);
+
   dnnl::convolution_forward::primitive_desc forward(int images) const;
   dnnl::convolution_backward_data::primitive_desc backward_data(int images) const;
   dnnl::convolution_backward_weights::primitive_desc backward_weights(int images) const;
@@ -21,6 +25,7 @@ class Convolution {
   const std::string& name() const { return name_; }
   bool has_bias() const { return bias_; }
   bool needs_data_gradient() const { return data_gradient_; }
+  bool is_transposed() const { return transposed_; }
   dnnl::memory::desc plain_weights() const;              // f32 [K,C/g,kh,kw], row-major
   dnnl::memory::desc packed_weights() const { return packed_; }
   dnnl::memory::desc packed_weights_backward() const { return packed_backward_; }
@@ -35,6 +40,12 @@ class Convolution {
 
  private:
   using desc = dnnl::memory::desc;
+  struct Sides {
+    ValueId src, dst;
+    bool transposed;
+  };
+  Convolution(const Graph& graph, const Op& op, const Conv2d& attributes, Sides sides,
+              LayoutKind layout, Storage activations);
   void refuse_wrong_results() const;
   desc src(int images) const;
   desc dst(int images) const;
@@ -52,7 +63,7 @@ class Convolution {
   dnnl::memory::data_type type_;  // of activations and packed weights
   std::size_t rounded_elements_;
   int src_block_, dst_block_;
-  bool planar_src_, bias_, data_gradient_;
+  bool planar_src_, bias_, data_gradient_, transposed_;
   desc packed_, packed_backward_, lane_gradient_;
 };
 
@@ -60,5 +71,10 @@ class Convolution {
 /// kFoldGradient.
 std::unique_ptr<Kernel> make_convolution_kernel(std::shared_ptr<const Convolution> convolution,
                                                 const Call& call, Binding binding);
+
+/// The same of a transposed convolution: each kind is another one of the convolution that it
+/// transposes.
+std::unique_ptr<Kernel> make_transposed_kernel(std::shared_ptr<const Convolution> convolution,
+                                               const Call& call, const Binding& binding);
 
 }  // namespace lockstep::cpu

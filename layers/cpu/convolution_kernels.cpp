@@ -300,4 +300,34 @@ std::unique_ptr<Kernel> make_convolution_kernel(ConvolutionPtr c, const Call& ca
   }
 }
 
+std::unique_ptr<Kernel> make_transposed_kernel(ConvolutionPtr c, const Call& call,
+                                               const Binding& binding) {
+  Call other = call;
+  Binding swapped = binding;
+  const auto rename = [&](Role from, Role to) {
+    for (std::size_t i = 0; i < binding.memories.size(); ++i)
+      if (binding.memories[i].first == from) swapped.memories[i].first = to;
+  };
+  switch (call.kind) {
+    case CallKind::kForward:
+      other.kind = CallKind::kBackwardData;
+      rename(Role::kSrc, Role::kDiffDst);
+      rename(Role::kDst, Role::kDiffSrc);
+      break;
+    case CallKind::kBackwardData:
+      other.kind = CallKind::kForward;
+      rename(Role::kDiffDst, Role::kSrc);
+      rename(Role::kDiffSrc, Role::kDst);
+      break;
+    case CallKind::kBackwardWeights:
+      rename(Role::kSrc, Role::kDiffDst);
+      rename(Role::kDiffDst, Role::kSrc);
+      break;
+    case CallKind::kPackWeights: other.kind = CallKind::kPackWeightsBackward; break;
+    case CallKind::kPackWeightsBackward: other.kind = CallKind::kPackWeights; break;
+    default: break;
+  }
+  return make_convolution_kernel(std::move(c), other, swapped);
+}
+
 }  // namespace lockstep::cpu

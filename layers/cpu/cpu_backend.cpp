@@ -34,6 +34,9 @@ CpuBackend::CpuBackend(const Graph& graph, CpuBackendOptions options)
         "own inside a lane. Build lockstep with another (cmake -Ddnnl_DIR=...)");
   for (std::size_t i = 0; i < graph.ops().size(); ++i) {
     const Op& op = graph.ops()[i];
+    if (std::holds_alternative<ConvTranspose2d>(op.attributes))
+      convolutions_.emplace(static_cast<OpId>(i), std::make_shared<const Convolution>(
+                                                      Convolution::transposed(graph, op, options.layout)));
     if (!std::holds_alternative<Conv2d>(op.attributes)) continue;
     const bool winograd = options.winograd && options.activations == Storage::kF32;
     const auto geometry = winograd ? winograd_geometry(graph, op, options.layout)
@@ -55,7 +58,8 @@ std::size_t CpuBackend::packed_bytes(OpId op, bool backward) const {
   const auto found = winograd_.find(op);
   if (found != winograd_.end()) return winograd_packed_bytes(found->second);
   const Convolution& c = convolution(op);
-  return (backward ? c.packed_weights_backward() : c.packed_weights()).get_size();
+  return (backward != c.is_transposed() ? c.packed_weights_backward() : c.packed_weights())
+      .get_size();
 }
 
 std::size_t CpuBackend::lane_gradient_bytes(OpId op) const {
@@ -82,6 +86,9 @@ std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding bindin
     Made operator()(const Conv2d&) const {
       return make_convolution_kernel(*convolution, site.call, site.binding);
     }
+    Made operator()(const ConvTranspose2d&) const {
+      return make_transposed_kernel(*convolution, site.call, site.binding);
+    }
     Made operator()(const Linear&) const { return make_linear_kernel(site); }
     Made operator()(const BatchNorm&) const { return make_batch_norm_kernel(site); }
     Made operator()(const GroupNorm&) const { return make_group_norm_kernel(site); }
@@ -94,8 +101,10 @@ std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding bindin
     Made operator()(const ChannelPad&) const { return make_channel_kernel(site); }
     Made operator()(const ChannelScale&) const { return make_channel_kernel(site); }
     Made operator()(const Pool&) const { return make_pool_kernel(site); }
+    Made operator()(const Upsample&) const { return make_upsample_kernel(site); }
     Made operator()(const GlobalAveragePool&) const { return make_pool_kernel(site); }
     Made operator()(const SoftmaxCrossEntropy&) const { return make_loss_kernel(site); }
+    Made operator()(const PixelCrossEntropy&) const { return make_loss_kernel(site); }
   };
   const auto found = convolutions_.find(call.op);
   return std::visit(Factory{site, found == convolutions_.end() ? nullptr : &found->second},

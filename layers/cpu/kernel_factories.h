@@ -46,7 +46,9 @@ std::unique_ptr<Kernel> make_elementwise_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_random_kernel(const CallSite& site);  // dropout, stochastic depth
 std::unique_ptr<Kernel> make_channel_kernel(const CallSite& site);  // concat, pad, SE scale
 std::unique_ptr<Kernel> make_pool_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_upsample_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_loss_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_pixel_loss_kernel(const CallSite& site);  // kForward
 
 /// Adds lane gradients that are kept in the plain layout: linear, group norm.
 std::unique_ptr<Kernel> make_fold_kernel(const CallSite& site);

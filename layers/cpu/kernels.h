@@ -87,6 +87,10 @@ struct StoredKernels {
   void (*average_pool)(const PoolGeometry&, int images, const T* x, T* y);
   void (*average_pool_backward)(const PoolGeometry&, int images, const T* dy, T* dx);
 
+  /// Bilinear enlargement by the whole factor `stride`; out sizes are in sizes times it.
+  void (*upsample)(const PoolGeometry&, int images, const T* x, T* y);
+  void (*upsample_backward)(const PoolGeometry&, int images, const T* dy, T* dx);
+
   /// y[N,C] = mean over pixels; its backward writes dy/pixels to every pixel.
   void (*global_average)(const Geometry&, int images, const T* x, float* y);
   void (*global_average_backward)(const Geometry&, int images, const float* dy, T* dx);

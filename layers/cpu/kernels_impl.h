@@ -8,6 +8,7 @@
 #include "layers/cpu/kernels_norm.h"
 #include "layers/cpu/kernels_pool.h"
 #include "layers/cpu/kernels_reduce.h"
+#include "layers/cpu/kernels_resize.h"
 #include "layers/cpu/kernels_tables.h"
 #include "layers/cpu/kernels_winograd.h"
 
@@ -30,6 +31,8 @@ constexpr StoredKernels<T> kStored = {
     .max_pool_backward = max_pool_backward<T>,
     .average_pool = average_pool<T>,
     .average_pool_backward = average_pool_backward<T>,
+    .upsample = upsample<T>,
+    .upsample_backward = upsample_backward<T>,
     .global_average = global_average<T>,
     .global_average_backward = global_average_backward<T>,
     .channel_scale = channel_scale<T>,

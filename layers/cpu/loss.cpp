@@ -2,12 +2,11 @@
 #include <cmath>
 
 #include "layers/cpu/kernel_factories.h"
+#include "layers/loss.h"
 
 namespace lockstep::cpu {
 
 namespace {
-
-constexpr int kLossSums = 4;  // loss, top-1 correct, top-5 correct, images
 
 /// kForward: cross entropy of softmax(logits) against (1 - s)*onehot + s/classes; in training also
 /// the logits' gradient, divided by the images of the global step.
@@ -80,20 +79,20 @@ class SoftmaxLoss : public Kernel {
 
 class CombineLoss : public Kernel {
  public:
-  explicit CombineLoss(const Binding& b)
-      : lanes_(b.lanes), lane_sums_(b[Role::kLaneSums]), sums_(b[Role::kSums].of_lane<double>()) {}
+  CombineLoss(const Binding& b, int count)
+      : lanes_(b.lanes), count_(count), lane_sums_(b[Role::kLaneSums]), sums_(b[Role::kSums].of_lane<double>()) {}
 
   void run(const StepContext& context, const Lane&, const Range&) override {
-    if (context.first_micro_batch) std::fill_n(sums_, kLossSums, 0.0);
+    if (context.first_micro_batch) std::fill_n(sums_, count_, 0.0);
     for (int l = 0; l < lanes_; ++l) {
       const auto [begin, end] = lane_images(context.images, lanes_, l);
       if (begin == end) continue;
-      for (int i = 0; i < kLossSums; ++i) sums_[i] += lane_sums_.of_lane<double>(l)[i];
+      for (int i = 0; i < count_; ++i) sums_[i] += lane_sums_.of_lane<double>(l)[i];
     }
   }
 
  private:
-  int lanes_;
+  int lanes_, count_;
   Memory lane_sums_;
   double* sums_;
 };
@@ -103,8 +102,11 @@ class CombineLoss : public Kernel {
 std::unique_ptr<Kernel> make_loss_kernel(const CallSite& site) {
   switch (site.call.kind) {
     case CallKind::kForward:
+      if (std::holds_alternative<PixelCrossEntropy>(site.op.attributes))
+        return make_pixel_loss_kernel(site);
       return std::make_unique<SoftmaxLoss>(site, site.shape(site.op.inputs[0]).channels);
-    case CallKind::kCombineLoss: return std::make_unique<CombineLoss>(site.binding);
+    case CallKind::kCombineLoss:
+      return std::make_unique<CombineLoss>(site.binding, loss_sum_count(site.graph, site.op));
     default: site.no_kernel();
   }
 }

@@ -13,7 +13,7 @@
 
 namespace lockstep {
 
-/// One global batch: images [N,C,H,W] and labels.
+/// One global batch: images [N,C,H,W] and labels [N] or [N*H*W].
 struct TestBatch {
   reference::Tensor images;
   std::vector<int> labels;
@@ -29,6 +29,17 @@ inline TestBatch random_batch(const Shape& s, std::int64_t images, int classes,
   for (int i = 0; i < images; ++i)
     batch.labels.push_back((i * 5 + static_cast<int>(seed)) % classes);
   return batch;
+}
+
+/// [N,C,H,W], as golden files have it, from what an executor's [N,H,W,C] is; vectors stay.
+inline std::vector<float> plain_order(std::span<const float> found, const Shape& s) {
+  std::vector<float> plain(found.size());
+  const auto pixels = static_cast<std::size_t>(s.pixels()), channels = static_cast<std::size_t>(s.channels);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const std::size_t image = i / (pixels * channels), in = i % (pixels * channels);
+    plain[(image * channels + in % channels) * pixels + in / channels] = found[i];
+  }
+  return plain;
 }
 
 /// A rank's part of a batch as executors read it.
@@ -47,7 +58,9 @@ inline BatchPart part_of_batch(const TestBatch& batch, LayoutKind layout, Positi
           planar_input(layout) ? i : i % channels * pixels + i / channels;  // from [H,W,C]
       part.pixels.push_back(static_cast<float>(batch.images[n * channels * pixels + plain]));
     }
-    part.labels.push_back(batch.labels[static_cast<std::size_t>(n)]);
+    const auto each = static_cast<std::int64_t>(batch.labels.size()) / batch.count();
+    part.labels.insert(part.labels.end(), batch.labels.begin() + n * each,
+                       batch.labels.begin() + (n + 1) * each);
     part.positions.push_back(n);
   }
   return part;
@@ -77,7 +90,7 @@ inline double run_step(Executor& executor, LayoutKind layout, const Communicator
                               .pixels = part.pixels.data(),
                               .labels = part.labels.data(),
                               .first_micro_batch = micro == 0,
-                              .images = static_cast<int>(part.labels.size()),
+                              .images = static_cast<int>(part.positions.size()),
                               .update_running = how.update_running,
                               .learning_rate = how.learning_rate};
     executor.prepare(context.images);

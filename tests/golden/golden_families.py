@@ -34,4 +34,51 @@ class DenseNet(Net):
         return self.linear("fc", x.mean((2, 3)), self.s["classes"])
 
 
-FAMILIES = {"densenet": DenseNet}
+class UNet(Net):
+    """Labels of pixels, every seventh or so without a class (-1)."""
+
+    def two_convolutions(self, name, x, width):
+        for i in (1, 2):
+            x = self.norm_activation(f"{name}.norm{i}", self.conv(f"{name}.conv{i}", x, width, 3))
+        return x
+
+    def up(self, name, x, width):
+        if self.s["upsample"] == "bilinear":
+            x = self.conv(name + ".up.conv", x, width, 1)
+            return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        dims = (x.shape[1], width, 2, 2)
+        weight = self.parameter(name + ".up.weight", dims, 0, x.shape[1]**-0.5, True)
+        return F.conv_transpose2d(x, weight, stride=2)
+
+    def logits(self, x):
+        widths, skips = self.planes(), []
+        for level, width in enumerate(widths, 1):
+            x = self.two_convolutions(f"encoder{level}", x, width)
+            if level < len(widths):
+                skips.append(x)
+                x = self.max_pool(x, 2, 0)
+        for level in range(len(widths) - 1, 0, -1):
+            name = f"decoder{level}"
+            up, skip = self.up(name, x, widths[level - 1]), skips[level - 1]
+            x = torch.cat((skip, up), 1) if self.s["skip"] == "concat" else up + skip
+            x = self.two_convolutions(name, x, widths[level - 1])
+        dims = (self.s["classes"], x.shape[1], 1, 1)
+        weight = self.parameter("fc.weight", dims, 0, x.shape[1]**-0.5, True)
+        return F.conv2d(x, weight, self.parameter("fc.bias", dims[:1], 0, 0.2))
+
+    @staticmethod
+    def random_labels(settings, generator):
+        dims = (settings["batch"], settings["image"], settings["image"])
+        labels = torch.randint(settings["classes"], dims, generator=generator)
+        return labels.masked_fill(torch.randint(7, dims, generator=generator) == 0, -1)
+
+    def loss(self, logits, labels, reduction="mean"):
+        return F.cross_entropy(logits, labels, label_smoothing=self.s["label_smoothing"],
+                               ignore_index=-1, reduction=reduction)
+
+    def objective(self, logits, labels):
+        """Divided by all pixels, not by those with a label."""
+        return self.loss(logits, labels, "sum") / labels.numel()
+
+
+FAMILIES = {"densenet": DenseNet, "unet": UNet}

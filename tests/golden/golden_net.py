@@ -75,14 +75,14 @@ class Net:
     def norm_activation(self, name, x):
         return self.activation(self.norm(name, x))
 
-    def max_pool(self, x):
-        padded = F.pad(x.detach(), (1, 1, 1, 1), value=-1e9)
-        windows = padded.unfold(2, 3, 2).unfold(3, 3, 2).flatten(4)
+    def max_pool(self, x, kernel=3, padding=1):
+        padded = F.pad(x.detach(), (padding,) * 4, value=-1e9)
+        windows = padded.unfold(2, kernel, 2).unfold(3, kernel, 2).flatten(4)
         first, second = windows.topk(2).values.unbind(-1)
         # Equal zeros after a ReLU do not matter: none of them has a gradient.
         gap = (first - second)[(first != 0) | (second != 0)]
         self.margin = min(self.margin, gap.min().item())
-        return F.max_pool2d(x, 3, 2, 1)
+        return F.max_pool2d(x, kernel, 2, padding)
 
     # Blocks
 
@@ -159,5 +159,13 @@ class Net:
             x = self.norm_activation("final.norm", x)
         return self.linear("fc", x.mean((2, 3)), self.s["classes"])
 
+    @staticmethod
+    def random_labels(settings, generator):
+        return torch.randint(settings["classes"], (settings["batch"],), generator=generator)
+
     def loss(self, logits, labels):
         return F.cross_entropy(logits, labels, label_smoothing=self.s["label_smoothing"])
+
+    def objective(self, logits, labels):
+        """What is minimized, where that is not the loss that is told."""
+        return self.loss(logits, labels)

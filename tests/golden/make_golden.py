@@ -36,6 +36,10 @@ NETS = {
     "densenet_10": dict(family="densenet", depth=10, growth=8, compression=1.0, image=12, batch=6),
     "densenet_bc_16": dict(family="densenet", block="bottleneck", depth=16, growth=6,
                            compression=0.5, image=9, batch=6),
+    "unet_3": dict(family="unet", widths="8,16,24", skip="concat", upsample="transposed", classes=5,
+                   image=12, batch=3),
+    "unet_bilinear_3": dict(family="unet", widths="16,16,32", skip="add", upsample="bilinear",
+                            classes=4, image=8, batch=4, label_smoothing=0.1),
 }
 
 STEPS = 3
@@ -45,11 +49,15 @@ SEEDS = 400
 MARGIN = 1e-5
 
 
+def family_of(settings):
+    return FAMILIES.get(settings.get("family"), Net)
+
+
 def make_batch(settings, seed):
     generator = torch.Generator().manual_seed(1000 + seed)
     dims = (settings["batch"], settings["channels"], settings["image"], settings["image"])
     images = rounded(torch.randn(dims, generator=generator, dtype=torch.float64))
-    return images, torch.randint(settings["classes"], (dims[0],), generator=generator)
+    return images, family_of(settings).random_labels(settings, generator)
 
 
 def copies(tensors):
@@ -61,7 +69,7 @@ def train(settings, seed, dtype=torch.float64, input_change=0.0):
     images, labels = make_batch(settings, seed)
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(7)).double()
     images = images + input_change * noise
-    net = FAMILIES.get(settings.get("family"), Net)(settings, seed)
+    net = family_of(settings)(settings, seed)
     with torch.no_grad():
         net.logits(images)  # creates the parameters
     net.dtype, net.margin = dtype, float("inf")
@@ -78,7 +86,7 @@ def train(settings, seed, dtype=torch.float64, input_change=0.0):
         optimizer.zero_grad()
         logits = net.logits(inputs)
         loss = net.loss(logits, labels)
-        loss.backward()
+        net.objective(logits, labels).backward()
         result["loss"].append(loss.item())
         if step == 0:
             result["logits"] = logits.detach()

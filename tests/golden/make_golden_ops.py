@@ -146,9 +146,34 @@ def add_sgd(cases):
         cases.store("sgd", options, stored | dict(final=parameter))
 
 
+def add_upsampling(cases):
+    for src, weight, stride, padding in (((2, 3, 4, 5), (3, 2, 2, 2), 2, 0),
+                                         ((1, 4, 3, 3), (4, 3, 4, 4), 2, 1)):
+        cases.add("conv_transpose2d", dict(stride=stride, padding=padding),
+                  lambda src, weight: F.conv_transpose2d(src, weight, stride=stride, padding=padding),
+                  src=cases.random(*src), weight=cases.random(*weight))
+    for dims, factor in (((2, 3, 4, 5), 2), ((1, 2, 1, 3), 3), ((1, 1, 5, 2), 4)):
+        cases.add("upsample", dict(factor=factor),
+                  lambda src: F.interpolate(src, scale_factor=factor, mode="bilinear",
+                                            align_corners=False), src=cases.random(*dims))
+
+
+def add_pixel_loss(cases):
+    for smoothing in (0.0, 0.15):
+        logits = (4 * cases.random(2, 5, 3, 4)).requires_grad_()
+        labels = torch.randint(-1, 5, (2, 3, 4), generator=cases.generator)
+        divisor = 24
+        loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing,
+                               ignore_index=-1) / divisor
+        loss.backward()
+        cases.store("pixel_cross_entropy", dict(smoothing=smoothing, divisor=divisor),
+                    dict(logits=logits, labels=labels, loss=loss, diff_logits=logits.grad))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     all_cases = Cases()
-    for add in (add_convolutions, add_norms, add_activations, add_pools, add_classifier, add_sgd):
+    for add in (add_convolutions, add_norms, add_activations, add_pools, add_classifier, add_sgd,
+                add_upsampling, add_pixel_loss):
         add(all_cases)
     all_cases.write(pathlib.Path(__file__).parent / "ops.golden")

@@ -1,6 +1,8 @@
 // The kept files of the nets hold together: names, dims, and the loss that their logits give.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/golden/golden_nets.h"
 #include "tests/reference/classifier.h"
 #include "tests/reference/finite_difference.h"
@@ -35,8 +37,9 @@ TEST(NetFiles, DimsAreThoseOfTheSettings) {
     const std::int64_t batch = file.integer("batch"), image = file.integer("image");
     EXPECT_EQ(file.tensor("input").dims,
               (std::vector<std::int64_t>{batch, file.integer("channels"), image, image}));
-    EXPECT_EQ(file.tensor("logits").dims,
-              (std::vector<std::int64_t>{batch, file.integer("classes")}));
+    std::vector<std::int64_t> logits{batch, file.integer("classes")};
+    if (file.tensor("labels").dims.size() == 3) logits.insert(logits.end(), {image, image});
+    EXPECT_EQ(file.tensor("logits").dims, logits);
     EXPECT_EQ(file.tensor("evaluation").dims, file.tensor("logits").dims);
     EXPECT_EQ(file.tensor("loss").elements(), file.integer("steps"));
     EXPECT_EQ(file.integers("counts").size(), file.integers("widths").size());
@@ -46,14 +49,21 @@ TEST(NetFiles, DimsAreThoseOfTheSettings) {
 TEST(NetFiles, LossIsThatOfTheLogits) {
   for (const fs::path& path : golden_nets()) {
     const GoldenFile file(path);
+    const std::vector<int> labels = golden_labels(file);
+    const auto all = static_cast<double>(labels.size());
+    const auto labelled = static_cast<double>(
+        std::count_if(labels.begin(), labels.end(), [](int label) { return label >= 0; }));
+    const auto loss_of = file.tensor("labels").dims.size() == 3
+                             ? reference::pixel_cross_entropy
+                             : reference::softmax_cross_entropy;
     const reference::CrossEntropy twin =
-        reference::softmax_cross_entropy(file.tensor("logits"), golden_labels(file),
-                                         file.number("label_smoothing"), file.number("batch"));
-    EXPECT_NEAR(twin.loss, file.tensor("loss")[0], 1e-12) << path;
+        loss_of(file.tensor("logits"), labels, file.number("label_smoothing"), all);
+    EXPECT_NEAR(twin.loss * all / labelled, file.tensor("loss")[0], 1e-12) << path;
 
     Tensor bias = reference::make_tensor({file.integer("classes")});
+    const std::int64_t pixels = twin.diff_src.elements() / (twin.diff_src.dim(0) * bias.elements());
     for (std::int64_t i = 0; i < twin.diff_src.elements(); ++i)
-      bias[i % bias.elements()] += twin.diff_src[i];
+      bias[i / pixels % bias.elements()] += twin.diff_src[i];
     EXPECT_LT(reference::relative_difference(bias, file.tensor("gradient/fc.bias")), 1e-4) << path;
   }
 }

@@ -9,6 +9,7 @@
 #include "tests/reference/normalization.h"
 #include "tests/reference/pooling.h"
 #include "tests/reference/sgd.h"
+#include "tests/reference/upsampling.h"
 
 namespace lockstep {
 namespace {
@@ -151,6 +152,32 @@ TEST(Ops, LinearAndCrossEntropy) {
     const std::vector<int> labels(c["labels"].values.begin(), c["labels"].values.end());
     const auto result = reference::softmax_cross_entropy(c["logits"], labels, c.number("smoothing"),
                                                          c.number("divisor"));
+    EXPECT_NEAR(result.loss, c["loss"][0], 1e-12) << c.prefix;
+    c.expect("diff_logits", result.diff_src);
+  }
+}
+
+TEST(Ops, Upsampling) {
+  using namespace reference;
+  for (const Case& c : cases_of("conv_transpose2d")) {
+    const int stride = c.integer("stride"), padding = c.integer("padding");
+    c.expect("dst", conv_transpose2d(c["src"], c["weight"], stride, padding));
+    const auto g = conv_transpose2d_backward(c["src"], c["weight"], c["diff_dst"], stride, padding);
+    c.expect("diff_src", g.src);
+    c.expect("diff_weight", g.weight);
+  }
+  for (const Case& c : cases_of("upsample")) {
+    const int factor = c.integer("factor");
+    c.expect("dst", upsample(c["src"], factor));
+    c.expect("diff_src", upsample_backward(c["src"].dims, c["diff_dst"], factor));
+  }
+}
+
+TEST(Ops, PixelCrossEntropy) {
+  for (const Case& c : cases_of("pixel_cross_entropy")) {
+    const std::vector<int> labels(c["labels"].values.begin(), c["labels"].values.end());
+    const auto result = reference::pixel_cross_entropy(c["logits"], labels, c.number("smoothing"),
+                                                       c.number("divisor"));
     EXPECT_NEAR(result.loss, c["loss"][0], 1e-12) << c.prefix;
     c.expect("diff_logits", result.diff_src);
   }

@@ -1,11 +1,13 @@
 #include "tests/golden/reference_graph.h"
 
+#include <algorithm>
 #include "tests/reference/channels.h"
 #include "tests/reference/classifier.h"
 #include "tests/reference/convolution.h"
 #include "tests/reference/elementwise.h"
 #include "tests/reference/normalization.h"
 #include "tests/reference/pooling.h"
+#include "tests/reference/upsampling.h"
 
 namespace lockstep {
 namespace {
@@ -71,6 +73,10 @@ struct ReferenceGraph::Forward {
   Tensor operator()(const Conv2d& c) const {
     return reference::conv2d(src(), parameter(0), bias(), options_of(c));
   }
+  Tensor operator()(const ConvTranspose2d& c) const {
+    return reference::conv_transpose2d(src(), parameter(0), c.stride, c.padding);
+  }
+  Tensor operator()(const Upsample& u) const { return reference::upsample(src(), u.factor); }
   Tensor operator()(const BatchNorm& b) const {
     if (!training)
       return reference::batch_norm_inference(src(), parameter(0), parameter(1), statistic(0),
@@ -112,6 +118,16 @@ struct ReferenceGraph::Forward {
     run.diff_logits_ = std::move(result.diff_src);
     return {};
   }
+  /// The loss that is told is the mean over the pixels with labels.
+  Tensor operator()(const PixelCrossEntropy& p) const {
+    const auto pixels = static_cast<double>(run.labels_.size());
+    const auto labelled = static_cast<double>(std::count_if(
+        run.labels_.begin(), run.labels_.end(), [](int label) { return label >= 0; }));
+    auto result = reference::pixel_cross_entropy(src(), run.labels_, p.label_smoothing, pixels);
+    run.loss_ = result.loss * pixels / labelled;
+    run.diff_logits_ = std::move(result.diff_src);
+    return {};
+  }
   Tensor operator()(const Dropout&) const { refuse(op); }
   Tensor operator()(const StochasticDepth&) const { refuse(op); }
 };
@@ -144,6 +160,14 @@ struct ReferenceGraph::Backward {
     set_gradient(0, std::move(g.weight));
     set_gradient(1, std::move(g.bias));
     return {std::move(g.src)};
+  }
+  Diffs operator()(const ConvTranspose2d& c) const {
+    auto g = reference::conv_transpose2d_backward(src(), parameter(0), diff(), c.stride, c.padding);
+    set_gradient(0, std::move(g.weight));
+    return {std::move(g.src)};
+  }
+  Diffs operator()(const Upsample& u) const {
+    return {reference::upsample_backward(src().dims, diff(), u.factor)};
   }
   Diffs operator()(const BatchNorm& b) const {
     return norm(reference::batch_norm_backward(src(), parameter(0), diff(), b.eps));
@@ -183,6 +207,7 @@ struct ReferenceGraph::Backward {
     return {std::move(g.src), std::move(g.gate)};
   }
   Diffs operator()(const SoftmaxCrossEntropy&) const { return {run.diff_logits_}; }
+  Diffs operator()(const PixelCrossEntropy&) const { return {run.diff_logits_}; }
   Diffs operator()(const Dropout&) const { refuse(op); }
   Diffs operator()(const StochasticDepth&) const { refuse(op); }
 };

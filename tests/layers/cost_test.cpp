@@ -75,6 +75,11 @@ TEST(OpCost, PassesOverMemory) {
   expect_cost(Pool{}, {9 * 48, 48, b + 192, b + 192});
   expect_cost(Pool{.kind = PoolKind::kAverage, .kernel = 2, .stride = 2, .padding = 0},
               {4 * 48, 4 * 48, b + 192, b + 192});
+  expect_cost(PixelCrossEntropy{}, {60, 20, 40, 80}, {10, 1, 1});
+  // dst [4,12,16] of [4,6,8]; and [5,12,16]
+  expect_cost(Upsample{}, {7 * 4 * e, 8 * 4 * e, 5 * b, 5 * b});
+  expect_cost(ConvTranspose2d{.out_channels = 5},
+              {2 * e * 5 * 4, 4 * e * 5 * 4, b + 5 * b, 2 * (b + 5 * b)});
   expect_cost(SoftmaxCrossEntropy{}, {60, 20, 40, 80}, {10, 1, 1});
 }
 

@@ -44,6 +44,11 @@ inline ModelOptions golden_options(const GoldenFile& file) {
     options.growth = file.integer("growth");
     options.compression = static_cast<float>(file.number("compression"));
   }
+  if (options.family == "unet") {
+    options.widths = file.integers("widths");
+    options.skip = file.text("skip");
+    options.upsample = file.text("upsample");
+  }
   return options;
 }
 

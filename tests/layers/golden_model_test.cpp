@@ -14,6 +14,7 @@
 #include "tests/reference/finite_difference.h"
 #include "tests/reference/normalization.h"
 #include "tests/reference/pooling.h"
+#include "tests/reference/upsampling.h"
 
 namespace lockstep {
 namespace {
@@ -54,6 +55,10 @@ class ReferenceRun {
     return reference::conv2d(in(), parameter(0), c.bias ? parameter(1) : Tensor{},
                              {c.stride, c.padding, c.groups});
   }
+  Tensor run(const ConvTranspose2d& c) {
+    return reference::conv_transpose2d(in(), parameter(0), c.stride, c.padding);
+  }
+  Tensor run(const Upsample& u) { return reference::upsample(in(), u.factor); }
   // The attributes are f32: 1e-5f differs from 1e-5 in its ninth digit.
   Tensor run(const BatchNorm& b) {
     return reference::batch_norm(in(), parameter(0), parameter(1), b.eps).dst;

@@ -126,6 +126,19 @@ TEST(ShapeInference, OtherOps) {
   EXPECT_EQ(inferred(ChannelScale{}, {{16, 7, 8}, {16, 1, 1}}), (Shape{16, 7, 8}));
 }
 
+TEST(ShapeInference, Upsampling) {
+  EXPECT_EQ(inferred(ConvTranspose2d{.out_channels = 8}, {{16, 5, 4}}), (Shape{8, 10, 8}));
+  EXPECT_EQ(inferred(ConvTranspose2d{.out_channels = 8, .kernel = 4, .stride = 2, .padding = 1},
+                     {{16, 5, 4}}),
+            (Shape{8, 10, 8}));
+  EXPECT_EQ(inferred(Upsample{3}, {{16, 5, 4}}), (Shape{16, 15, 12}));
+  EXPECT_EQ(inferred(PixelCrossEntropy{}, {{16, 5, 4}}), (Shape{1, 1, 1}));
+  EXPECT_EQ(shape_error(Upsample{0}, {kImage}), "op (upsample): factor must be 1 to 64");
+  EXPECT_EQ(shape_error(ConvTranspose2d{.out_channels = 2, .kernel = 2, .padding = 2}, {{3, 1, 1}}),
+            "op (conv_transpose2d): nothing is left of input [N,3,1,1] after padding 2; use a "
+            "smaller padding");
+}
+
 TEST(ShapeInference, ErrorsNameTheOpTheShapesAndTheWayOut) {
   EXPECT_EQ(
       shape_error(Conv2d{.out_channels = 8, .kernel = 7, .padding = 0}, {{3, 5, 9}}, "hint"),

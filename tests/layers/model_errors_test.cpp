@@ -86,7 +86,7 @@ struct BadOption {
 TEST(ModelErrors, NameKeyValueAndWayOut) {
   const std::vector<BadOption> cases{
       {[](auto& o) { o.family = "resnett"; },
-       "model.family = resnett: takes resnet, preact, wide, resnext, custom, densenet"},
+       "model.family = resnett: takes resnet, preact, wide, resnext, custom, densenet, unet"},
       {[](auto& o) { o.growth = 12; },
        "model.growth = 12: means nothing to family resnet; leave it out"},
       {[](auto& o) { o.family = "densenet", o.depth = 40, o.widths = {16, 32}; },
@@ -99,6 +99,13 @@ TEST(ModelErrors, NameKeyValueAndWayOut) {
        "or depth smaller"},
       {[](auto& o) { o.family = "densenet", o.depth = 40, o.compression = 1.5f; },
        "model.compression = 1.5: must be above 0 and at most 1"},
+      {[](auto& o) { o.family = "unet", o.widths = {16}; },
+       "model.widths = 1 entries: family unet takes 2 to 12 levels, e.g. 32,64,128,256"},
+      {[](auto& o) { o.family = "unet", o.skip = "sum"; }, "model.skip = sum: takes concat, add"},
+      {[](auto& o) { o.family = "unet", o.upsample = "nearest"; },
+       "model.upsample = nearest: takes transposed, bilinear"},
+      {[](auto& o) { o.skip = "add"; },
+       "model.skip = add: means nothing to family resnet; leave it out"},
       {[](auto& o) { o.block = "big"; }, "model.block = big: takes auto, basic, bottleneck"},
       {[](auto& o) { o.stem = "vgg"; }, "model.stem = vgg: takes auto, cifar, imagenet, resnet_d"},
       {[](auto& o) { o.shortcut = "none"; }, "model.shortcut = none: takes A, B, C"},

@@ -10,6 +10,12 @@ namespace {
 
 using namespace testing_models;
 
+ModelOptions unet() {
+  ModelOptions options;
+  options.family = "unet";
+  return options;
+}
+
 // --- Parameter counts, as published -------------------------------------------------------------
 
 // He et al. 2015, table 6 (0.27, 0.46, 0.66, 0.85, 1.7, 19.4 M): shortcut A, as there.
@@ -112,6 +118,14 @@ TEST(ModelParameters, DenseNets) {
   EXPECT_EQ(imagenet_parameters(model("densenet", 161)), 28681000);
   EXPECT_EQ(imagenet_parameters(model("densenet", 169)), 14149480);
   EXPECT_EQ(imagenet_parameters(model("densenet", 201)), 20013928);
+}
+
+// The usual PyTorch U-Net (padded, batch norm) has 31,037,633 with one class and biases in its
+// up-convolutions, which a norm follows here.
+TEST(ModelParameters, UNet) {
+  const std::int64_t two_classes =
+      build_model(unet(), {3, 64, 64}, 2).parameter_count();
+  EXPECT_EQ(two_classes, 31037633 - (512 + 256 + 128 + 64) + 65);
 }
 
 TEST(ModelParameters, ImagenetDepthOnSmallImagesKeepsTheResolution) {
@@ -291,6 +305,31 @@ TEST(ModelStructure, LabelSmoothingIsTheLosss) {
   options.label_smoothing = 0.1f;
   const Graph graph = build_model(options, kCifar, 10);
   EXPECT_EQ(attributes<SoftmaxCrossEntropy>(graph, "loss").label_smoothing, 0.1f);
+}
+
+TEST(ModelStructure, UNetJoinsEqualResolutions) {
+  ModelOptions options = unet();
+  options.widths = {16, 32, 64};
+  options.dropout = 0.5f;
+  const Graph graph = build_model(options, {3, 24, 20}, 5);
+  EXPECT_EQ(names(graph, "encoder1."),
+            (Names{"conv1", "norm1", "relu1", "conv2", "norm2", "relu2", "pool"}));
+  EXPECT_EQ(names(graph, "encoder3."),
+            (Names{"conv1", "norm1", "relu1", "conv2", "norm2", "relu2"}));
+  EXPECT_EQ(names(graph, "decoder2."),
+            (Names{"up", "concat", "conv1", "norm1", "relu1", "conv2", "norm2", "relu2"}));
+  EXPECT_EQ(graph.value(find(graph, "decoder2.up")->inputs[0]).name, "dropout");
+  EXPECT_EQ(graph.value(find(graph, "decoder1.concat")->inputs[0]).name, "encoder1.relu2");
+  EXPECT_EQ(graph.value(find(graph, "decoder1.concat")->output).shape, (Shape{32, 24, 20}));
+  EXPECT_EQ(graph.value(logits_of(graph)).shape, (Shape{5, 24, 20}));
+  options.skip = "add";
+  options.upsample = "bilinear";
+  const Graph other = build_model(options, {3, 24, 20}, 5);
+  EXPECT_EQ(names(other, "decoder1.up"), (Names{".conv", ""}));
+  EXPECT_EQ(graph.value(find(graph, "decoder1.up")->output).shape, (Shape{16, 24, 20}));
+  EXPECT_EQ(other.value(find(other, "decoder1.add")->inputs[1]).name, "encoder1.relu2");
+  EXPECT_TRUE(labels_pixels(options));
+  EXPECT_FALSE(labels_pixels(model("resnet", 20)));
 }
 
 TEST(ModelStructure, DenseLayersAppendToTheirInput) {

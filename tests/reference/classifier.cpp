@@ -76,4 +76,26 @@ CrossEntropy softmax_cross_entropy(const Tensor& logits, const std::vector<int>&
   return result;
 }
 
+CrossEntropy pixel_cross_entropy(const Tensor& logits, const std::vector<int>& labels,
+                                 double smoothing, double divisor) {
+  const std::int64_t classes = logits.dim(1), height = logits.dim(2), width = logits.dim(3);
+  require(static_cast<std::int64_t>(labels.size()) == logits.dim(0) * height * width,
+          "pixel_cross_entropy of " + dims_text(logits) + " with " +
+              std::to_string(labels.size()) + " labels");
+  CrossEntropy result{0, make_tensor(logits.dims)};
+  std::size_t at = 0;
+  for (std::int64_t n = 0; n < logits.dim(0); ++n)
+    for (std::int64_t h = 0; h < height; ++h)
+      for (std::int64_t w = 0; w < width; ++w) {
+        const int label = labels[at++];
+        if (label < 0) continue;
+        Tensor pixel = make_tensor({1, classes});
+        for (std::int64_t c = 0; c < classes; ++c) pixel[c] = logits.at(n, c, h, w);
+        const CrossEntropy one = softmax_cross_entropy(pixel, {label}, smoothing, divisor);
+        result.loss += one.loss;
+        for (std::int64_t c = 0; c < classes; ++c) result.diff_src.at(n, c, h, w) = one.diff_src[c];
+      }
+  return result;
+}
+
 }  // namespace lockstep::reference

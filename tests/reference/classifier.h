@@ -22,4 +22,8 @@ struct CrossEntropy {
 CrossEntropy softmax_cross_entropy(const Tensor& logits, const std::vector<int>& labels,
                                    double smoothing, double divisor);
 
+/// The same for every pixel: logits [N,classes,H,W], labels [N*H*W]; a negative one has no loss.
+CrossEntropy pixel_cross_entropy(const Tensor& logits, const std::vector<int>& labels,
+                                 double smoothing, double divisor);
+
 }  // namespace lockstep::reference

@@ -10,6 +10,7 @@
 #include "tests/reference/finite_difference.h"
 #include "tests/reference/normalization.h"
 #include "tests/reference/pooling.h"
+#include "tests/reference/upsampling.h"
 
 namespace lockstep::reference {
 namespace {
@@ -255,6 +256,49 @@ TEST(Twins, Linear) {
         "weight", [&](auto& x) { return linear(src, x, bias); }, weight, diff, g.weight);
     expect_gradient(
         "bias", [&](auto& x) { return linear(src, weight, x); }, bias, diff, g.bias);
+  }
+}
+
+TEST(Twins, ConvTranspose2d) {
+  struct Case {
+    Dims src, weight;
+    int stride, padding;
+  };
+  for (const Case& c : {Case{{2, 3, 3, 4}, {3, 2, 2, 2}, 2, 0}, Case{{1, 2, 3, 3}, {2, 3, 3, 3}, 1, 1},
+                        Case{{1, 2, 2, 3}, {2, 2, 4, 3}, 3, 1}}) {
+    const Tensor src = random_tensor(c.src, 1), weight = random_tensor(c.weight, 2);
+    const Tensor diff = random_tensor(conv_transpose2d(src, weight, c.stride, c.padding).dims, 3);
+    const auto g = conv_transpose2d_backward(src, weight, diff, c.stride, c.padding);
+    expect_gradient(
+        "src", [&](const Tensor& x) { return conv_transpose2d(x, weight, c.stride, c.padding); },
+        src, diff, g.src);
+    expect_gradient(
+        "weight", [&](const Tensor& x) { return conv_transpose2d(src, x, c.stride, c.padding); },
+        weight, diff, g.weight);
+  }
+}
+
+TEST(Twins, Upsample) {
+  for (const int factor : {1, 2, 3})
+    for (const Dims& dims : {Dims{2, 2, 3, 4}, Dims{1, 1, 1, 5}, Dims{1, 2, 2, 1}}) {
+      const Tensor src = random_tensor(dims, 1);
+      const Tensor diff = random_tensor(upsample(src, factor).dims, 2);
+      expect_gradient(
+          "upsample", [&](const Tensor& x) { return upsample(x, factor); }, src, diff,
+          upsample_backward(dims, diff, factor));
+    }
+}
+
+TEST(Twins, PixelCrossEntropy) {
+  const Tensor logits = scale(random_tensor({2, 3, 2, 2}, 41), 3);
+  const std::vector<int> labels{0, 2, -1, 1, 1, -1, 2, 0};
+  for (const double smoothing : {0.0, 0.2}) {
+    const Scalar loss = [&](const Tensor& t) {
+      return pixel_cross_entropy(t, labels, smoothing, 8).loss;
+    };
+    const Tensor g = pixel_cross_entropy(logits, labels, smoothing, 8).diff_src;
+    EXPECT_LT(gradient_error(loss, logits, g), kGradientTolerance);
+    for (std::int64_t c = 0; c < 3; ++c) EXPECT_EQ(g.at(0, c, 1, 0), 0);  // has no label
   }
 }
 

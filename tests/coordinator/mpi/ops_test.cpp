@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "layers/loss.h"
 #include "tests/coordinator/engine_run.h"
 #include "tests/golden/reference_graph.h"
 
@@ -72,6 +73,8 @@ std::vector<OpCase> convolutions() {
       convolution("conv_1x1_stride", {.kernel = 1, .stride = 2, .padding = 0, .bias = true}),
       convolution("conv_5x5", {.kernel = 5, .padding = 2}),
       convolution("conv_7x7_stride", {.kernel = 7, .stride = 2, .padding = 3}),
+      one("conv_transpose", ConvTranspose2d{.out_channels = 16}),
+      one("conv_transpose_4x4", ConvTranspose2d{.out_channels = 8, .kernel = 4, .padding = 1}),
       convolution("conv_no_padding", {.kernel = 3, .padding = 0}),
       {"conv_groups",
        [](Graph& g, ValueId x) {
@@ -155,6 +158,14 @@ std::vector<OpCase> elementwise() {
       one("gelu", Activation{ActivationKind::kGelu}),
       one("sigmoid", Activation{ActivationKind::kSigmoid}),
       one("scale", Scale{0.3f}),
+      {"upsample",  // its mean alone would be the input's
+       [](Graph& g, ValueId x) {
+         return relu(g, "relu", conv(g, "conv", g.add("op", Upsample{}, {x}), channels_of(g, x)));
+       }},
+      {"upsample_by_3",
+       [](Graph& g, ValueId x) {
+         return relu(g, "relu", conv(g, "conv", g.add("op", Upsample{3}, {x}), channels_of(g, x)));
+       }},
       {"add_to_itself",
        [](Graph& g, ValueId x) {
          return g.add("op", Add{}, {x, x});
@@ -278,8 +289,11 @@ class Comparison {
            forward, name, worst.forward);
     }
     run_step(engine.evaluator(), layout, group_, batch_);
-    const std::vector<double>& logits = twin_.value(twin_graph_.ops().back().inputs[0]).values;
-    near(difference({engine.evaluator().logits(), logits.size()}, logits), forward,
+    const ValueId last = twin_graph_.ops().back().inputs[0];
+    const std::vector<double>& logits = twin_.value(last).values;
+    near(difference(plain_order({engine.evaluator().logits(), logits.size()},
+                                twin_graph_.value(last).shape),
+                    logits), forward,
          "logits of the evaluation", worst.forward);
     return worst;
   }
@@ -366,6 +380,47 @@ TEST(OpsOnImages, EqualTheirTwins) {
   Comparison comparison(graph, batch);
   comparison.run(LayoutKind::kNhwc, 1);
   comparison.run(LayoutKind::kNhwc, 3);
+}
+
+/// A loss of pixels, some without a label, and its sums.
+TEST(PixelLoss, EqualsItsTwin) {
+  const Shape input{3, 6, 7};
+  for (const float smoothing : {0.0f, 0.1f}) {
+    Graph g(input);
+    const ValueId x = relu(g, "relu", g.add("norm", BatchNorm{}, {conv(g, "first", 0, 16)}));
+    const ValueId logits =
+        g.add("fc", Conv2d{.out_channels = 5, .kernel = 1, .padding = 0, .bias = true}, {x});
+    g.add("loss", PixelCrossEntropy{smoothing}, {logits});
+    TestBatch batch = random_batch(input, 5, 5);
+    batch.labels.clear();
+    for (int i = 0; i < 5 * 42; ++i) batch.labels.push_back(i * 7 % 11 % 6 - 1);
+    Comparison comparison(g, batch);
+    EXPECT_EQ(layouts_of(g), std::vector{LayoutKind::kNhwc});
+    for (int lanes : {1, 3}) comparison.run(LayoutKind::kNhwc, lanes);
+  }
+}
+
+/// Classes of pixels told by hand: logits are the images themselves.
+TEST(PixelLoss, CountsWhatIsRight) {
+  Graph g({2, 1, 4});
+  const ValueId logits =
+      g.add("fc", Conv2d{.out_channels = 2, .kernel = 1, .padding = 0, .bias = true}, {0});
+  g.add("loss", PixelCrossEntropy{}, {logits});
+  const Communicator group = Communicator::world();
+  Engine engine(g, engine_options(group, 2, 2, LayoutKind::kNhwc), group);
+  engine.state().initialize(0);
+  const std::vector<float> identity{1, 0, 0, 1};
+  std::ranges::copy(identity, engine.state().parameter(0, engine.state().parameters()).begin());
+  std::ranges::fill(engine.state().parameter(1, engine.state().parameters()), 0.0f);
+  // Predicted: 0 1 1 0, 1 1 0 0.
+  const TestBatch batch{{{2, 2, 1, 4}, {2, 0, 0, 1, 0, 1, 3, 0, 0, 0, 5, 1, 1, 2, 0, 0}},
+                        {0, 1, 0, -1, 1, 0, 0, -1}};
+  run_step(engine.evaluator(), LayoutKind::kNhwc, group, batch);
+  const auto sums = engine.evaluator().loss_sums();
+  const std::vector<double> counts(sums.begin() + 1, sums.end());
+  // Right, (best five), labelled; of class 0: right, labelled, predicted; of class 1.
+  EXPECT_EQ(counts, (std::vector<double>{4, 0, 6, 2, 4, 2, 2, 2, 4}));
+  EXPECT_DOUBLE_EQ(mean_iou(sums.subspan(kLossSums)), (2.0 / 4 + 2.0 / 4) / 2);
 }
 
 /// Images so large that lanes run several chunks of them, with ops that like chunks of other sizes.
