@@ -14,10 +14,22 @@ cpu::CpuBackendOptions backend_options(const EngineOptions& options) {
           .clip_norm = options.clip_norm, .winograd = options.winograd};
 }
 
+namespace {
+
+/// In shared memory only where our all-reduce uses it: huge pages are for private memory.
+SharedMemory gradient_memory(const Graph& graph, const EngineOptions& options,
+                             const Communicator& group) {
+  const std::size_t bytes = ModelState::gradient_bytes(graph);
+  if (options.all_reduce.algorithm != AllReduceAlgorithm::kAuto) return SharedMemory(bytes);
+  return SharedMemory(group, bytes, "gradients");
+}
+
+}  // namespace
+
 Engine::Engine(Graph graph, const EngineOptions& options, const Communicator& group)
     : graph_(std::move(graph)), options_(options), group_(group),
       backend_(graph_, backend_options(options)),
-      state_(graph_), train_plan_(plan(true, true)), eval_plan_(plan(false, false)),
+      state_(graph_, gradient_memory(graph_, options, group)), train_plan_(plan(true, true)), eval_plan_(plan(false, false)),
       arena_(std::max(train_plan_.arena_bytes, eval_plan_.arena_bytes)), team_(options.lanes),
       trainer_(std::make_unique<Executor>(train_plan_, backend_, state_, arena_, group, team_,
                                           options.all_reduce)),

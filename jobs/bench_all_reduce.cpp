@@ -26,7 +26,8 @@ CommandSyntax syntax_of(Request& request) {
       .about =
           "Sums floats of 64 B to 256 MiB, and doubles of the sizes of batch norm's sums, over all "
           "ranks:\nours and MPI_Allreduce in turns, each call on values that lie in memory and not "
-          "in caches.\nStart it under lockstep launch -n N, mpirun or srun."};
+          "in caches,\nmore than 16 KiB of floats where gradients lie: shared inside a "
+          "node.\nStart it under lockstep launch -n N, mpirun or srun."};
   AllReduceOptions& ours = request.bench.ours;
   syntax.options.add_options()("short", po::bool_switch(&request.is_short),
                                "Few turns of few sizes: shows that it works, not how fast it is.")(
@@ -35,7 +36,8 @@ CommandSyntax syntax_of(Request& request) {
       "hot", po::bool_switch(&request.bench.hot), "Every call on the same values, in the caches.")(
       "ring", po::bool_switch(&request.ring), "Ours by messages only, inside a node too.")(
       "small", po::value<std::size_t>(&ours.small_bytes)->value_name("BYTES"),
-      "Ours: recursive doubling up to here.")(
+      "Ours: small sums up to here: in one meeting inside a node (up to 16 KiB), by recursive "
+      "doubling in messages.")(
       "segment", po::value<std::size_t>(&ours.segment_bytes)->value_name("BYTES"),
       "Ours: segments of the ring.")("window", po::value<int>(&ours.window)->value_name("N"),
                                      "Ours: segments under way in each direction, 1 to 8.");
@@ -64,7 +66,9 @@ void check(Request& request) {
 class Series {
  public:
   Series(const Request& request, const Communicator& world)
-      : request_(request), world_(world), memory_(request.bench.memory_bytes(request.to)) {}
+      : request_(request),
+        world_(world),
+        memory_(memory_of(world, request.bench.memory_bytes(request.to), request.ring)) {}
 
   template <typename T>
   void run(const char* type, std::size_t from, std::size_t to, std::size_t factor) {
@@ -81,6 +85,9 @@ class Series {
   const nlohmann::ordered_json& sizes() const { return sizes_; }
 
  private:
+  static SharedMemory memory_of(const Communicator& world, std::size_t bytes, bool ring) {
+    return ring ? SharedMemory(bytes) : SharedMemory(world, bytes, "bench");
+  }
   bool prints_text() const { return world_.rank() == 0 && !request_.json; }
 
   void tell(const char* type, std::size_t bytes, const AllReduceSeconds& seconds) {
@@ -98,7 +105,7 @@ class Series {
 
   const Request& request_;
   const Communicator& world_;
-  std::vector<std::byte> memory_;
+  SharedMemory memory_;
   nlohmann::ordered_json sizes_ = nlohmann::ordered_json::array();
 };
 

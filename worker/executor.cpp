@@ -45,7 +45,7 @@ Executor::Executor(const Plan& plan, Backend& backend, ModelState& state, Arena&
   }
   bind_kernels(backend);
   for (const Bucket& bucket : plan.buckets)
-    reductions_.emplace_back(group, bucket.count, all_reduce);
+    reductions_.emplace_back(group, bucket.count, all_reduce, &state.gradient_memory());
   reducing_.assign(reductions_.size(), false);
   team_.run([&](int) { backend.start_thread(); });
 }

@@ -34,12 +34,21 @@ Arena& Arena::operator=(Arena&& other) noexcept {
 }
 
 ModelState::ModelState(const Graph& graph)
+    : ModelState(graph, SharedMemory(gradient_bytes(graph))) {}
+
+ModelState::ModelState(const Graph& graph, SharedMemory gradients)
     : graph_(graph), parameter_offsets_(parameter_offsets(graph)),
       statistic_offsets_(statistic_offsets(graph)),
       parameters_(parameter_offsets_.back() * sizeof(float)),
-      gradients_(parameter_offsets_.back() * sizeof(float)),
       momentum_(parameter_offsets_.back() * sizeof(float)),
-      statistics_(statistic_offsets_.back() * sizeof(float)) {}
+      statistics_(statistic_offsets_.back() * sizeof(float)), gradients_(std::move(gradients)) {
+  if (gradients_.bytes() != gradient_bytes(graph))
+    throw InternalError("model state: the memory of gradients has another size");
+}
+
+std::size_t ModelState::gradient_bytes(const Graph& graph) {
+  return parameter_offsets(graph).back() * sizeof(float);
+}
 
 void ModelState::initialize(std::uint64_t seed) {
   for (std::size_t i = 0; i < graph_.parameters().size(); ++i)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "layers/graph.h"
+#include "worker/comm/shared_memory.h"
 
 namespace lockstep {
 
@@ -29,13 +30,19 @@ class Arena {
 /// at parameter_offsets() (statistic_offsets()), in the graph's order. Padding stays zero.
 class ModelState {
  public:
+  /// Of a rank alone.
   explicit ModelState(const Graph& graph);
+  /// `gradients` (gradient_bytes()) is where gradients lie: memory that the ranks of a node share,
+  /// for sums without copies.
+  ModelState(const Graph& graph, SharedMemory gradients);
+  static std::size_t gradient_bytes(const Graph& graph);
 
   /// Fills parameters from the seed and statistics with their starting values; momentum is zeroed.
   void initialize(std::uint64_t seed);
 
   std::span<float> parameters() { return span(parameters_); }
   std::span<float> gradients() { return span(gradients_); }
+  const SharedMemory& gradient_memory() const { return gradients_; }
   std::span<float> momentum() { return span(momentum_); }
   std::span<float> statistics() { return span(statistics_); }
 
@@ -47,12 +54,14 @@ class ModelState {
   std::size_t bytes() const;
 
  private:
-  static std::span<float> span(Arena& arena) {
-    return {reinterpret_cast<float*>(arena.data()), arena.bytes() / sizeof(float)};
+  template <typename Memory>
+  static std::span<float> span(Memory& memory) {
+    return {reinterpret_cast<float*>(memory.data()), memory.bytes() / sizeof(float)};
   }
   const Graph& graph_;
   std::vector<std::size_t> parameter_offsets_, statistic_offsets_;
-  Arena parameters_, gradients_, momentum_, statistics_;
+  Arena parameters_, momentum_, statistics_;
+  SharedMemory gradients_;
 };
 
 }  // namespace lockstep

@@ -3,13 +3,15 @@
 //
 // Inside a node: shared memory. Small sums (up to 16 KiB): each rank shows its values to all, and
 // adds those of all ranks in their order; one meeting (node_slots.h). Large ones: each rank adds
-// 1/P of the values for all; (P-1)/P of the bytes are copied in, as many out (staged_sum.h, with a
-// picture).
+// 1/P of the values for all. Where the values lie in shared memory, as gradients do, nothing is
+// copied (direct_sum.h, with a picture); else (P-1)/P of the bytes are copied in, as many out
+// (staged_sum.h, another). All add in the order of ranks, so they give the same bits.
 //
 // Among nodes, messages. Ring (large). P ranks stand in a ring; each sends to the next and receives
 // from the one before. The values are cut into P chunks, c0 .. cP-1. In step t rank r sends chunk
 // r-t and receives chunk r-t-1 (mod P):
-//   steps 0 .. P-2     reduce-scatter: what arrives is added to the own chunk and sent on in the next
+//   steps 0 .. P-2     reduce-scatter: what arrives is added to the own chunk and sent on in the
+//   next
 //                      step. Then rank r holds the whole sum of chunk r+1.
 //   steps P-1 .. 2P-3  all-gather: what arrives is a finished sum; it is kept and sent on.
 //
@@ -46,6 +48,8 @@
 
 namespace lockstep {
 
+class SharedMemory;
+
 enum class AllReduceAlgorithm {
   kAuto,  // ours: shared memory inside a node, messages between nodes
   kRing,  // ours by messages only, inside a node too: ring, recursive doubling for small ones
@@ -80,9 +84,11 @@ std::size_t async_scratch_bytes(std::size_t floats, int ranks,
 /// is of no use.
 class AsyncAllReduce {
  public:
-  /// For sums of up to `max_values`. Collective: made by all ranks in the same order.
+  /// For sums of up to `max_values`. Collective: made by all ranks in the same order. `memory`:
+  /// where the values of all sums will lie, at the same place on all ranks and from a cache line
+  /// on. If it is shared(), they are summed there; it must outlive this.
   AsyncAllReduce(const Communicator& group, std::size_t max_values,
-                 const AllReduceOptions& options = {});
+                 const AllReduceOptions& options = {}, const SharedMemory* memory = nullptr);
   AsyncAllReduce(AsyncAllReduce&&) noexcept;
   AsyncAllReduce& operator=(AsyncAllReduce&&) noexcept;
   ~AsyncAllReduce();

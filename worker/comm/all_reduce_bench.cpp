@@ -1,12 +1,15 @@
 #include "worker/comm/all_reduce_bench.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "data/error.h"
 #include "data/timing.h"
 #include "worker/comm/communicator_state.h"
+#include "worker/comm/node_slots.h"
 
 namespace lockstep {
 
@@ -65,12 +68,20 @@ std::size_t AllReduceBenchOptions::memory_bytes(std::size_t largest) const {
 
 template <typename T>
 AllReduceSeconds time_all_reduce(const Communicator& group, std::size_t bytes,
-                                 std::span<std::byte> memory,
-                                 const AllReduceBenchOptions& options) {
+                                 const SharedMemory& memory, const AllReduceBenchOptions& options) {
   const std::size_t size = bytes / sizeof(T);
   Pool<T> pool({reinterpret_cast<T*>(memory.data()), options.memory_bytes(bytes) / sizeof(T)}, size,
                options.hot);
+  const bool as_gradients = std::is_same_v<T, float> && bytes > NodeSlots::kMaxBytes;
+  AsyncAllReduce reduction(group, as_gradients ? size : 0, options.ours, &memory);
+  std::uint64_t sequence = 0;
   const auto ours = [&](std::span<T> values) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (as_gradients) {
+        reduction.start(values, sequence++, "bench");
+        return reduction.finish();
+      }
+    }
     all_reduce_sum<T>(group, values, "bench", options.ours);
   };
   const auto mpi = [&](std::span<T> values) {
@@ -91,10 +102,9 @@ AllReduceSeconds time_all_reduce(const Communicator& group, std::size_t bytes,
 }
 
 template AllReduceSeconds time_all_reduce<float>(const Communicator&, std::size_t,
-                                                 std::span<std::byte>,
-                                                 const AllReduceBenchOptions&);
+                                                 const SharedMemory&, const AllReduceBenchOptions&);
 template AllReduceSeconds time_all_reduce<double>(const Communicator&, std::size_t,
-                                                  std::span<std::byte>,
+                                                  const SharedMemory&,
                                                   const AllReduceBenchOptions&);
 
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 
 #include "worker/comm/all_reduce.h"
 #include "worker/comm/communicator.h"
+#include "worker/comm/shared_memory.h"
 
 namespace lockstep {
 
@@ -25,11 +26,13 @@ struct AllReduceSeconds {
   double ratio = 0;  // median of MPI's turn by ours right before it
 };
 
-/// Our all_reduce_sum beside MPI_Allreduce, in turns, on `bytes` of floats or doubles. Every sum is
-/// checked. Collective; all ranks give the same arguments. `memory`: memory_bytes(bytes) or more.
+/// Ours beside MPI_Allreduce, in turns, on `bytes` of floats or doubles: small sums as batch
+/// norm's, by all_reduce_sum; large ones of floats as gradients', by AsyncAllReduce. Every sum is
+/// checked. Collective; all ranks give the same arguments. `memory`, of memory_bytes(bytes) or
+/// more, holds both sides' values.
 /// @throws InternalError if a sum is wrong, CommError.
 template <typename T>
 AllReduceSeconds time_all_reduce(const Communicator& group, std::size_t bytes,
-                                 std::span<std::byte> memory, const AllReduceBenchOptions& options);
+                                 const SharedMemory& memory, const AllReduceBenchOptions& options);
 
 }  // namespace lockstep

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <climits>
-#include <optional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +9,7 @@
 #include "data/error.h"
 #include "worker/comm/all_reduce.h"
 #include "worker/comm/communicator_state.h"
+#include "worker/comm/direct_sum.h"
 #include "worker/comm/ring_engine.h"
 #include "worker/comm/staged_sum.h"
 
@@ -17,45 +18,110 @@ namespace {
 
 using State = Communicator::State;
 
-std::optional<StagedSum> staged_sum(State& group, const AllReduceOptions& options) {
-  if (options.algorithm != AllReduceAlgorithm::kAuto || !group.staged) return std::nullopt;
-  SharedMemory window(group, StagedSum::window_bytes(group.size), "gradients");
-  if (!window.shared()) return std::nullopt;
-  return StagedSum(std::move(window), group.rank, group.size);
+/// One of the algorithms. `start` and `progress` as of AsyncAllReduce.
+class Reduction {
+ public:
+  virtual ~Reduction() = default;
+  virtual void start(std::span<float> values, std::uint64_t sequence, std::string_view name) = 0;
+  virtual bool progress() = 0;
+  virtual void abandon() {}  // gives up what is under way
+};
+
+/// DirectSum, StagedSum.
+template <typename Sum>
+class NodeReduction : public Reduction {
+ public:
+  explicit NodeReduction(Sum sum) : sum_(std::move(sum)) {}
+  void start(std::span<float> values, std::uint64_t, std::string_view name) override {
+    sum_.start(values, name);
+  }
+  bool progress() override { return sum_.progress(); }
+
+ private:
+  Sum sum_;
+};
+
+class RingReduction : public Reduction {
+ public:
+  RingReduction(const Channel& channel, std::size_t values, const AllReduceOptions& options)
+      : scratch_(ring_scratch_bytes<float>(values, channel.size, options) / sizeof(float)),
+        engine_(channel, scratch_, ring_segment<float>(options, values, channel.size),
+                ring_window(options)) {}
+  void start(std::span<float> values, std::uint64_t sequence, std::string_view name) override {
+    engine_.start(values, static_cast<int>(sequence % kBlockingTag), name);
+  }
+  bool progress() override { return engine_.progress(); }
+  void abandon() override { engine_.abandon(); }
+
+ private:
+  std::vector<float> scratch_;
+  RingEngine<float> engine_;
+};
+
+class MpiReduction : public Reduction {
+ public:
+  MpiReduction(MPI_Comm comm, std::size_t values) : comm_(comm) {
+    if (values > INT_MAX)
+      throw InternalError(
+          "algorithm = mpi sums at most 2^31 - 1 values at once: use smaller buckets");
+  }
+  void start(std::span<float> values, std::uint64_t, std::string_view name) override {
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()),
+                             MPI_FLOAT, MPI_SUM, comm_, &request_),
+              "MPI_Iallreduce", {name, -1, static_cast<std::int64_t>(values.size_bytes())});
+  }
+  bool progress() override {
+    int done = 0;
+    check_mpi(MPI_Test(&request_, &done, MPI_STATUS_IGNORE), "MPI_Iallreduce");
+    return done != 0;
+  }
+
+ private:
+  MPI_Comm comm_;
+  MPI_Request request_ = MPI_REQUEST_NULL;
+};
+
+/// nullptr if this group does not lie on one node, or has no room in its shared memory.
+std::unique_ptr<Reduction> node_reduction(State& group, const SharedMemory* memory) {
+  if (memory && memory->shared() && group.node_size == group.size) {
+    SharedMemory window(group, DirectSum::window_bytes(), "flags of sums");
+    if (window.shared())
+      return std::make_unique<NodeReduction<DirectSum>>(
+          DirectSum(std::move(window), *memory, group.rank, group.size));
+  }
+  if (!group.staged) return nullptr;
+  SharedMemory window(group, StagedSum::window_bytes(group.size), "large sums");
+  if (!window.shared()) return nullptr;
+  return std::make_unique<NodeReduction<StagedSum>>(
+      StagedSum(std::move(window), group.rank, group.size));
+}
+
+std::unique_ptr<Reduction> make_reduction(State& group, std::size_t values,
+                                          const AllReduceOptions& options,
+                                          const SharedMemory* memory) {
+  if (group.size == 1) return nullptr;
+  if (options.algorithm == AllReduceAlgorithm::kMpi)
+    return std::make_unique<MpiReduction>(group.comm, values);
+  if (options.algorithm == AllReduceAlgorithm::kAuto)
+    if (auto reduction = node_reduction(group, memory)) return reduction;
+  return std::make_unique<RingReduction>(group.reductions, values, options);
 }
 
 }  // namespace
 
 struct AsyncAllReduce::Impl {
-  Impl(State& group, std::size_t values, const AllReduceOptions& chosen)
-      : state(group),
-        options(chosen),
-        max_values(values),
-        staged(staged_sum(group, chosen)),
-        scratch(staged ? 0 : ring_scratch_bytes<float>(values, group.size, chosen) / sizeof(float)),
-        engine(group.reductions, scratch, ring_segment<float>(chosen, values, group.size),
-               ring_window(chosen)) {}
-
   State& state;
-  AllReduceOptions options;
   std::size_t max_values;
-  std::optional<StagedSum> staged;  // if the group is one node
-  std::vector<float> scratch;       // of the ring
-  RingEngine<float> engine;
-  MPI_Request request = MPI_REQUEST_NULL;  // of MPI_Iallreduce
+  std::unique_ptr<Reduction> reduction;  // nullptr: one rank
   std::array<char, CollectiveRecord::kNameLength> name = {};
   std::uint64_t ticket = 0;
   bool under_way = false;
 };
 
 AsyncAllReduce::AsyncAllReduce(const Communicator& group, std::size_t max_values,
-                               const AllReduceOptions& options)
-    : impl_(std::make_unique<Impl>(group.state(), max_values, options)) {
-  if (options.algorithm == AllReduceAlgorithm::kMpi && max_values > INT_MAX) {
-    throw InternalError(
-        "algorithm = mpi sums at most 2^31 - 1 values at once: use smaller buckets");
-  }
-}
+                               const AllReduceOptions& options, const SharedMemory* memory)
+    : impl_(new Impl{group.state(), max_values,
+                     make_reduction(group.state(), max_values, options, memory)}) {}
 
 AsyncAllReduce::AsyncAllReduce(AsyncAllReduce&&) noexcept = default;
 
@@ -67,7 +133,7 @@ AsyncAllReduce& AsyncAllReduce::operator=(AsyncAllReduce&& other) noexcept {
 AsyncAllReduce::~AsyncAllReduce() {
   if (!impl_ || !impl_->under_way) return;
   // Left by an error. MPI may still write to the scratch memory, so that is not given back.
-  impl_->engine.abandon();
+  impl_->reduction->abandon();
   static_cast<void>(impl_.release());
 }
 
@@ -90,29 +156,13 @@ void AsyncAllReduce::start(std::span<float> values, std::uint64_t sequence, std:
   const std::size_t length = std::min(name.size(), impl.name.size() - 1);
   std::copy_n(name.data(), length, impl.name.data());
   impl.name[length] = '\0';
-  if (impl.options.algorithm == AllReduceAlgorithm::kMpi) {
-    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()),
-                             MPI_FLOAT, MPI_SUM, state.comm, &impl.request),
-              "MPI_Iallreduce", {name, -1, static_cast<std::int64_t>(values.size_bytes())});
-  } else if (impl.staged) {
-    impl.staged->start(values, name);
-  } else {
-    impl.engine.start(values, static_cast<int>(sequence % kBlockingTag), name);
-  }
+  impl.reduction->start(values, sequence, name);
 }
 
 bool AsyncAllReduce::progress() {
   Impl& impl = *impl_;
   if (!impl.under_way) return true;
-  int done = 0;
-  if (impl.options.algorithm == AllReduceAlgorithm::kMpi) {
-    check_mpi(MPI_Test(&impl.request, &done, MPI_STATUS_IGNORE), "MPI_Iallreduce");
-  } else if (impl.staged) {
-    done = impl.staged->progress();
-  } else {
-    done = impl.engine.progress();
-  }
-  if (!done) return false;
+  if (!impl.reduction->progress()) return false;
   impl.state.log->end(impl.ticket);
   impl.under_way = false;
   return true;

@@ -1,5 +1,9 @@
 #include "worker/comm/communicator.h"
 
+#include <mpi.h>
+#if defined(OPEN_MPI)
+#include <mpi-ext.h>
+#endif
 #include <sched.h>
 
 #include <algorithm>
@@ -49,6 +53,35 @@ int cpus_of_node(MPI_Comm node) {
   return CPU_COUNT(&cpus);
 }
 
+// Of the ranks of a node, those that are to think themselves alone on it. Frees `node`.
+MPI_Comm part_of_node(MPI_Comm node, int ranks_per_node) {
+  int rank = 0;
+  check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank");
+  MPI_Comm part = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_split(node, rank / ranks_per_node, 0, &part), "MPI_Comm_split");
+  MPI_Comm_free(&node);
+  return part;
+}
+
+// The first rank of `comm` that is known to be dead, or -1.
+int lost_rank([[maybe_unused]] MPI_Comm comm) {
+#if defined(OMPI_HAVE_MPI_EXT_FTMPI)
+  MPI_Group failed = MPI_GROUP_NULL, all = MPI_GROUP_NULL;
+  int count = 0, rank = -1;
+  if (MPIX_Comm_get_failed(comm, &failed) != MPI_SUCCESS) return -1;
+  MPI_Group_size(failed, &count);
+  if (count > 0 && MPI_Comm_group(comm, &all) == MPI_SUCCESS) {
+    constexpr int kFirst = 0;
+    MPI_Group_translate_ranks(failed, 1, &kFirst, all, &rank);
+    MPI_Group_free(&all);
+  }
+  MPI_Group_free(&failed);
+  return rank;
+#else
+  return -1;
+#endif
+}
+
 template <typename T>
 T combine(T a, T b, ReduceOp op) {
   switch (op) {
@@ -90,8 +123,12 @@ void PeerWait::pause() {
   sched_yield();
   if (++yields_ % 1024 != 0) return;
   int found = 0;  // whatever it is, it is for somebody else
-  check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, kBlockingTag, channel_.comm, &found, MPI_STATUS_IGNORE),
-            "a wait in shared memory", context_);
+  const int code =
+      MPI_Iprobe(MPI_ANY_SOURCE, kBlockingTag, channel_.comm, &found, MPI_STATUS_IGNORE);
+  if (code == MPI_SUCCESS) return;
+  const int lost = lost_rank(channel_.comm);
+  if (lost >= 0) context_.peer = channel_.group_rank(lost);
+  check_mpi(code, "a wait in shared memory", context_);
 }
 
 void wait_for(bool crowded, MPI_Request& request, const char* call, const CallContext& context,
@@ -105,16 +142,19 @@ void wait_for(bool crowded, MPI_Request& request, const char* call, const CallCo
   }
 }
 
-Communicator::State::State(MPI_Comm taken, std::string_view group_name, const State* parent)
-    : comm(taken), name(group_name) {
+Communicator::State::State(MPI_Comm taken, std::string_view group_name, const GroupOptions& how,
+                           const State* parent)
+    : comm(taken), options(how), name(group_name) {
   check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
   check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node),
             "MPI_Comm_split_type");
-  check_mpi(MPI_Comm_rank(node, &node_rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
   crowded = parent ? parent->crowded : node_size > cpus_of_node(node);
+  if (options.ranks_per_node > 0) node = part_of_node(node, options.ranks_per_node);
+  check_mpi(MPI_Comm_rank(node, &node_rank), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
   reductions = {.comm = duplicate(comm), .rank = rank, .size = size, .crowded = crowded};
   log = parent ? parent->log : std::make_shared<CollectiveLog>();
   if (size == 1 || node_size < size) return;
@@ -147,8 +187,9 @@ Communicator::Communicator(Communicator&&) noexcept = default;
 Communicator& Communicator::operator=(Communicator&&) noexcept = default;
 Communicator::~Communicator() = default;
 
-Communicator Communicator::world() {
-  return Communicator(std::make_unique<State>(duplicate(MPI_COMM_WORLD), "world", nullptr));
+Communicator Communicator::world(const GroupOptions& options) {
+  return Communicator(
+      std::make_unique<State>(duplicate(MPI_COMM_WORLD), "world", options, nullptr));
 }
 
 int Communicator::rank() const { return state_->rank; }
@@ -163,7 +204,7 @@ Communicator Communicator::split(int color, int key, std::string_view name) cons
   check_mpi(MPI_Comm_split(state_->comm, color, key, &part), "MPI_Comm_split", {name});
   if (part == MPI_COMM_NULL)
     throw CommError("split of \"" + std::string(name) + "\" left no group");
-  return Communicator(std::make_unique<State>(part, name, state_.get()));
+  return Communicator(std::make_unique<State>(part, name, state_->options, state_.get()));
 }
 
 void Communicator::barrier(std::string_view name) const {

@@ -14,6 +14,12 @@ namespace lockstep {
 
 enum class ReduceOp { kMin, kMax, kSum };
 
+/// How a group uses its nodes; groups that are split from it do the same. Equal on all ranks.
+struct GroupOptions {
+  std::size_t shared_memory_bytes = SIZE_MAX;  // of a rank, that one use may take of /dev/shm
+  int ranks_per_node = 0;  // > 0: as if each so many ranks of the job had a node of their own
+};
+
 /// A group of ranks and the collectives among them. Owns its MPI communicator. Collectives are
 /// called by all ranks of the group in the same order, from the thread that started MPI; waiting
 /// spins briefly, then yields the core. `name` says in errors and in the log what a call was for.
@@ -21,7 +27,7 @@ enum class ReduceOp { kMin, kMax, kSum };
 class Communicator {
  public:
   /// All ranks of the job. Needs an MpiSession. Collective.
-  static Communicator world();
+  static Communicator world(const GroupOptions& options = {});
 
   Communicator(Communicator&&) noexcept;
   Communicator& operator=(Communicator&&) noexcept;

@@ -44,6 +44,7 @@ struct Communicator::State {
   int node_rank = 0;
   int node_size = 1;
   bool crowded = false;  // the node has more ranks of the job than CPUs for them
+  GroupOptions options;
   std::string name;
   std::uint64_t sequence = 0;          // collectives so far; equal on all ranks
   std::shared_ptr<CollectiveLog> log;  // shared by all that were split from one world
@@ -52,7 +53,7 @@ struct Communicator::State {
   std::unique_ptr<StagedSum> staged;   // of large sums; nullptr: as above
 
   /// Takes `comm` over. `parent` is what it was split from, nullptr for the world. Collective.
-  State(MPI_Comm taken, std::string_view group_name, const State* parent);
+  State(MPI_Comm taken, std::string_view group_name, const GroupOptions& how, const State* parent);
   ~State();
   State(const State&) = delete;
   State& operator=(const State&) = delete;

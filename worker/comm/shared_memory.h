@@ -17,6 +17,8 @@ class SharedMemory {
   /// `bytes` for each rank, the same number on all. Collective.
   /// @throws IoError if there is no private memory either.
   SharedMemory(const Communicator& group, std::size_t bytes, std::string_view name);
+  /// Private memory, for a rank alone.
+  explicit SharedMemory(std::size_t bytes);
   SharedMemory(Communicator::State& group, std::size_t bytes, std::string_view name);
   SharedMemory(SharedMemory&&) noexcept;
   SharedMemory& operator=(SharedMemory&&) noexcept;
