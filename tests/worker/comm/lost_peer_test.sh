@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Kills the last of three ranks while the others wait for it in an all-reduce: the job must end by itself, with an error
+# that names the rank, and leave nothing of ours in /dev/shm. Under ULFM it is the others that say so; else the launcher.
+# Usage: lost_peer_test.sh KIND ulfm|plain MPIRUN PROGRAM
+set -uo pipefail
+kind=$1 mode=$2 mpirun=$3 program=$4
+options=(--oversubscribe --bind-to none -n 3)
+[ "$mode" = ulfm ] && options+=(--with-ft ulfm)
+said=$(timeout -k 5 60 "$mpirun" "${options[@]}" "$program" "$kind" 2>&1)
+code=$?
+echo "$said"
+
+fail() { echo "lost_peer: $1" >&2; exit 1; }
+[ "$code" = 0 ] && fail "the job ended as if nothing had happened"
+[ "$code" = 124 ] && fail "the job hung"
+[ "$(grep -c 'rank . runs as process' <<<"$said")" = 3 ] || fail "not all ranks came to the sum"
+grep -q 'the sum came to an end' <<<"$said" && fail "a sum without one of its ranks"
+if [ "$mode" = ulfm ]; then
+  grep -q 'CommError: .*"waited for".*peer rank 2' <<<"$said" || fail "no survivor names the rank"
+else
+  tr '\n' ' ' <<<"$said" | grep -qiE 'rank 2 .*(signal 9|killed)' || fail "nobody names the rank and how it died"
+fi
+for process in $(grep -oE 'runs as process [0-9]+' <<<"$said" | grep -oE '[0-9]+'); do
+  compgen -G "/dev/shm/lockstep-$process-*" && fail "left behind in /dev/shm"
+done
+exit 0
