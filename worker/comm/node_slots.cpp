@@ -84,34 +84,37 @@ template <typename T>
 void NodeSlots::give(std::span<const T> values) {
   ++number_;
   flag_ = number_ << kBytesBits | values.size_bytes();
+  values.size_bytes() <= kLinesUpTo ? give_lines(values) : give_blocks(values);
+}
+
+template <typename T>
+void NodeSlots::give_lines(std::span<const T> values) {
+  constexpr std::size_t kCount = kLineBytes / sizeof(T);
+  Line* line = slot(rank_).lines.data();
+  const T* from = values.data();
+  const T* end = from + values.size();
+  for (; from + kCount <= end; from += kCount, ++line) {
+    std::memcpy(line->values.data(), from, kLineBytes);
+    line->flag.store(flag_, std::memory_order_release);
+  }
+  if (from == end) return;
+  std::memcpy(line->values.data(), from, static_cast<std::size_t>(end - from) * sizeof(T));
+  line->flag.store(flag_, std::memory_order_release);
+}
+
+template <typename T>
+void NodeSlots::give_blocks(std::span<const T> values) {
+  const auto bytes = std::as_bytes(values);
   Slot& own = slot(rank_);
-  const bool streams = values.size_bytes() >= kStreamFrom;
-  const auto put = [&](std::byte* to, std::size_t begin, std::size_t count, Flag& flag) {
-    if (streams) {
-      stream(to, reinterpret_cast<const std::byte*>(values.data() + begin), count * sizeof(T));
+  for (std::size_t begin = 0, b = 0; begin < bytes.size(); begin += kBlockBytes, ++b) {
+    const auto from = bytes.subspan(begin, std::min(kBlockBytes, bytes.size() - begin));
+    if (bytes.size() >= kStreamFrom) {
+      stream(own.values.data() + begin, from.data(), from.size());
       flush_stream();
     } else {
-      std::memcpy(to, values.data() + begin, count * sizeof(T));
+      std::memcpy(own.values.data() + begin, from.data(), from.size());
     }
-    flag.store(flag_, std::memory_order_release);
-  };
-  const auto put_units = [&](auto unit, auto&& unit_at, auto&& flag_at) {
-    constexpr std::size_t kCount = decltype(unit)::value / sizeof(T);
-    const std::size_t whole = values.size() / kCount;
-    for (std::size_t u = 0; u < whole; ++u) put(unit_at(u), u * kCount, kCount, flag_at(u));
-    const std::size_t rest = values.size() % kCount;
-    if (rest > 0) put(unit_at(whole), whole * kCount, rest, flag_at(whole));
-  };
-  if (values.size_bytes() <= kLinesUpTo) {
-    put_units(
-        std::integral_constant<std::size_t, kLineBytes>(),
-        [&](std::size_t l) { return own.lines[l].values.data(); },
-        [&](std::size_t l) -> Flag& { return own.lines[l].flag; });
-  } else {
-    put_units(
-        std::integral_constant<std::size_t, kBlockBytes>(),
-        [&](std::size_t b) { return own.values.data() + b * kBlockBytes; },
-        [&](std::size_t b) -> Flag& { return own.block_flags[b].flag; });
+    own.block_flags[b].flag.store(flag_, std::memory_order_release);
   }
 }
 
@@ -135,22 +138,21 @@ template <typename T>
 void NodeSlots::sum_lines(std::span<T> values, PeerWait& wait) {
   constexpr std::size_t kCount = kLineBytes / sizeof(T);
   const std::size_t whole = values.size() / kCount;
-  std::array<T, kCount> sums;
-  const auto sum_line = [&](std::size_t l) {
-    for (int r = 0; r < ranks_; ++r) {
-      const Line& line = slot(r).lines[l];
-      await(line.flag, r, wait);
-      const T* other = reinterpret_cast<const T*>(line.values.data());
-      r == 0 ? copy(sums.data(), other, kCount) : add_to_sums(sums.data(), other, kCount);
-    }
+  const auto given_by = [&](int rank, std::size_t l) {
+    const Line& line = slot(rank).lines[l];
+    await(line.flag, rank, wait);
+    return reinterpret_cast<const T*>(line.values.data());
   };
-  for (std::size_t l = 0; l < whole; ++l) {
-    sum_line(l);
-    copy(values.data() + l * kCount, sums.data(), kCount);
-  }
+  const auto sum_line = [&](std::size_t l, T* sums) {
+    const T* first = given_by(0, l);
+    add(sums, first, given_by(1, l), kCount);
+    for (int r = 2; r < ranks_; ++r) add_to_sums(sums, given_by(r, l), kCount);
+  };
+  for (std::size_t l = 0; l < whole; ++l) sum_line(l, values.data() + l * kCount);
   const std::size_t rest = values.size() % kCount;
   if (rest == 0) return;
-  sum_line(whole);
+  std::array<T, kCount> sums;
+  sum_line(whole, sums.data());
   copy(values.data() + whole * kCount, sums.data(), rest);
 }
 

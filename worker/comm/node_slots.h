@@ -48,6 +48,10 @@ class NodeSlots {
   Slot& slot(int rank) const;
   Slot& next_slot() const;
   template <typename T>
+  void give_lines(std::span<const T> values);
+  template <typename T>
+  void give_blocks(std::span<const T> values);
+  template <typename T>
   void sum_lines(std::span<T> values, PeerWait& wait);
   template <typename T>
   void sum_blocks(std::span<T> values, PeerWait& wait);
