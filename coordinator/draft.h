@@ -1,6 +1,7 @@
 #pragma once
 #include <vector>
 
+#include "coordinator/recompute.h"
 #include "layers/backend.h"
 #include "worker/plan.h"
 
@@ -42,6 +43,7 @@ struct PlanOptions {
   LayoutKind layout = LayoutKind::kNhwc;
   Storage activations = Storage::kF32;
   std::size_t bucket_bytes = 4u << 20;
+  Recomputation recompute;
 };
 
 }  // namespace lockstep

@@ -26,9 +26,17 @@ SharedMemory gradient_memory(const Graph& graph, const EngineOptions& options,
 
 }  // namespace
 
+PlanOptions plan_options(const EngineOptions& options, bool training, bool batch_statistics) {
+  return {.training = training, .batch_statistics = batch_statistics, .sync_bn = options.sync_bn,
+          .lanes = options.lanes, .max_images = options.max_images, .layout = options.layout,
+          .activations = options.activations, .bucket_bytes = options.bucket_bytes, .recompute = {}};
+}
+
 Engine::Engine(Graph graph, const EngineOptions& options, const Communicator& group)
     : graph_(std::move(graph)), options_(options), group_(group),
       backend_(graph_, backend_options(options)),
+      recomputation_(fit_memory(graph_, backend_, plan_options(options, true, true),
+                                plan_options(options, false, false), options.memory)),
       state_(graph_, gradient_memory(graph_, options, group)), train_plan_(plan(true, true)), eval_plan_(plan(false, false)),
       arena_(std::max(train_plan_.arena_bytes, eval_plan_.arena_bytes)), team_(options.lanes),
       trainer_(std::make_unique<Executor>(train_plan_, backend_, state_, arena_, group, team_,
@@ -37,11 +45,9 @@ Engine::Engine(Graph graph, const EngineOptions& options, const Communicator& gr
                                             options.all_reduce)) {}
 
 Plan Engine::plan(bool training, bool batch_statistics) const {
-  return make_plan(graph_, backend_,
-                   {.training = training, .batch_statistics = batch_statistics,
-                    .sync_bn = options_.sync_bn, .lanes = options_.lanes,
-                    .max_images = options_.max_images, .layout = options_.layout,
-                    .activations = options_.activations, .bucket_bytes = options_.bucket_bytes});
+  PlanOptions options = plan_options(options_, training, batch_statistics);
+  if (training) options.recompute = recomputation_;
+  return make_plan(graph_, backend_, options);
 }
 
 Executor& Engine::estimator() {
@@ -97,6 +103,10 @@ EngineOptions engine_options(const Job& job, const Graph& graph, int workers, in
   o.clip_norm = job.optimizer.clip_norm;
   if (job.parallel.all_reduce == "ring") o.all_reduce.algorithm = AllReduceAlgorithm::kRing;
   if (job.parallel.all_reduce == "mpi") o.all_reduce.algorithm = AllReduceAlgorithm::kMpi;
+  o.memory.recompute = parse_recompute(job.memory.recompute);
+  o.memory.budget_bytes = static_cast<std::size_t>(job.memory.budget_mib) << 20;
+  o.memory.question = {.workers = workers, .all_reduce = o.all_reduce, .prefetch = job.data.prefetch,
+                       .validates = job.train.validate_every > 0};
   return o;
 }
 

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "coordinator/job.h"
+#include "coordinator/memory_budget.h"
 #include "coordinator/planner.h"
 #include "layers/cpu/cpu_backend.h"
 #include "worker/executor.h"
@@ -20,7 +21,11 @@ struct EngineOptions {
   cpu::SgdOptions sgd;
   double clip_norm = 0;
   AllReduceOptions all_reduce;
+  MemoryLimits memory;
 };
+
+/// What of them concerns a plan: of training, of evaluation, or of training's forward alone.
+PlanOptions plan_options(const EngineOptions& options, bool training, bool batch_statistics);
 
 /// What of them concerns the kernels.
 cpu::CpuBackendOptions backend_options(const EngineOptions& options);
@@ -50,6 +55,7 @@ class Engine {
   EngineOptions options_;
   const Communicator& group_;
   cpu::CpuBackend backend_;
+  Recomputation recomputation_;
   ModelState state_;
   Plan train_plan_, eval_plan_, estimate_plan_;
   Arena arena_;

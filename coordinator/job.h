@@ -65,6 +65,12 @@ struct ParallelOptions {
   int bucket_kib = 4096;               // gradients reduced together
 };
 
+/// [memory]
+struct MemoryOptions {
+  std::string recompute = "none";      // none | every:K | sqrt | auto
+  std::int64_t budget_mib = 0;         // of a rank; 0: no limit
+};
+
 /// [checkpoint]
 struct CheckpointOptions {
   std::int64_t every_steps = 0;        // 0: at the end of every epoch
@@ -81,6 +87,7 @@ struct Job {
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
   ParallelOptions parallel;
+  MemoryOptions memory;
   CheckpointOptions checkpoint;
 };
 

@@ -89,7 +89,7 @@ Call LowerBuilder::make_call(CallKind kind, OpId op, std::vector<Operand> operan
 
 int LowerBuilder::add_call(Call call, Place place, std::vector<BufferId> reads,
                            const std::vector<BufferId>& writes) {
-  int level = place == Place::kLane ? 0 : -1;
+  int level = place == Place::kLane ? std::max(replay_level_, 0) : -1;
   for (BufferId b : reads) {
     const auto i = static_cast<std::size_t>(b);
     // Calls at a boundary see what the boundary made before; lanes see it one level later.
@@ -101,6 +101,8 @@ int LowerBuilder::add_call(Call call, Place place, std::vector<BufferId> reads,
     available_[i] = std::max(available_[i], place == Place::kLane ? level : level + 1);
     lane_made_[i] = place == Place::kLane;
   }
+  call.replay = replay_level_ != kNone;
+  if (place == Place::kLane) front_ = std::max(front_, level);
   draft_.calls.push_back({std::move(call), place, level});
   return level;
 }

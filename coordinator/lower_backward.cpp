@@ -37,7 +37,20 @@ BufferId LowerBuilder::diff_src_buffer(const Op& op, std::size_t index) {
 }
 
 void LowerBuilder::backward() {
-  for (OpId id = static_cast<OpId>(graph_.ops().size()) - 1; id >= 0; --id) {
+  const Recomputation& how = options_.recompute;
+  if (how.steps.empty()) return backward(0, static_cast<OpId>(graph_.ops().size()) - 1);
+  const Chain chain = chain_of(graph_, fusion_);
+  forget(how.keep);
+  for (const RecomputeStep& step : how.steps) {
+    if (step.kind == RecomputeStep::Kind::kReplay)
+      replay(chain, step);
+    else
+      backward(chain.blocks[at(step.first)].first, chain.blocks[at(step.last)].last);
+  }
+}
+
+void LowerBuilder::backward(OpId first, OpId last) {
+  for (OpId id = last; id >= first; --id) {
     const int group = fusion_.group_of[at(id)];
     if (group == kNone)
       backward_op(id);
@@ -52,7 +65,8 @@ void LowerBuilder::backward_norm(const FusedNorm& group) {
   if (diff.empty()) return;  // nothing reads the output
   const bool relu = group.relu != kNone;
   const auto channels = at(graph_.value(op.inputs[0]).shape.channels);
-  const BufferId src = values_[at(op.inputs[0])], affine = affine_[at(group.norm)];
+  const int when = lane_level(diff);
+  const BufferId src = value(op.inputs[0], when), affine = affine_[at(group.norm)];
   const BufferId lane_sums = lane_buffer(op.name + ".lane_backward_sums", BufferKind::kStatistics,
                                          2 * channels * sizeof(double));
   Call sum = make_call(CallKind::kBackwardSums, group.norm,
@@ -65,7 +79,7 @@ void LowerBuilder::backward_norm(const FusedNorm& group) {
     reads.push_back(buffer);
   };
   if (diff.size() == 2) read(Role::kDiffDst2, diff[1]);
-  if (relu) read(Role::kDst, values_[at(group.output)]);
+  if (relu) read(Role::kDst, value(group.output, when));
   BufferId masked = diff[0];
   if (relu || diff.size() == 2) {
     masked = image_buffer(op.name + ".masked", BufferKind::kActivationGradient,
@@ -120,7 +134,7 @@ void LowerBuilder::fold(OpId id, BufferId lane_gradient, BufferId lane_bias) {
 
 void LowerBuilder::backward_weights(OpId id, BufferId diff_dst) {
   const Op& op = graph_.op(id);
-  const BufferId src = values_[at(op.inputs[0])];
+  const BufferId src = value(op.inputs[0], lane_level({diff_dst}));
   const BufferId lane_gradient = lane_buffer(op.name + ".lane_gradient", BufferKind::kLaneGradient,
                                              backend_.lane_gradient_bytes(id));
   Call call = make_call(CallKind::kBackwardWeights, id,
@@ -143,7 +157,7 @@ void LowerBuilder::backward_op(OpId id) {
   const Op& op = graph_.op(id);
   if (is_loss(op.attributes)) return;
   // Identities (dropout that is off) share their input's buffer: hand every part through.
-  if (values_[at(op.output)] == values_[at(op.inputs[0])]) {
+  if (is_identity(op, options_.training)) {
     for (BufferId part : contributions_[at(op.output)]) contribute(op.inputs[0], part);
     return;
   }
@@ -183,7 +197,8 @@ void LowerBuilder::backward_matrix(OpId id, BufferId diff_dst) {
 void LowerBuilder::backward_group_norm(OpId id, BufferId diff_dst) {
   const Op& op = graph_.op(id);
   if (!wants_gradient(op.inputs[0])) return;
-  const BufferId src = values_[at(op.inputs[0])], workspace = workspace_[at(id)];
+  const int when = lane_level({diff_dst});
+  const BufferId src = value(op.inputs[0], when), workspace = this->workspace(id, when);
   const BufferId diff_src = diff_src_buffer(op, 0);
   const BufferId gamma = parameter(op.parameters[0], Segment::kParameters);
   const std::size_t bytes = at(graph_.value(op.output).shape.channels) * sizeof(float);
@@ -214,10 +229,11 @@ void LowerBuilder::backward_input(OpId id, std::size_t index, BufferId diff_dst)
     call.operands.push_back({role, buffer});
     reads.push_back(buffer);
   };
-  if (needs.src) read(Role::kSrc, values_[at(op.inputs[0])]);
-  if (needs.src && op.inputs.size() > 1) read(Role::kSrc2, values_[at(op.inputs[1])]);
-  if (needs.dst) read(Role::kDst, values_[at(op.output)]);
-  if (workspace_[at(id)] != kNone) read(Role::kWorkspace, workspace_[at(id)]);
+  const int when = lane_level({diff_dst});
+  if (needs.src) read(Role::kSrc, value(op.inputs[0], when));
+  if (needs.src && op.inputs.size() > 1) read(Role::kSrc2, value(op.inputs[1], when));
+  if (needs.dst) read(Role::kDst, value(op.output, when));
+  if (needs.workspace_bytes) read(Role::kWorkspace, workspace(id, when));
   add_call(std::move(call), Place::kLane, reads, {diff_src});
   contribute(op.inputs[index], diff_src);
 }

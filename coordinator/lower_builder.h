@@ -15,7 +15,7 @@ class LowerBuilder {
 
   void pack_weights();
   void forward();
-  void backward();
+  void backward();  // with the options' recomputation
   void update();
   Draft take() { return std::move(draft_); }
 
@@ -41,7 +41,16 @@ class LowerBuilder {
   void forward_loss(OpId id);
   void forward_op(OpId id);
 
+  // Recomputation (lower_replay.cpp).
+  BufferId value(ValueId id, int level);
+  BufferId workspace(OpId id, int level);
+  void replay(OpId id, int level);
+  void replay(const Chain& chain, const RecomputeStep& step);
+  void forget(const std::vector<bool>& keep);
+  int lane_level(const std::vector<BufferId>& reads) const;
+
   // Backward (lower_backward.cpp).
+  void backward(OpId first, OpId last);
   void backward_norm(const FusedNorm& group);
   void backward_op(OpId id);
   void backward_matrix(OpId id, BufferId diff_dst);
@@ -65,6 +74,8 @@ class LowerBuilder {
   std::vector<BufferId> values_;                     // by value
   std::vector<std::vector<BufferId>> contributions_; // by value: gradients from its consumers
   std::vector<BufferId> packed_, packed_backward_, affine_, workspace_;  // by op
+  int front_ = 0;           // the last level that backward has come to
+  int replay_level_ = kNone;  // calls being added are replays, not before this level
 };
 
 }  // namespace lockstep

@@ -7,13 +7,6 @@ namespace lockstep {
 
 namespace {
 
-/// Ops that do nothing under these options: their output is their input.
-bool is_identity(const Op& op, bool training) {
-  if (const auto* d = std::get_if<Dropout>(&op.attributes)) return !training || d->probability == 0;
-  if (const auto* d = std::get_if<StochasticDepth>(&op.attributes)) return !training || d->keep == 1;
-  return false;
-}
-
 std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 }  // namespace

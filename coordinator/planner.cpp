@@ -23,6 +23,7 @@ std::uint64_t plan_hash(const Plan& plan) {
     mix(static_cast<std::uint64_t>(c.kind));
     mix(static_cast<std::uint64_t>(c.op));
     mix(static_cast<std::uint64_t>(c.chunk_images));
+    mix(c.replay);
   }
   for (const PlanItem& item : plan.items) {
     const auto* message = std::get_if<Message>(&item.what);

@@ -13,7 +13,7 @@ void check_job(const Job& job, const std::function<std::string(const std::string
     throw ConfigError(where(key) + ": " + key + " = '" + find_job_key(key)->get(job) +
                       "': " + complaint);
   };
-  const auto& [run, data, augment, model, train, optimizer, schedule, parallel, checkpoint] = job;
+  const auto& [run, data, augment, model, train, optimizer, schedule, parallel, memory, checkpoint] = job;
 
   require(data.source.starts_with("synthetic") || !data.path.empty(), "data.path",
           "data.source = " + data.source + " needs the path of its files");
@@ -49,6 +49,8 @@ void check_job(const Job& job, const std::function<std::string(const std::string
           "must end before the training does, at train.epochs");
   require(std::is_sorted(schedule.milestones.begin(), schedule.milestones.end()),
           "schedule.milestones", "must be in ascending order");
+  require(memory.recompute != "auto" || memory.budget_mib > 0, "memory.recompute",
+          "needs to know what a rank has: set memory.budget_mib");
   require(schedule.policy == "step" || schedule.milestones.empty(), "schedule.milestones",
           "only with schedule.policy = step; here it is " + schedule.policy);
 }

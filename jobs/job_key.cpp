@@ -275,6 +275,23 @@ std::vector<JobKey> parallel_keys() {
   };
 }
 
+bool is_recompute(const std::string& text) {
+  constexpr std::string_view kEvery = "every:";
+  int blocks = 0;
+  return text == "none" || text == "sqrt" || text == "auto" ||
+         (text.starts_with(kEvery) && read_value(text.substr(kEvery.size()), blocks) && blocks >= 1);
+}
+
+std::vector<JobKey> memory_keys() {
+  return {
+      text(FIELD(memory.recompute), "none, every:K with K at least 1, sqrt or auto", is_recompute,
+           "Forget activations and compute them again in backward: between every K-th block, or "
+           "what suits the budget best."),
+      number(FIELD(memory.budget_mib), at_least(0),
+             "Most memory of a rank; a job that needs more is refused. 0: no limit."),
+  };
+}
+
 std::vector<JobKey> checkpoint_keys() {
   return {
       number(FIELD(checkpoint.every_steps), at_least(0),
@@ -292,7 +309,7 @@ const std::vector<JobKey>& job_keys() {
   static const std::vector<JobKey> keys = [] {
     std::vector<JobKey> all;
     for (auto section : {run_keys, data_keys, augment_keys, model_keys, train_keys, optimizer_keys,
-                         schedule_keys, parallel_keys, checkpoint_keys}) {
+                         schedule_keys, parallel_keys, memory_keys, checkpoint_keys}) {
       for (JobKey& key : section()) all.push_back(std::move(key));
     }
     return all;

@@ -29,6 +29,7 @@ class PlannedStep {
         graph_(build_model(job.model, in.input, in.classes)),
         options_(engine_options(job, graph_, workers_, lanes_of_rank(threads, 1))),
         backend_(graph_, backend_options(options_)),
+        recomputation_(fit()),
         train_(plan(true)),
         eval_(plan(false)) {}
 
@@ -60,16 +61,9 @@ class PlannedStep {
   }
 
   void print_memory() {
-    // With scatter only rank 0 holds the samples, and it may do nothing else.
     const bool scatters = job_.data.distribute == "scatter";
-    const bool holds_samples = !scatters || job_.parallel.coordinator == "worker";
-    const MemoryQuestion question{.workers = workers_,
-                                  .all_reduce = options_.all_reduce,
-                                  .prefetch = job_.data.prefetch,
-                                  .validates = job_.train.validate_every > 0,
-                                  .dataset_bytes = holds_samples ? in_.dataset_bytes : 0};
     std::cout << "\nmemory of a rank, bytes\n"
-              << memory_text(rank_memory(graph_, train_, eval_, backend_, question))
+              << memory_text(rank_memory(graph_, train_, eval_, backend_, options_.memory.question))
               << "  (besides: the program, MPI and oneDNN's generated code"
               << (scatters ? ", samples on their way" : "") << ")\n";
   }
@@ -89,16 +83,19 @@ class PlannedStep {
   }
 
  private:
+  Recomputation fit() {
+    // With scatter only rank 0 holds the samples, and it may do nothing else.
+    const bool holds_samples =
+        job_.data.distribute != "scatter" || job_.parallel.coordinator == "worker";
+    options_.memory.question.dataset_bytes = holds_samples ? in_.dataset_bytes : 0;
+    return fit_memory(graph_, backend_, plan_options(options_, true, true),
+                      plan_options(options_, false, false), options_.memory);
+  }
+
   Plan plan(bool training) const {
-    return make_plan(graph_, backend_,
-                     {.training = training,
-                      .batch_statistics = training,
-                      .sync_bn = options_.sync_bn,
-                      .lanes = options_.lanes,
-                      .max_images = options_.max_images,
-                      .layout = options_.layout,
-                      .activations = options_.activations,
-                      .bucket_bytes = options_.bucket_bytes});
+    PlanOptions options = plan_options(options_, training, training);
+    if (training) options.recompute = recomputation_;
+    return make_plan(graph_, backend_, options);
   }
 
   static std::string giga(double flops) {
@@ -125,6 +122,7 @@ class PlannedStep {
   Graph graph_;
   EngineOptions options_;
   cpu::CpuBackend backend_;
+  Recomputation recomputation_;
   Plan train_, eval_;
 };
 

@@ -1,0 +1,68 @@
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/lower_builder.h"
+
+namespace lockstep {
+
+namespace {
+std::size_t at(int id) { return static_cast<std::size_t>(id); }
+}  // namespace
+
+/// The level in which lanes can run a call that reads these.
+int LowerBuilder::lane_level(const std::vector<BufferId>& reads) const {
+  int level = 0;
+  for (BufferId b : reads) level = std::max(level, available_[at(b)]);
+  return level;
+}
+
+/// A value that backward reads; if it was forgotten, its op runs again, in `level` at the earliest:
+/// next to what reads it, so that it often need not leave the cache.
+BufferId LowerBuilder::value(ValueId id, int level) {
+  if (values_[at(id)] == kNone) replay(graph_.value(id).producer, level);
+  return values_[at(id)];
+}
+
+BufferId LowerBuilder::workspace(OpId id, int level) {
+  if (workspace_[at(id)] == kNone) replay(id, level);
+  return workspace_[at(id)];
+}
+
+/// Adds the calls that make an op's output again, and before them those that make its inputs.
+void LowerBuilder::replay(OpId id, int level) {
+  const int index = fusion_.group_of[at(id)];
+  const FusedNorm* group = index == kNone ? nullptr : &fusion_.groups[at(index)];
+  const Op& op = graph_.op(group ? group->norm : id);
+  for (ValueId v : op.inputs) value(v, level);
+  if (group && group->residual != kNone) value(group->residual, level);
+  const int outer = std::exchange(replay_level_, level);
+  if (group)
+    forward_norm(*group);
+  else
+    forward_op(id);
+  replay_level_ = outer;
+}
+
+/// Makes values again at the level that backward has come to, and forgets what that took besides.
+void LowerBuilder::replay(const Chain& chain, const RecomputeStep& step) {
+  std::vector<bool> there(values_.size());
+  for (std::size_t v = 0; v < there.size(); ++v) there[v] = values_[v] != kNone;
+  const int end = chain.block_of[at(graph_.value(step.keep.back()).producer)];
+  for (int b = step.first; b < end; ++b)  // block by block: a replay's recursion stays short
+    for (ValueId v : chain.blocks[at(b)].outputs) value(v, front_);
+  for (ValueId v : step.keep) {
+    value(v, front_);
+    there[at(v)] = true;
+  }
+  forget(there);
+}
+
+void LowerBuilder::forget(const std::vector<bool>& keep) {
+  for (std::size_t v = 1; v < values_.size(); ++v) {  // 0: the images, which stay
+    if (keep[v] || values_[v] == kNone) continue;
+    values_[v] = kNone;
+    workspace_[at(graph_.value(static_cast<ValueId>(v)).producer)] = kNone;
+  }
+}
+
+}  // namespace lockstep
