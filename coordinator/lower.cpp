@@ -14,7 +14,7 @@ LowerBuilder::LowerBuilder(const Graph& graph, const Fusion& fusion, const Backe
   const std::size_t ops = graph.ops().size();
   values_.assign(graph.values().size(), kNone);
   contributions_.resize(graph.values().size());
-  for (auto* table : {&packed_, &packed_backward_, &affine_, &workspace_}) table->assign(ops, kNone);
+  for (auto* table : {&affine_, &workspace_}) table->assign(ops, kNone);
   draft_.parameter_level.assign(graph.parameters().size(), 0);
   values_[0] = add_buffer({.name = "pixels", .segment = Segment::kPixels,
                            .image_bytes = value_bytes(graph.input())});
@@ -88,8 +88,8 @@ Call LowerBuilder::make_call(CallKind kind, OpId op, std::vector<Operand> operan
 }
 
 int LowerBuilder::add_call(Call call, Place place, std::vector<BufferId> reads,
-                           const std::vector<BufferId>& writes) {
-  int level = place == Place::kLane ? std::max(replay_level_, 0) : -1;
+                           const std::vector<BufferId>& writes, int earliest) {
+  int level = std::max(earliest, place == Place::kLane ? std::max(replay_level_, 0) : -1);
   for (BufferId b : reads) {
     const auto i = static_cast<std::size_t>(b);
     // Calls at a boundary see what the boundary made before; lanes see it one level later.
@@ -110,7 +110,6 @@ int LowerBuilder::add_call(Call call, Place place, std::vector<BufferId> reads,
 Draft lower(const Graph& graph, const Fusion& fusion, const Backend& backend,
             const PlanOptions& options) {
   LowerBuilder builder(graph, fusion, backend, options);
-  builder.pack_weights();
   builder.forward();
   if (options.training) {
     builder.backward();

@@ -183,8 +183,8 @@ void LowerBuilder::backward_matrix(OpId id, BufferId diff_dst) {
   const Op& op = graph_.op(id);
   if (!wants_gradient(op.inputs[0])) return;
   const BufferId diff_src = diff_src_buffer(op, 0);
-  const bool is_packed = packed_backward_[at(id)] != kNone;
-  const BufferId weights = is_packed ? packed_backward_[at(id)]
+  const bool is_packed = std::holds_alternative<Conv2d>(op.attributes);
+  const BufferId weights = is_packed ? pack(id, true, lane_level({diff_dst}))
                                      : parameter(op.parameters[0], Segment::kParameters);
   add_call(make_call(CallKind::kBackwardData, id,
                      {{Role::kDiffDst, diff_dst}, {Role::kDiffSrc, diff_src},

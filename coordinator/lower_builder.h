@@ -13,7 +13,6 @@ class LowerBuilder {
   LowerBuilder(const Graph& graph, const Fusion& fusion, const Backend& backend,
                const PlanOptions& options);
 
-  void pack_weights();
   void forward();
   void backward();  // with the options' recomputation
   void update();
@@ -32,7 +31,7 @@ class LowerBuilder {
 
   // Calls. `reads` of a call decide its level.
   int add_call(Call call, Place place, std::vector<BufferId> reads,
-               const std::vector<BufferId>& writes);
+               const std::vector<BufferId>& writes, int earliest = -1);
   Call make_call(CallKind kind, OpId op, std::vector<Operand> operands) const;
 
   // Forward (lower_forward.cpp).
@@ -40,6 +39,7 @@ class LowerBuilder {
   void norm_statistics(const FusedNorm& group);
   void forward_loss(OpId id);
   void forward_op(OpId id);
+  BufferId pack(OpId id, bool backward, int level);
 
   // Recomputation (lower_replay.cpp).
   BufferId value(ValueId id, int level);
@@ -73,7 +73,7 @@ class LowerBuilder {
   std::vector<bool> lane_made_;                      // by buffer: written by lanes of that level
   std::vector<BufferId> values_;                     // by value
   std::vector<std::vector<BufferId>> contributions_; // by value: gradients from its consumers
-  std::vector<BufferId> packed_, packed_backward_, affine_, workspace_;  // by op
+  std::vector<BufferId> affine_, workspace_;         // by op
   int front_ = 0;           // the last level that backward has come to
   int replay_level_ = kNone;  // calls being added are replays, not before this level
 };

@@ -11,25 +11,17 @@ std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 }  // namespace
 
-void LowerBuilder::pack_weights() {
-  for (OpId id = 0; id < static_cast<OpId>(graph_.ops().size()); ++id) {
-    const Op& op = graph_.op(id);
-    if (!std::holds_alternative<Conv2d>(op.attributes) &&
-        !std::holds_alternative<ConvTranspose2d>(op.attributes))
-      continue;
-    const BufferId weights = parameter(op.parameters[0], Segment::kParameters);
-    auto pack = [&](CallKind kind, bool backward, std::vector<BufferId>& table) {
-      const BufferId packed = fixed_buffer(op.name + (backward ? ".packed_backward" : ".packed"),
-                                           BufferKind::kPackedWeights,
-                                           backend_.packed_bytes(id, backward));
-      table[at(id)] = packed;
-      add_call(make_call(kind, id, {{Role::kWeights, weights}, {Role::kPacked, packed}}),
-               Place::kTeam, {weights}, {packed});
-    };
-    pack(CallKind::kPackWeights, false, packed_);
-    if (options_.training && wants_gradient(op.inputs[0]))
-      pack(CallKind::kPackWeightsBackward, true, packed_backward_);
-  }
+/// A convolution's weights in the layout that its kernel wants, just before the level that reads
+/// them: in a deep net all together are larger than a small batch's activations.
+BufferId LowerBuilder::pack(OpId id, bool backward, int level) {
+  const Op& op = graph_.op(id);
+  const BufferId weights = parameter(op.parameters[0], Segment::kParameters);
+  const BufferId packed = fixed_buffer(op.name + (backward ? ".packed_backward" : ".packed"),
+                                       BufferKind::kPackedWeights, backend_.packed_bytes(id, backward));
+  add_call(make_call(backward ? CallKind::kPackWeightsBackward : CallKind::kPackWeights, id,
+                     {{Role::kWeights, weights}, {Role::kPacked, packed}}),
+           Place::kTeam, {weights}, {packed}, level - 1);
+  return packed;
 }
 
 void LowerBuilder::forward() {
@@ -148,8 +140,8 @@ void LowerBuilder::forward_op(OpId id) {
     reads.push_back(buffer);
   };
   if (op.inputs.size() > 1) read(Role::kSrc2, values_[at(op.inputs[1])]);
-  if (packed_[at(id)] != kNone)
-    read(Role::kPacked, packed_[at(id)]);
+  if (std::holds_alternative<Conv2d>(op.attributes))
+    read(Role::kPacked, pack(id, false, std::max(replay_level_, lane_level(reads))));
   else if (!op.parameters.empty())
     read(Role::kWeights, parameter(op.parameters[0], Segment::kParameters));
   if (op.parameters.size() > 1) read(Role::kBias, parameter(op.parameters[1], Segment::kParameters));

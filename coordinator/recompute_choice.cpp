@@ -9,8 +9,8 @@ namespace lockstep {
 
 namespace {
 
-/// The largest answer of the solver whose plan fits. Its slots are what it believes; the plan knows
-/// alignment, gradients and gaps besides, so the belief is corrected by halving.
+/// The answer of the solver with the most memory whose plan fits. Its slots are what it believes; the
+/// plan knows alignment, gradients and gaps besides, so the belief is corrected by halving.
 Recomputation fit(const Graph& graph, const Backend& backend, PlanOptions options, std::size_t arena_bytes) {
   const Fusion fusion = fuse(graph);
   const RecomputeModel model(graph, fusion, options.activations, options.max_images,
@@ -20,19 +20,21 @@ Recomputation fit(const Graph& graph, const Backend& backend, PlanOptions option
   const auto solvable = [&](int slots) {
     return solver.seconds(0, last, slots) < std::numeric_limits<double>::infinity();
   };
-  int fits = 0, too_many = solver.slots() + 1;
-  while (!solvable(fits) && fits < solver.slots()) ++fits;
-  options.recompute = model.recomputation(solver, fits);
-  Recomputation best = options.recompute;
-  while (too_many - fits > 1) {
-    const int middle = (fits + too_many) / 2;
-    options.recompute = model.recomputation(solver, middle);
-    if (make_plan(graph, backend, options).arena_bytes <= arena_bytes) {
-      fits = middle;
-      best = std::move(options.recompute);
-    } else {
-      too_many = middle;
-    }
+  Recomputation best;
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  const auto fits = [&](int slots) {
+    options.recompute = model.recomputation(solver, slots);
+    const std::size_t bytes = make_plan(graph, backend, options).arena_bytes;
+    if (bytes > arena_bytes && bytes >= least) return false;
+    least = bytes;
+    best = options.recompute;
+    return bytes <= arena_bytes;
+  };
+  int lowest = 0, too_many = solver.slots() + 1;
+  while (!solvable(lowest) && lowest < solver.slots()) ++lowest;
+  for (int good = lowest - 1; too_many - good > 1;) {
+    const int middle = (good + too_many) / 2;
+    (fits(middle) ? good : too_many) = middle;
   }
   return best;
 }

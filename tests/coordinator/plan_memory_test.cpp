@@ -2,9 +2,11 @@
 // offsets were found (plan_run.h), on the graphs of the golden nets.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "coordinator/planner.h"
+#include "coordinator/recompute_choice.h"
 #include "layers/cpu/cpu_backend.h"
 #include "tests/coordinator/plan_run.h"
 #include "tests/golden/golden_nets.h"
@@ -49,6 +51,19 @@ TEST_P(PlanMemory, NothingIsOverwrittenBeforeItIsRead) {
     expect_sound(plan(true, true, lanes, 7), {7, 5, 2});
     expect_sound(plan(false, false, lanes, 7), {5, 7, 2});
     expect_sound(plan(false, true, lanes, 7), {2, 7});
+  }
+}
+
+/// The same with every way to recompute.
+TEST_P(PlanMemory, ReplaysReadWhatIsThere) {
+  PlanOptions options{.lanes = 2, .max_images = 7, .layout = layout_, .bucket_bytes = 16 << 10, .recompute = {}};
+  for (RecomputeKind kind : {RecomputeKind::kEvery, RecomputeKind::kSqrt, RecomputeKind::kAuto}) {
+    options.recompute = {};
+    options.recompute = choose_recomputation(graph_, backend_, options,
+                                             {.kind = kind, .every = 1, .arena_bytes = 1});
+    const Plan recomputing = make_plan(graph_, backend_, options);
+    EXPECT_TRUE(std::ranges::any_of(recomputing.calls, &Call::replay));
+    expect_sound(recomputing, {7, 5, 2});
   }
 }
 
