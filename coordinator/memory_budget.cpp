@@ -41,7 +41,7 @@ class Fitting {
     PlanOptions options = training_;
     options.max_images = images;
     return with(options, choose_recomputation(graph_, backend_, options,
-                                              {.kind = RecomputeKind::kAuto, .arena_bytes = 1}));
+                                              {.kind = RecomputeKind::kAuto, .arena_bytes = 1, .seconds = {}}));
   }
 
   [[noreturn]] void refuse(std::size_t needed) const {

@@ -11,10 +11,14 @@ namespace {
 
 /// The answer of the solver with the most memory whose plan fits. Its slots are what it believes; the
 /// plan knows alignment, gradients and gaps besides, so the belief is corrected by halving.
-Recomputation fit(const Graph& graph, const Backend& backend, PlanOptions options, std::size_t arena_bytes) {
+Recomputation fit(const Graph& graph, const Backend& backend, PlanOptions options,
+                  const RecomputeOptions& recompute) {
+  const std::size_t arena_bytes = recompute.arena_bytes;
   const Fusion fusion = fuse(graph);
   const RecomputeModel model(graph, fusion, options.activations, options.max_images,
-                             estimate_replays(graph, fusion, options.max_images, {}));
+                             recompute.seconds.empty()
+                                 ? estimate_replays(graph, fusion, options.max_images, {})
+                                 : recompute.seconds);
   const RecomputeSolver solver(model.costs(), model.tape_bytes());
   const int last = static_cast<int>(model.costs().blocks.size()) - 1;
   const auto solvable = [&](int slots) {
@@ -70,7 +74,7 @@ Recomputation choose_recomputation(const Graph& graph, const Backend& backend,
   }
   if (recompute.arena_bytes == 0 || make_plan(graph, backend, options).arena_bytes <= recompute.arena_bytes)
     return {};
-  return fit(graph, backend, options, recompute.arena_bytes);
+  return fit(graph, backend, options, recompute);
 }
 
 }  // namespace lockstep

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <random>
 
 #include "coordinator/batches.h"
+#include "coordinator/probe.h"
 #include "coordinator/trainer.h"
 #include "data/error.h"
 #include "data/timing.h"
@@ -71,7 +73,12 @@ StepBench::StepBench(const Job& job, const Shape& input, int classes, const Comm
   threads_ = lanes_of_rank(job.parallel.threads, group);
   EngineOptions engine_options = lockstep::engine_options(job, graph, group.size(), threads_);
   if (options.nhwc) engine_options.layout = LayoutKind::kNhwc;
+  std::optional<CallTimes> times;
+  if (options.predict || engine_options.memory.recompute.kind == RecomputeKind::kAuto)
+    times = probe_for_plan(graph, engine_options, group);
   engine_ = std::make_unique<Engine>(std::move(graph), engine_options, group);
+  if (times)
+    predicted_seconds_ = times->step(engine_->train_plan(), engine_options.max_images, job.train.micro_batches);
   engine_->state().initialize(job.run.seed);
   if (options.without_reduce) {
     plan_without_reduce_ = without_gradient_reduction(engine_->train_plan());
@@ -137,7 +144,7 @@ std::map<std::string, double> StepBench::profile() {
     const auto spent = static_cast<double>(ticks[c] - profile_start_[c]);
     const std::string op =
         call.op == kNone ? "" : kind_name(engine_->graph().op(call.op).attributes) + " ";
-    shares[op + pass_of(call.kind)] += spent;
+    shares[op + (call.replay ? "replay" : pass_of(call.kind))] += spent;
     total += spent;
   }
   for (auto& [name, share] : shares) share /= std::max(total, 1.0);

@@ -15,6 +15,7 @@ class StepBench {
   struct Options {
     bool nhwc = false;            // this layout, whatever the CPU likes best
     bool without_reduce = false;  // run_without_reduce() will be called
+    bool predict = false;         // predicted_seconds() will be called
   };
   /// @throws ConfigError if the job has a dedicated coordinator, or batches too small for the
   /// ranks.
@@ -27,6 +28,9 @@ class StepBench {
   /// The same with the gradients' all-reduces left out, which shows how much of them a step waits
   /// for. The ranks' parameters go different ways.
   double run_without_reduce() { return time_step(*without_reduce_); }
+
+  /// A step by the plan and by what each call took in a probe beforehand, messages not counted.
+  double predicted_seconds() const { return predicted_seconds_; }
 
   /// Where thread 0 of this rank spent the last step.
   const StepTimes& times() const { return times_; }
@@ -59,6 +63,7 @@ class StepBench {
   Plan plan_without_reduce_;
   std::unique_ptr<Executor> without_reduce_;
   StepTimes times_;
+  double predicted_seconds_ = 0;
   std::int64_t step_ = 0;
   std::vector<std::uint64_t> profile_start_;
 };

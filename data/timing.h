@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace lockstep {
@@ -9,6 +10,15 @@ namespace lockstep {
 /// Of a clock that only goes forward.
 inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// The CPU's counter: sooner read than a clock (10 ns instead of 29), of an unknown frequency.
+inline std::uint64_t ticks_now() {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#else
+  return static_cast<std::uint64_t>(seconds_now() * 1e9);
+#endif
 }
 
 /// The middle value; of an even number of values the mean of the two in the middle; of none 0.

@@ -21,7 +21,7 @@ namespace po = boost::program_options;
 
 struct Request {
   int steps = 11;
-  bool primitives = false, no_reduce = false, nhwc = false, json = false;
+  bool primitives = false, no_reduce = false, predict = false, nhwc = false, json = false;
 };
 
 /// Seconds of every round: a step, then what it is compared with.
@@ -30,6 +30,7 @@ struct Result {
   std::int64_t batch = 0;
   std::int64_t parameters = 0;
   std::size_t arena_bytes = 0;
+  double predicted = 0;
   std::vector<double> step, without_reduce, primitives;
   std::vector<double> forward, data_gradient, weight_gradient;    // of the primitives
   std::map<std::string, int> layouts;                             // of the primitives
@@ -58,7 +59,7 @@ Result measure(const Job& job, const PlanInput& input, const Request& request,
                const Communicator& world) {
   constexpr int kWarmUp = 2;  // steps that touch memory for the first time
   StepBench bench(job, input.input, input.classes, world,
-                  {.nhwc = request.nhwc, .without_reduce = request.no_reduce});
+                  {.nhwc = request.nhwc, .without_reduce = request.no_reduce, .predict = request.predict});
   for (int i = 0; i < kWarmUp; ++i) {
     bench.run();
     if (request.no_reduce) bench.run_without_reduce();
@@ -70,7 +71,8 @@ Result measure(const Job& job, const PlanInput& input, const Request& request,
                 .threads = bench.threads(),
                 .batch = job.train.batch,
                 .parameters = bench.graph().parameter_count(),
-                .arena_bytes = bench.arena_bytes()};
+                .arena_bytes = bench.arena_bytes(),
+                .predicted = bench.predicted_seconds()};
   for (int i = 0; i < request.steps; ++i) {
     result.step.push_back(bench.run());
     result.add(bench.times());
@@ -111,6 +113,9 @@ void print_text(const Job& job, const PlanInput& input, const Request& request, 
             << fixed(*std::min_element(r.step.begin(), r.step.end()) * 1e3, 1) << "), "
             << fixed(static_cast<double>(r.batch) / step, 1) << " images/s, arena "
             << (r.arena_bytes >> 20) << " MiB\n";
+  if (request.predict)
+    std::cout << "predicted " << fixed(r.predicted * 1e3, 1) << " ms without messages; measured / predicted "
+              << fixed(step / r.predicted, 2) << "\n";
   if (request.no_reduce)
     std::cout << "without the gradients' all-reduces " << fixed(ms(r.without_reduce), 1)
               << " ms; without / with " << fixed(median_ratio(r.without_reduce, r.step), 3) << "\n";
@@ -140,6 +145,10 @@ void print_json(const Job& job, const Request& request, const Result& r) {
   json["fastest_ms"] = rounded(*std::min_element(r.step.begin(), r.step.end()) * 1e3, 4);
   json["images_per_second"] = rounded(static_cast<double>(r.batch) / median(r.step), 2);
   json["arena_mib"] = r.arena_bytes >> 20;
+  if (request.predict) {
+    json["predicted_ms"] = rounded(r.predicted * 1e3, 4);
+    json["step_over_predicted"] = rounded(median(r.step) / r.predicted, 4);
+  }
   if (request.no_reduce) {
     json["no_reduce_ms"] = ms(r.without_reduce);
     json["no_reduce_ratio"] = rounded(median_ratio(r.without_reduce, r.step), 4);
@@ -178,6 +187,8 @@ CommandSyntax step_syntax(Request& request) {
       "less.)")(
       "no-reduce", po::bool_switch(&request.no_reduce),
       "Also time steps without the gradients' all-reduces, in turns: what a step waits for them.")(
+      "predict", po::bool_switch(&request.predict),
+      "Also predict the step from a probe of its calls and from its plan.")(
       "nhwc", po::bool_switch(&request.nhwc), "Activations in nhwc, whatever this CPU likes best.");
   add_json_option(syntax, request.json);
   return syntax;

@@ -1,28 +1,12 @@
 #include "worker/executor.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 
 #include "data/error.h"
+#include "data/timing.h"
 
 namespace lockstep {
-
-namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-std::uint64_t ticks_now() {
-#if defined(__x86_64__)
-  return __builtin_ia32_rdtsc();
-#else
-  return static_cast<std::uint64_t>(now() * 1e9);
-#endif
-}
-
-}  // namespace
 
 StepTimes& StepTimes::operator+=(const StepTimes& o) {
   compute += o.compute;
@@ -151,7 +135,7 @@ std::size_t Executor::scratch_bytes() const {
 }
 
 double Executor::lap(double& bucket) {
-  const double t = now(), spent = t - last_lap_;
+  const double t = seconds_now(), spent = t - last_lap_;
   bucket += spent;
   last_lap_ = t;
   return spent;
@@ -162,7 +146,7 @@ void Executor::run(const StepContext& context, bool last_micro_batch) {
   if (found == programs_.end()) throw InternalError("executor: prepare() was not called");
   pixels_ = reinterpret_cast<std::byte*>(const_cast<float*>(context.pixels));
   times_ = {};
-  last_lap_ = now();
+  last_lap_ = seconds_now();
   const auto work = [&](int thread) { run_thread(found->second, context, last_micro_batch, thread); };
   team_.run(std::ref(work));  // a reference: no memory is taken for it
 }

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <exception>
 
+#include "data/timing.h"
+
 namespace lockstep {
 namespace {
 
@@ -32,14 +34,6 @@ void load_text(const std::array<Word, N>& words, std::array<char, M>& text) {
     const std::uint64_t word = words[i].load(std::memory_order_relaxed);
     std::memcpy(text.data() + i * sizeof word, &word, sizeof word);
   }
-}
-
-std::uint64_t ticks_now() {
-#if defined(__x86_64__)
-  return __builtin_ia32_rdtsc();
-#else
-  return static_cast<std::uint64_t>(CollectiveLog::now_ns());
-#endif
 }
 
 }  // namespace

@@ -1,0 +1,130 @@
+#include "coordinator/probe.h"
+
+#include <algorithm>
+#include <random>
+
+#include "data/timing.h"
+
+namespace lockstep {
+
+namespace {
+
+constexpr int kWarmUp = 2, kSteps = 5;
+constexpr std::size_t kArenaBytes = 512u << 20;
+
+/// Which calls are of lanes, by position in Plan::calls.
+std::vector<bool> lane_calls(const Plan& plan) {
+  std::vector<bool> of_lanes(plan.calls.size(), false);
+  for (const PlanItem& item : plan.items)
+    if (const auto* phase = std::get_if<Phase>(&item.what); phase && phase->kind == PhaseKind::kLanes)
+      for (int c : phase->calls) of_lanes[static_cast<std::size_t>(c)] = true;
+  return of_lanes;
+}
+
+/// As many images as training would have at a time, halved until they need little memory.
+int probe_images(const Graph& graph, const EngineOptions& options) {
+  const cpu::CpuBackend backend(graph, backend_options(options));
+  PlanOptions plan = plan_options(options, true, true);
+  while (plan.max_images > plan.lanes && make_plan(graph, backend, plan).arena_bytes > kArenaBytes)
+    plan.max_images = std::max(plan.lanes, plan.max_images / 2);
+  return plan.max_images;
+}
+
+/// Images and labels for steps of a probe.
+struct Input {
+  Input(const Graph& graph, int images) : positions(static_cast<std::size_t>(images), 0) {
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal;
+    pixels.resize(positions.size() * static_cast<std::size_t>(graph.value(graph.input()).shape.elements()));
+    std::ranges::generate(pixels, [&] { return normal(random); });
+    labels.assign(positions.size(), 0);
+  }
+  std::vector<float> pixels;
+  std::vector<std::int32_t> labels;
+  std::vector<std::int64_t> positions;
+};
+
+}  // namespace
+
+CallTimes::CallTimes(const Plan& plan, std::span<const double> seconds, int images) {
+  const std::vector<bool> of_lanes = lane_calls(plan);
+  for (std::size_t c = 0; c < plan.calls.size(); ++c) {
+    Sum& sum = sums_[key(plan.calls[c])];
+    sum.seconds += of_lanes[c] ? seconds[c] / images : seconds[c];
+    ++sum.calls;
+  }
+}
+
+double CallTimes::of(const Call& call) const {
+  const auto found = sums_.find(key(call));
+  return found == sums_.end() ? 0 : found->second.seconds / found->second.calls;
+}
+
+double CallTimes::step(const Plan& plan, int images, int micro_batches) const {
+  const int lane_most = (images + plan.lanes - 1) / plan.lanes;
+  double seconds = 0;
+  for (const PlanItem& item : plan.items) {
+    const auto* phase = std::get_if<Phase>(&item.what);
+    if (!phase) continue;
+    double sum = 0;
+    for (int c : phase->calls) sum += of(plan.calls[static_cast<std::size_t>(c)]);
+    if (phase->kind == PhaseKind::kLanes) sum *= lane_most;
+    if (phase->kind == PhaseKind::kTeam) sum /= plan.lanes;
+    seconds += item.last_micro_batch_only ? sum : sum * micro_batches;
+  }
+  return seconds;
+}
+
+ReplaySeconds CallTimes::replays(const Graph& graph, int images, int lanes) const {
+  const Fusion fusion = fuse(graph);
+  ReplaySeconds replays(graph.values().size(), 0);
+  for (const auto& [key, sum] : sums_) {
+    const auto& [kind, id, input] = key;
+    if (kind != CallKind::kForward || id == kNone || graph.op(id).output == kNone) continue;
+    const int group = fusion.group_of[static_cast<std::size_t>(id)];
+    const ValueId made = group == kNone ? graph.op(id).output
+                                        : fusion.groups[static_cast<std::size_t>(group)].output;
+    replays[static_cast<std::size_t>(made)] += sum.seconds / sum.calls * images / lanes;
+  }
+  return replays;
+}
+
+CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communicator& alone) {
+  options.memory = {};
+  options.max_images = probe_images(graph, options);
+  Engine engine(graph, options, alone);
+  engine.state().initialize(1);
+  Executor& executor = engine.trainer();
+  executor.prepare(options.max_images);
+  Input input(graph, options.max_images);
+  const StepContext context{.seed = 1, .loss_divisor = static_cast<double>(options.max_images),
+                            .positions = input.positions, .pixels = input.pixels.data(),
+                            .labels = input.labels.data(), .images = options.max_images};
+  for (int i = 0; i < kWarmUp; ++i) executor.run(context);
+  std::vector<std::vector<double>> seconds(engine.train_plan().calls.size());
+  std::vector<std::uint64_t> before = executor.call_ticks();
+  for (int i = 0; i < kSteps; ++i) {
+    const double begin = seconds_now();
+    const std::uint64_t first = ticks_now();
+    executor.run(context);
+    const double tick = (seconds_now() - begin) / static_cast<double>(std::max<std::uint64_t>(ticks_now() - first, 1));
+    const std::vector<std::uint64_t> after = executor.call_ticks();
+    for (std::size_t c = 0; c < seconds.size(); ++c)
+      seconds[c].push_back(static_cast<double>(after[c] - before[c]) * tick);
+    before = after;
+  }
+  std::vector<double> medians;
+  for (const std::vector<double>& of_call : seconds) medians.push_back(median(of_call));
+  return CallTimes(engine.train_plan(), medians, options.max_images);
+}
+
+CallTimes probe_for_plan(const Graph& graph, EngineOptions& options, const Communicator& group) {
+  const Communicator alone = group.split(group.rank(), 0, "probe");
+  CallTimes times = probe_calls(graph, options, alone);
+  ReplaySeconds replays = times.replays(graph, options.max_images, options.lanes);
+  group.broadcast(replays, 0, "probe");
+  options.memory.recompute.seconds = std::move(replays);
+  return times;
+}
+
+}  // namespace lockstep
