@@ -89,7 +89,7 @@ Call LowerBuilder::make_call(CallKind kind, OpId op, std::vector<Operand> operan
 
 int LowerBuilder::add_call(Call call, Place place, std::vector<BufferId> reads,
                            const std::vector<BufferId>& writes, int earliest) {
-  int level = std::max(earliest, place == Place::kLane ? std::max(replay_level_, 0) : -1);
+  int level = std::max(earliest, place == Place::kLane ? std::max(replay_level_, least_level_) : -1);
   for (BufferId b : reads) {
     const auto i = static_cast<std::size_t>(b);
     // Calls at a boundary see what the boundary made before; lanes see it one level later.

@@ -39,6 +39,7 @@ class LowerBuilder {
   void norm_statistics(const FusedNorm& group);
   void forward_loss(OpId id);
   void forward_op(OpId id);
+  void cut_by_packed_bytes(OpId id);
   BufferId pack(OpId id, bool backward, int level);
 
   // Recomputation (lower_replay.cpp).
@@ -76,6 +77,8 @@ class LowerBuilder {
   std::vector<BufferId> affine_, workspace_;         // by op
   int front_ = 0;           // the last level that backward has come to
   int replay_level_ = kNone;  // calls being added are replays, not before this level
+  int least_level_ = 0;       // of calls being added
+  std::size_t packed_bytes_ = 0;  // for this level, where nothing else makes levels
 };
 
 }  // namespace lockstep

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "coordinator/lower_builder.h"
 #include "data/error.h"
 #include "layers/backward.h"
@@ -7,9 +9,22 @@ namespace lockstep {
 
 namespace {
 
+constexpr std::size_t kPackedBytes = 16u << 20;
+
 std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 }  // namespace
+
+/// Without batch statistics lanes never have to meet, and all weights would be packed at once, often
+/// more than all that evaluation needs besides.
+void LowerBuilder::cut_by_packed_bytes(OpId id) {
+  if (options_.batch_statistics) return;
+  const std::size_t bytes = backend_.packed_bytes(id, false);
+  packed_bytes_ += bytes;
+  if (packed_bytes_ <= kPackedBytes) return;
+  ++least_level_;
+  packed_bytes_ = bytes;
+}
 
 /// A convolution's weights in the layout that its kernel wants, just before the level that reads
 /// them: in a deep net all together are larger than a small batch's activations.
@@ -133,6 +148,7 @@ void LowerBuilder::forward_op(OpId id) {
     return;
   }
   const BufferId src = values_[at(op.inputs[0])];
+  if (std::holds_alternative<Conv2d>(op.attributes)) cut_by_packed_bytes(id);
   Call call = make_call(CallKind::kForward, id, {{Role::kSrc, src}, {Role::kDst, dst}});
   std::vector<BufferId> reads{src}, writes{dst};
   auto read = [&](Role role, BufferId buffer) {
@@ -141,7 +157,7 @@ void LowerBuilder::forward_op(OpId id) {
   };
   if (op.inputs.size() > 1) read(Role::kSrc2, values_[at(op.inputs[1])]);
   if (std::holds_alternative<Conv2d>(op.attributes))
-    read(Role::kPacked, pack(id, false, std::max(replay_level_, lane_level(reads))));
+    read(Role::kPacked, pack(id, false, std::max({replay_level_, least_level_, lane_level(reads)})));
   else if (!op.parameters.empty())
     read(Role::kWeights, parameter(op.parameters[0], Segment::kParameters));
   if (op.parameters.size() > 1) read(Role::kBias, parameter(op.parameters[1], Segment::kParameters));
