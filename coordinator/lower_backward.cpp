@@ -166,9 +166,7 @@ void LowerBuilder::backward_op(OpId id) {
   const BufferId diff_dst = parts.front();
   if (backward_needs(graph_, op).alias) {
     for (ValueId v : op.inputs) contribute(v, diff_dst);
-  } else if (std::holds_alternative<Conv2d>(op.attributes) ||
-             std::holds_alternative<ConvTranspose2d>(op.attributes) ||
-             std::holds_alternative<Linear>(op.attributes)) {
+  } else if (has_packed_weights(op) || std::holds_alternative<Linear>(op.attributes)) {
     backward_matrix(id, diff_dst);
   } else if (std::holds_alternative<GroupNorm>(op.attributes)) {
     backward_group_norm(id, diff_dst);
@@ -183,7 +181,7 @@ void LowerBuilder::backward_matrix(OpId id, BufferId diff_dst) {
   const Op& op = graph_.op(id);
   if (!wants_gradient(op.inputs[0])) return;
   const BufferId diff_src = diff_src_buffer(op, 0);
-  const bool is_packed = std::holds_alternative<Conv2d>(op.attributes);
+  const bool is_packed = has_packed_weights(op);
   const BufferId weights = is_packed ? pack(id, true, lane_level({diff_dst}))
                                      : parameter(op.parameters[0], Segment::kParameters);
   add_call(make_call(CallKind::kBackwardData, id,

@@ -7,6 +7,12 @@
 
 namespace lockstep {
 
+/// Ops whose kernels read weights in a layout of their own.
+inline bool has_packed_weights(const Op& op) {
+  return std::holds_alternative<Conv2d>(op.attributes) ||
+         std::holds_alternative<ConvTranspose2d>(op.attributes);
+}
+
 /// State of pass 2: adds calls and buffers to a draft and keeps the levels.
 class LowerBuilder {
  public:

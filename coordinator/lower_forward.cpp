@@ -148,7 +148,7 @@ void LowerBuilder::forward_op(OpId id) {
     return;
   }
   const BufferId src = values_[at(op.inputs[0])];
-  if (std::holds_alternative<Conv2d>(op.attributes)) cut_by_packed_bytes(id);
+  if (has_packed_weights(op)) cut_by_packed_bytes(id);
   Call call = make_call(CallKind::kForward, id, {{Role::kSrc, src}, {Role::kDst, dst}});
   std::vector<BufferId> reads{src}, writes{dst};
   auto read = [&](Role role, BufferId buffer) {
@@ -156,7 +156,7 @@ void LowerBuilder::forward_op(OpId id) {
     reads.push_back(buffer);
   };
   if (op.inputs.size() > 1) read(Role::kSrc2, values_[at(op.inputs[1])]);
-  if (std::holds_alternative<Conv2d>(op.attributes))
+  if (has_packed_weights(op))
     read(Role::kPacked, pack(id, false, std::max({replay_level_, least_level_, lane_level(reads)})));
   else if (!op.parameters.empty())
     read(Role::kWeights, parameter(op.parameters[0], Segment::kParameters));
