@@ -155,7 +155,9 @@ TEST(AugmentMasks, LabelsAreScaledWithThePicture) {
       std::vector<std::int32_t> labels(n);
       augment(halves(), options, {1, 0, sample}, true, pixels.data(), labels.data());
       for (std::size_t i = 0; i < n; ++i)  // but for shades of the border between them
-        if (pixels[i] < 0.3f || pixels[i] > 0.7f) ASSERT_EQ(labels[i], pixels[i] > 0.5f) << i;
+        if (pixels[i] < 0.3f || pixels[i] > 0.7f) {
+          ASSERT_EQ(labels[i], pixels[i] > 0.5f) << i;
+        }
     }
 }
 
