@@ -29,7 +29,7 @@ Recomputation recompute_every(const Chain& chain, int blocks) {
     const std::vector<ValueId> tape = tape_of(chain, first, last);
     if (first == last_segment)
       for (ValueId v : tape) how.keep[at(v)] = true;
-    else
+    else if (!tape.empty())
       how.steps.push_back({RecomputeStep::Kind::kReplay, first, last, tape});
     how.steps.push_back({RecomputeStep::Kind::kBackward, first, last, {}});
     // What the next segment reads: its checkpoint. What blocks further on read is kept, too.

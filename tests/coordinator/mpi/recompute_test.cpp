@@ -35,6 +35,7 @@ std::vector<Net> nets() {
           {"dropout in blocks", {.family = "wide", .depth = 10, .widen = 1, .dropout = 0.3f}},
           {"dropout", custom({.dropout = 0.2f})},
           {"stochastic depth, padded shortcuts", custom({.shortcut = "A", .stochastic_depth = 0.5f})},
+          {"DenseNet", {.family = "densenet", .depth = 13, .growth = 16}},
           {"groups", custom({.block = "bottleneck", .cardinality = 4})}};
 }
 
