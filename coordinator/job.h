@@ -62,6 +62,7 @@ struct ParallelOptions {
   int threads = 0;                     // lanes a rank; 0: the cores that the rank may use
   std::string coordinator = "worker";  // worker: rank 0 works too; dedicated: it only coordinates
   std::string all_reduce = "auto";     // auto | ring | mpi
+  std::string all_reduce_table;        // file of lockstep bench allreduce --table; empty: none
   int bucket_kib = 4096;               // gradients reduced together
 };
 

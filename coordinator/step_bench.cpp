@@ -5,6 +5,7 @@
 #include <optional>
 #include <random>
 
+#include "coordinator/all_reduce_choice.h"
 #include "coordinator/batches.h"
 #include "coordinator/probe.h"
 #include "coordinator/trainer.h"
@@ -72,6 +73,7 @@ StepBench::StepBench(const Job& job, const Shape& input, int classes, const Comm
   Graph graph = build_model(job.model, input, classes);
   threads_ = lanes_of_rank(job.parallel.threads, group);
   EngineOptions engine_options = lockstep::engine_options(job, graph, group.size(), threads_);
+  engine_options.all_reduce.table = table_of(job, table_text(job, {}, group), group);
   if (options.nhwc) engine_options.layout = LayoutKind::kNhwc;
   std::optional<CallTimes> times;
   if (options.predict || engine_options.memory.recompute.kind == RecomputeKind::kAuto)

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "coordinator/all_reduce_choice.h"
 #include "coordinator/evaluation.h"
 #include "data/error.h"
 #include "data/files.h"
@@ -73,8 +74,10 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
   agree_on_instruction_set(world);
   Graph graph = build_model(job.model, data_.input, data_.classes);
   const int workers = world.size() - first_worker_;
-  const EngineOptions options =
+  EngineOptions options =
       engine_options(job, graph, workers, lanes_of_rank(job.parallel.threads, world));
+  all_reduce_table_ = table_text(job, run_directory_, world);
+  options.all_reduce.table = table_of(job, all_reduce_table_, workers_);
   data_.augment.planar = planar_input(options.layout);
   activations_ = options.activations;
   if (works_) {
@@ -125,6 +128,7 @@ void Trainer::record(const RunStart& run_start) {
       for (const std::string& change : changes_since(where_.details, details))
         spdlog::warn("resuming: {}", change);
     record_start(run_directory_, run_start, environment);
+    record_table(run_directory_, all_reduce_table_);
   }
   where_.details = details;
 }

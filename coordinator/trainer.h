@@ -60,6 +60,7 @@ class Trainer {
   const volatile std::sig_atomic_t& stop_;
   JobData data_;
   Storage activations_ = Storage::kF32;
+  std::string all_reduce_table_;  // the text of the file; empty: none
   std::filesystem::path run_directory_;
   std::unique_ptr<Engine> engine_;          // works_
   std::unique_ptr<Graph> graph_;            // !works_: the model's state alone, for checkpoints

@@ -1,10 +1,12 @@
 // lockstep bench allreduce: our all-reduce beside MPI_Allreduce, on all ranks that a launcher
 // started.
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "data/error.h"
+#include "data/files.h"
 #include "jobs/bench.h"
 #include "worker/comm/all_reduce_bench.h"
 #include "worker/comm/mpi.h"
@@ -18,6 +20,7 @@ struct Request {
   AllReduceBenchOptions bench;
   std::size_t from = 64, to = 256 << 20;  // bytes
   bool ring = false, is_short = false, json = false;
+  std::string table;  // a file to write
 };
 
 CommandSyntax syntax_of(Request& request) {
@@ -41,6 +44,12 @@ CommandSyntax syntax_of(Request& request) {
       "segment", po::value<std::size_t>(&ours.segment_bytes)->value_name("BYTES"),
       "Ours: segments of the ring.")("window", po::value<int>(&ours.window)->value_name("N"),
                                      "Ours: segments under way in each direction, 1 to 8.");
+  syntax.options.add_options()(
+      "table", po::value<std::string>(&request.table)->value_name("FILE"),
+      "Instead, time every algorithm on fewer sizes and write into FILE which is the fastest up to "
+      "which size on so many ranks and nodes, for parallel.all_reduce_table. What FILE says of "
+      "other "
+      "numbers is kept.");
   add_json_option(syntax, request.json);
   return syntax;
 }
@@ -59,6 +68,8 @@ void check(Request& request) {
     throw ConfigError(command + "--window must be 1 to 8");
   if (request.bench.ours.segment_bytes < sizeof(double))
     throw ConfigError(command + "--segment must be at least 8");
+  if (!request.table.empty() && (request.ring || request.json))
+    throw ConfigError(command + "--table goes with neither --ring nor --json");
   if (request.ring) request.bench.ours.algorithm = AllReduceAlgorithm::kRing;
 }
 
@@ -109,6 +120,28 @@ class Series {
   nlohmann::ordered_json sizes_ = nlohmann::ordered_json::array();
 };
 
+/// --table.
+void write_table(const Request& request, const Communicator& world) {
+  const SharedMemory memory(world, request.bench.memory_bytes(request.to), "bench");
+  const bool speaks = world.rank() == 0;
+  if (speaks) std::printf("%10s %10s  MPI / ours\n", "kind", "bytes");
+  const auto speeds = time_methods(world, request.from, request.to, memory, request.bench,
+                                   [&](const MethodSpeeds& size) {
+                                     if (!speaks) return;
+                                     std::printf("%10s %10zu", to_string(size.kind), size.bytes);
+                                     for (const auto& [method, ratio] : size.mpi_over)
+                                       std::printf("  %s %.2f", to_string(method), ratio);
+                                     std::printf("  best: %s\n", to_string(size.best()));
+                                     std::fflush(stdout);
+                                   });
+  if (!speaks) return;
+  std::string text;
+  if (std::filesystem::exists(request.table)) text = read_text_file(request.table, 1 << 20);
+  write_file_durably(request.table,
+                     with_table(text, {world.size(), world.nodes()}, table_of(speeds)));
+  std::cout << "written: " << request.table << std::endl;
+}
+
 }  // namespace
 
 int run_bench_all_reduce(std::span<const std::string> arguments) {
@@ -126,6 +159,10 @@ int run_bench_all_reduce(std::span<const std::string> arguments) {
   preflight_bench(world);
   if (world.rank() == 0 && !request.json)
     std::cout << world.size() << " ranks; medians of turns, of their slowest rank" << std::endl;
+  if (!request.table.empty()) {
+    write_table(request, world);
+    return 0;
+  }
   Series series(request, world);
   const std::size_t factor = request.is_short ? 16 : 4;
   series.run<double>("double", 128, 16 << 10, request.is_short ? 16 : 2);

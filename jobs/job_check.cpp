@@ -39,6 +39,9 @@ void check_job(const Job& job, const std::function<std::string(const std::string
   require(masks || data.classes == 0, "data.classes", "only with data.source = masks");
   require(masks || data.ignore_label == -1, "data.ignore_label", "only with data.source = masks");
 
+  require(parallel.all_reduce == "auto" || parallel.all_reduce_table.empty(),
+          "parallel.all_reduce_table", "only with parallel.all_reduce = auto");
+
   require(train.micro_batches <= train.batch, "train.micro_batches",
           "more pieces than train.batch = " + std::to_string(train.batch) + " has images");
   require(train.early_stopping == 0 || train.validate_every > 0, "train.early_stopping",

@@ -271,6 +271,9 @@ std::vector<JobKey> parallel_keys() {
            "worker: rank 0 trains too; dedicated: it only coordinates."),
       word(FIELD(parallel.all_reduce), {"auto", "ring", "mpi"},
            "Shared memory inside a node, messages only, or MPI_Allreduce."),
+      text(
+          FIELD(parallel.all_reduce_table), "a path", [](const std::string&) { return true; },
+          "auto: takes what lockstep bench allreduce --table FILE found the fastest."),
       number(FIELD(parallel.bucket_kib), at_least(1), "Gradients that are reduced together."),
   };
 }

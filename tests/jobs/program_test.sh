@@ -5,7 +5,7 @@ set -uo pipefail
 lockstep=$1
 out=$(mktemp)
 job=$out.cfg
-trap 'rm -rf "$out" "$job" "$out.runs"' EXIT
+trap 'rm -rf "$out" "$job" "$out.runs" "$out.table"' EXIT
 failures=0
 
 # expect CODE PATTERN ARGUMENTS...: runs lockstep; the pattern must be in exactly one line of what it says.
@@ -48,6 +48,12 @@ printf '[data]\nsource = idx\npath = nowhere\n' >"$job"
 expect 64 "error: --set: train.batch = '0' is not valid" train "$job" --set train.batch=0
 expect 66 'error: .*nowhere' train "$job" --set "run.directory=$out.runs"
 expect 66 'error: rank 0: .*nowhere' launch -n 2 train "$job" --set "run.directory=$out.runs"
+
+printf '2 1 sums all ring\n' >"$out.table"
+small="--set run.directory=$out.runs --set data.source=synthetic --set data.synthetic_samples=8 --set train.max_steps=1"
+expect 64 "$out.table:1: this line has UP_TO_BYTES that is neither" train "$job" $small --set "parallel.all_reduce_table=$out.table"
+expect 66 "error: .*$out.nothing" train "$job" $small --set "parallel.all_reduce_table=$out.nothing"
+expect 64 'only with parallel.all_reduce = auto' train "$job" --set parallel.all_reduce=mpi --set parallel.all_reduce_table=x
 
 expect 0 '^Usage: lockstep bench WHAT' bench --help
 expect 64 'error: lockstep bench: what? Use step' bench

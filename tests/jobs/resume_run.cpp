@@ -182,6 +182,26 @@ TEST_F(Resume, ScatteredSamplesAndADedicatedCoordinatorChangeNothing) {
   }
 }
 
+// With three ranks a ring adds in another order than shared memory: the bits tell which was used.
+TEST_F(Resume, TheAllReduceTableThatARunBeganWithStays) {
+  const fs::path table = directory_.path() / "table";
+  const std::vector<std::string> sets{"parallel.all_reduce_table=" + table.string()};
+  std::ofstream(table) << "3 1 gradients max ring\n";
+  train("plain", 3);
+  train("whole", 3, sets);
+  EXPECT_NE(weights("plain"), weights("whole"));
+  std::vector<std::string> half = sets;
+  half.push_back("train.max_steps=12");
+  train("resumed", 3, half);
+  std::ofstream(table) << "3 1 gradients max shared\n";
+  train("resumed", 3, sets);
+  EXPECT_EQ(weights("whole"), weights("resumed"));
+  EXPECT_NE(file_text(log("resumed")).find("goes on with the table that it began with"),
+            std::string::npos);
+  train("new", 3, sets);  // shared memory is what is taken without a table
+  EXPECT_EQ(weights("plain"), weights("new"));
+}
+
 TEST_F(Resume, EarlyStoppingEndsAResumedRunWhereItEndsAWholeOne) {
   // A rate of almost nothing: the first validation stays the best.
   const std::vector<std::string> sets{"optimizer.learning_rate=1e-12", "train.early_stopping=2",

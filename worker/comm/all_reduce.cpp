@@ -37,9 +37,20 @@ void ring(State& state, std::span<T> values, std::string_view name,
   while (!engine.progress()) backoff.pause();
 }
 
-bool sums_in_slots(const State& state, std::size_t bytes, const AllReduceOptions& options) {
-  return options.algorithm == AllReduceAlgorithm::kAuto && state.slots && bytes > 0 &&
-         bytes <= std::min(options.small_bytes, NodeSlots::kMaxBytes);
+bool is_small(std::size_t bytes, const AllReduceOptions& options) {
+  return bytes <= std::min(options.small_bytes, NodeSlots::kMaxBytes);
+}
+
+SumMethod method_of(const State& state, std::size_t bytes, const AllReduceOptions& options) {
+  if (options.algorithm == AllReduceAlgorithm::kMpi) return SumMethod::kMpi;
+  const bool has_shared =
+      is_small(bytes, options) ? state.slots != nullptr : state.staged != nullptr;
+  if (options.algorithm == AllReduceAlgorithm::kAuto) {
+    const auto measured = options.table.find(SumKind::kSums, bytes);
+    if (measured && (*measured != SumMethod::kShared || has_shared)) return *measured;
+    if (has_shared) return SumMethod::kShared;
+  }
+  return bytes <= options.small_bytes ? SumMethod::kRecursiveDoubling : SumMethod::kRing;
 }
 
 template <typename T>
@@ -74,16 +85,20 @@ void all_reduce_sum(const Communicator& group, std::span<T> values, std::string_
                     const AllReduceOptions& options) {
   State& state = group.state();
   const auto scope = state.record(CollectiveKind::kAllReduce, values.size_bytes(), name);
-  if (sums_in_slots(state, values.size_bytes(), options)) return sum_in_slots(state, values, name);
   if (state.size == 1 || values.empty()) return;
-  if (options.algorithm == AllReduceAlgorithm::kAuto && state.staged) {
-    staged(state, values, name);
-  } else if (options.algorithm == AllReduceAlgorithm::kMpi) {
-    mpi_all_reduce(state, values, name);
-  } else if (values.size_bytes() <= options.small_bytes && values.size() <= INT_MAX) {
-    RecursiveDoubling<T>(state.reductions, values, scratch_of<T>(state, values.size()), name).run();
-  } else {
-    ring(state, values, name, options);
+  switch (method_of(state, values.size_bytes(), options)) {
+    case SumMethod::kShared:
+      return is_small(values.size_bytes(), options) ? sum_in_slots(state, values, name)
+                                                    : staged(state, values, name);
+    case SumMethod::kMpi:
+      return mpi_all_reduce(state, values, name);
+    case SumMethod::kRecursiveDoubling:
+      if (values.size() > INT_MAX) return ring(state, values, name, options);
+      return RecursiveDoubling<T>(state.reductions, values, scratch_of<T>(state, values.size()),
+                                  name)
+          .run();
+    case SumMethod::kRing:
+      return ring(state, values, name, options);
   }
 }
 

@@ -44,6 +44,7 @@
 #include <span>
 #include <string_view>
 
+#include "worker/comm/all_reduce_table.h"
 #include "worker/comm/communicator.h"
 
 namespace lockstep {
@@ -51,7 +52,7 @@ namespace lockstep {
 class SharedMemory;
 
 enum class AllReduceAlgorithm {
-  kAuto,  // ours: shared memory inside a node, messages between nodes
+  kAuto,  // as the table says; without one shared memory inside a node, messages between nodes
   kRing,  // ours by messages only, inside a node too: ring, recursive doubling for small ones
   kMpi,   // MPI_Allreduce and MPI_Iallreduce, for comparison; their order of sums is MPI's affair
 };
@@ -61,6 +62,7 @@ struct AllReduceOptions {
   std::size_t small_bytes = 32 << 10;     // up to here all_reduce_sum takes recursive doubling
   std::size_t segment_bytes = 512 << 10;  // of the ring; at least one value
   int window = 2;                         // segments under way in each direction, 1 to 8
+  AllReduceTable table = {};              // of kAuto; equal on all ranks
 };
 
 /// Sums `values` over the group, in place, and waits for it. T is float or double; all ranks give

@@ -1,6 +1,9 @@
 #pragma once
 #include <cstddef>
+#include <functional>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "worker/comm/all_reduce.h"
 #include "worker/comm/communicator.h"
@@ -34,5 +37,24 @@ struct AllReduceSeconds {
 template <typename T>
 AllReduceSeconds time_all_reduce(const Communicator& group, std::size_t bytes,
                                  const SharedMemory& memory, const AllReduceBenchOptions& options);
+
+/// How fast each method is on so many bytes, beside MPI_Allreduce.
+struct MethodSpeeds {
+  SumKind kind;
+  std::size_t bytes;
+  std::vector<std::pair<SumMethod, double>> mpi_over;  // MPI's time by the method's; not of kMpi
+
+  SumMethod best() const;  // kMpi, if none is faster
+};
+
+/// Measures all methods that the group can use, on sums of 128 B to 32 KiB and gradients of 64 KiB
+/// to 64 MiB, as far as they lie in [from, to]. Calls `tell` after each size. Collective, as above.
+std::vector<MethodSpeeds> time_methods(const Communicator& group, std::size_t from, std::size_t to,
+                                       const SharedMemory& memory,
+                                       const AllReduceBenchOptions& options,
+                                       const std::function<void(const MethodSpeeds&)>& tell);
+
+/// The best of each size, up to the next that has another; the largest of a kind without an end.
+AllReduceTable table_of(std::span<const MethodSpeeds> speeds);
 
 }  // namespace lockstep

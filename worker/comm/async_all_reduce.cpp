@@ -2,6 +2,7 @@
 #include <array>
 #include <climits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,9 +101,12 @@ std::unique_ptr<Reduction> make_reduction(State& group, std::size_t values,
                                           const AllReduceOptions& options,
                                           const SharedMemory* memory) {
   if (group.size == 1) return nullptr;
-  if (options.algorithm == AllReduceAlgorithm::kMpi)
+  const bool automatic = options.algorithm == AllReduceAlgorithm::kAuto;
+  std::optional<SumMethod> measured;
+  if (automatic) measured = options.table.find(SumKind::kGradients, values * sizeof(float));
+  if (options.algorithm == AllReduceAlgorithm::kMpi || measured == SumMethod::kMpi)
     return std::make_unique<MpiReduction>(group.comm, values);
-  if (options.algorithm == AllReduceAlgorithm::kAuto)
+  if (automatic && measured.value_or(SumMethod::kShared) == SumMethod::kShared)
     if (auto reduction = node_reduction(group, memory)) return reduction;
   return std::make_unique<RingReduction>(group.reductions, values, options);
 }

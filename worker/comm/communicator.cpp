@@ -155,6 +155,8 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name, const Gr
   if (options.ranks_per_node > 0) node = part_of_node(node, options.ranks_per_node);
   check_mpi(MPI_Comm_rank(node, &node_rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
+  const int leads = node_rank == 0;
+  check_mpi(MPI_Allreduce(&leads, &nodes, 1, MPI_INT, MPI_SUM, comm), "MPI_Allreduce", {"nodes"});
   reductions = {.comm = duplicate(comm), .rank = rank, .size = size, .crowded = crowded};
   log = parent ? parent->log : std::make_shared<CollectiveLog>();
   if (size == 1 || node_size < size) return;
@@ -196,6 +198,7 @@ int Communicator::rank() const { return state_->rank; }
 int Communicator::size() const { return state_->size; }
 int Communicator::node_rank() const { return state_->node_rank; }
 int Communicator::node_size() const { return state_->node_size; }
+int Communicator::nodes() const { return state_->nodes; }
 const CollectiveLog& Communicator::log() const { return *state_->log; }
 
 Communicator Communicator::split(int color, int key, std::string_view name) const {

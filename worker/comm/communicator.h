@@ -37,6 +37,7 @@ class Communicator {
   int size() const;
   int node_rank() const;  // among the ranks of this group on the same node
   int node_size() const;
+  int nodes() const;  // on which the group has ranks
 
   /// The ranks that give the same `color` (>= 0), ordered by `key`, then by rank. Collective.
   Communicator split(int color, int key, std::string_view name = "group") const;

@@ -43,6 +43,7 @@ struct Communicator::State {
   int size = 1;
   int node_rank = 0;
   int node_size = 1;
+  int nodes = 1;
   bool crowded = false;  // the node has more ranks of the job than CPUs for them
   GroupOptions options;
   std::string name;

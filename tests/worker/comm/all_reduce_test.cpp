@@ -135,6 +135,54 @@ TEST(AllReduce, SegmentsAndWindowDoNotChangeBits) {
   EXPECT_EQ(one, other);
 }
 
+// Orders of sums differ from three ranks on, so the bits tell which algorithm was used.
+TEST(AllReduce, TheTableDecides) {
+  const Communicator world = Communicator::world();
+  const std::vector<double> values = fractions<double>(1003, world.rank());
+  const auto summed = [&](const AllReduceOptions& options) {
+    auto sums = values;
+    all_reduce_sum<double>(world, sums, "by table", options);
+    return sums;
+  };
+  const auto by_table = [&](SumMethod method) {
+    return summed({.table = {{{SumKind::kSums, 100, SumMethod::kMpi},
+                              {SumKind::kSums, 1003 * sizeof(double), method}}}});
+  };
+  const auto shared = summed({});
+  const auto ring = summed({.algorithm = kRing, .small_bytes = 0});
+  const auto doubling = summed({.algorithm = kRing, .small_bytes = 1 << 20});
+  EXPECT_EQ(by_table(SumMethod::kShared), shared);
+  EXPECT_EQ(by_table(SumMethod::kRing), ring);
+  EXPECT_EQ(by_table(SumMethod::kRecursiveDoubling), doubling);
+  EXPECT_EQ(by_table(SumMethod::kMpi), summed({.algorithm = AllReduceAlgorithm::kMpi}));
+  if (world.size() > 2) {
+    EXPECT_NE(shared, ring);
+  }
+  EXPECT_EQ(summed({.table = {{{SumKind::kSums, 100, SumMethod::kRing}}}}), shared);  // no row
+}
+
+TEST(AsyncAllReduce, TheTableDecides) {
+  const Communicator world = Communicator::world();
+  const std::vector<float> values = fractions<float>(1003, world.rank());
+  const auto summed = [&](const AllReduceOptions& options) {
+    auto sums = values;
+    AsyncAllReduce reduce(world, sums.size(), options);
+    reduce.start(sums, 1, "by table");
+    reduce.finish();
+    return sums;
+  };
+  const auto by_table = [&](SumMethod method) {
+    return summed({.table = {{{SumKind::kGradients, AllReduceTable::kNoEnd, method}}}});
+  };
+  const auto shared = summed({}), ring = summed({.algorithm = kRing});
+  EXPECT_EQ(by_table(SumMethod::kShared), shared);
+  EXPECT_EQ(by_table(SumMethod::kRing), ring);
+  expect_near(by_table(SumMethod::kMpi), ring, 1e-6);
+  if (world.size() > 2) {
+    EXPECT_NE(shared, ring);
+  }
+}
+
 TEST(AllReduce, NotANumberIsTheSameOnAllRanks) {
   const Communicator world = Communicator::world();
   for (const auto& [algorithm, small] :
