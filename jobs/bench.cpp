@@ -9,7 +9,7 @@
 
 #include "data/error.h"
 #include "jobs/commands.h"
-#include "jobs/spelling.h"
+#include "data/spelling.h"
 #include "worker/comm/preflight.h"
 
 namespace lockstep {

@@ -4,7 +4,7 @@
 
 #include "data/error.h"
 #include "jobs/job_file.h"
-#include "jobs/spelling.h"
+#include "data/spelling.h"
 
 namespace lockstep {
 

@@ -9,7 +9,7 @@
 #include "jobs/commands.h"
 #include "jobs/cores.h"
 #include "jobs/data_text.h"
-#include "jobs/spelling.h"
+#include "data/spelling.h"
 
 namespace lockstep {
 namespace {

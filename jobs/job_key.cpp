@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "jobs/spelling.h"
+#include "data/spelling.h"
 #include "jobs/value_text.h"
 
 namespace lockstep {

@@ -15,7 +15,7 @@
 #include "data/error.h"
 #include "data/version.h"
 #include "jobs/commands.h"
-#include "jobs/spelling.h"
+#include "data/spelling.h"
 #include "jobs/value_text.h"
 #include "worker/comm/mpi.h"
 #include "worker/comm/preflight.h"

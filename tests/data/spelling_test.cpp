@@ -1,4 +1,4 @@
-#include "jobs/spelling.h"
+#include "data/spelling.h"
 
 #include <gtest/gtest.h>
 
