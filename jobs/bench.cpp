@@ -8,8 +8,8 @@
 #include <iostream>
 
 #include "data/error.h"
-#include "jobs/commands.h"
 #include "data/spelling.h"
+#include "jobs/commands.h"
 #include "worker/comm/preflight.h"
 
 namespace lockstep {

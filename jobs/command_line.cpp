@@ -3,8 +3,8 @@
 #include <iostream>
 
 #include "data/error.h"
-#include "jobs/job_file.h"
 #include "data/spelling.h"
+#include "jobs/job_file.h"
 
 namespace lockstep {
 

@@ -5,11 +5,11 @@
 
 #include "data/error.h"
 #include "data/packed.h"
+#include "data/spelling.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
 #include "jobs/cores.h"
 #include "jobs/data_text.h"
-#include "data/spelling.h"
 
 namespace lockstep {
 namespace {

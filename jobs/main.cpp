@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "data/error.h"
+#include "data/spelling.h"
 #include "data/version.h"
 #include "jobs/commands.h"
-#include "data/spelling.h"
 #include "jobs/value_text.h"
 #include "worker/comm/mpi.h"
 #include "worker/comm/preflight.h"
