@@ -17,7 +17,11 @@ int first_reader(const ChainWeights::Value& value, int from, int size) {
 }  // namespace
 
 ChunkCosts::ChunkCosts(const ChainWeights& weights)
-    : size_(weights.size()), joined_(weights.joined), seconds_{0}, kept_{0}, state_{0},
+    : size_(weights.size()),
+      joined_(weights.joined),
+      seconds_{0},
+      kept_{0},
+      state_{0},
       received_(at(size_) * at(size_), 0.0) {
   for (int b = 0; b < size_; ++b) {
     const PartTimes& t = weights.times[at(b)];
@@ -32,7 +36,8 @@ ChunkCosts::ChunkCosts(const ChainWeights& weights)
         received_[at(first) * at(size_) + at(reader)] += value.bytes;
   for (int first = 0; first < size_; ++first)
     for (int last = first + 1; last < size_; ++last)
-      received_[at(first) * at(size_) + at(last)] += received_[at(first) * at(size_) + at(last) - 1];
+      received_[at(first) * at(size_) + at(last)] +=
+          received_[at(first) * at(size_) + at(last) - 1];
 }
 
 SkipBytes::SkipBytes(const ChainWeights& weights)
@@ -79,7 +84,8 @@ ChainWeights merge_blocks(const ChainWeights& weights, int most, std::vector<int
   for (const ChainWeights::Value& value : weights.values) {
     ChainWeights::Value v{.made = stretch_of[at(value.made)], .readers = {}, .bytes = value.bytes};
     for (int reader : value.readers)
-      if (const int r = stretch_of[at(reader)]; r > v.made && (v.readers.empty() || v.readers.back() < r))
+      if (const int r = stretch_of[at(reader)];
+          r > v.made && (v.readers.empty() || v.readers.back() < r))
         v.readers.push_back(r);
     if (!v.readers.empty()) merged.values.push_back(std::move(v));
   }

@@ -38,7 +38,9 @@ class SkipBytes {
 
  private:
   double& prefix(int c, int made, int reader);
-  double prefix(int c, int made, int reader) const { return const_cast<SkipBytes*>(this)->prefix(c, made, reader); }
+  double prefix(int c, int made, int reader) const {
+    return const_cast<SkipBytes*>(this)->prefix(c, made, reader);
+  }
   std::size_t width_;
   std::vector<double> prefix_;  // [c][blocks made before][blocks read before]
 };

@@ -22,8 +22,9 @@ std::size_t at(int i) { return static_cast<std::size_t>(i); }
   for (int s = 1; s <= workers; ++s)
     if (workers % s == 0) counts += (counts.empty() ? "" : ", ") + std::to_string(s);
   throw ConfigError("parallel.stages = " + std::to_string(stages) + " does not divide " +
-                    std::to_string(workers) + " workers into replicas; with so many, use " + counts +
-                    " stages, or start " + std::to_string((workers / stages + 1) * stages) + " workers");
+                    std::to_string(workers) + " workers into replicas; with so many, use " +
+                    counts + " stages, or start " +
+                    std::to_string((workers / stages + 1) * stages) + " workers");
 }
 
 }  // namespace
@@ -35,7 +36,8 @@ Grid::Grid(int workers, int stages, std::span<const std::uint64_t> host_of_worke
   if (!host_of_worker.empty()) {
     std::map<std::uint64_t, int> first_on;  // by host
     for (int w = 0; w < workers; ++w) first_on.try_emplace(host_of_worker[at(w)], w);
-    std::ranges::stable_sort(worker_at_, {}, [&](int w) { return first_on.at(host_of_worker[at(w)]); });
+    std::ranges::stable_sort(worker_at_, {},
+                             [&](int w) { return first_on.at(host_of_worker[at(w)]); });
   }
   for (int slot = 0; slot < workers; ++slot) slot_of_[at(worker_at_[at(slot)])] = slot;
 }

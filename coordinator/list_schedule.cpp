@@ -15,8 +15,11 @@ std::size_t at(int i) { return static_cast<std::size_t>(i); }
 class ListScheduler {
  public:
   ListScheduler(const Pipeline& pipeline, const PipelineTimes& times, const ListRule& rule)
-      : pipeline_(pipeline), rule_(rule), clock_(pipeline, times),
-        chunks_(at(pipeline.stages)), free_(at(pipeline.stages), 0.0),
+      : pipeline_(pipeline),
+        rule_(rule),
+        clock_(pipeline, times),
+        chunks_(at(pipeline.stages)),
+        free_(at(pipeline.stages), 0.0),
         next_(pipeline.stage_of_chunk.size(), {0, 0, 0}) {
     for (std::size_t c = 0; c < pipeline.stage_of_chunk.size(); ++c)
       chunks_[at(pipeline.stage_of_chunk[c])].push_back(static_cast<int>(c));
@@ -55,7 +58,8 @@ class ListScheduler {
     if (choice.part.kind == back() || rule_.patience == 0) return choice;
     for (int c : chunks_[at(stage)]) {
       const Choice backward = candidate(stage, c, back());
-      if (backward.begin < choice.begin + rule_.patience * clock_.seconds(choice.part)) return backward;
+      if (backward.begin < choice.begin + rule_.patience * clock_.seconds(choice.part))
+        return backward;
     }
     return choice;
   }
@@ -106,9 +110,9 @@ class ListScheduler {
   ListRule rule_;
   PartClock clock_;
   Orders order_;
-  std::vector<std::vector<int>> chunks_;       // by stage, ascending
-  std::vector<double> free_;                   // by stage: when it has finished its last part
-  std::vector<std::array<int, 3>> next_;       // by chunk and column: the next micro-batch
+  std::vector<std::vector<int>> chunks_;  // by stage, ascending
+  std::vector<double> free_;              // by stage: when it has finished its last part
+  std::vector<std::array<int, 3>> next_;  // by chunk and column: the next micro-batch
 };
 
 /// What a stage does when.

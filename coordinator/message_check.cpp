@@ -21,7 +21,8 @@ struct Place {
 
 class MessageCheck {
  public:
-  explicit MessageCheck(const Stages& stages) : stages_(stages), twins_(stages.size()), next_(stages.size(), 0) {}
+  explicit MessageCheck(const Stages& stages)
+      : stages_(stages), twins_(stages.size()), next_(stages.size(), 0) {}
 
   void run() {
     find_twins();
@@ -38,19 +39,23 @@ class MessageCheck {
  private:
   int size() const { return static_cast<int>(stages_.size()); }
   const StageAction& action(const Place& p) const { return stages_[at(p.stage)][at(p.position)]; }
-  bool done(int stage) const { return next_[at(stage)] == static_cast<int>(stages_[at(stage)].size()); }
+  bool done(int stage) const {
+    return next_[at(stage)] == static_cast<int>(stages_[at(stage)].size());
+  }
 
   std::string describe(const Place& p) const {
     const StageAction& a = action(p);
     const bool sends = a.kind == Kind::kStartSend;
-    return "stage " + std::to_string(p.stage) + (sends ? " sends '" : " receives '") + a.name + "' (" +
-           std::to_string(a.bytes) + " bytes) " + (sends ? "to" : "from") + " stage " + std::to_string(a.peer);
+    return "stage " + std::to_string(p.stage) + (sends ? " sends '" : " receives '") + a.name +
+           "' (" + std::to_string(a.bytes) + " bytes) " + (sends ? "to" : "from") + " stage " +
+           std::to_string(a.peer);
   }
   [[noreturn]] static void fail(const std::string& what) {
     throw InternalError("the plan of the stages is wrong: " + what);
   }
 
-  /// The nth message of a tag that one stage starts to send is the nth that the other starts to receive.
+  /// The nth message of a tag that one stage starts to send is the nth that the other starts to
+  /// receive.
   void find_twins() {
     std::map<std::tuple<int, int, int>, std::pair<std::vector<Place>, std::vector<Place>>> channels;
     for (int s = 0; s < size(); ++s) {
@@ -59,7 +64,8 @@ class MessageCheck {
       for (int i = 0; i < static_cast<int>(list.size()); ++i) {
         const StageAction& a = list[at(i)];
         if (a.kind != Kind::kStartSend && a.kind != Kind::kStartReceive) continue;
-        if (a.peer < 0 || a.peer >= size() || a.peer == s) fail(describe({s, i}) + ", which is no other stage");
+        if (a.peer < 0 || a.peer >= size() || a.peer == s)
+          fail(describe({s, i}) + ", which is no other stage");
         if (a.kind == Kind::kStartSend) channels[{s, a.peer, a.tag}].first.push_back({s, i});
         if (a.kind == Kind::kStartReceive) channels[{a.peer, s, a.tag}].second.push_back({s, i});
       }
@@ -89,20 +95,25 @@ class MessageCheck {
       for (int i = 0; i < static_cast<int>(list.size()); ++i) {
         if (list[at(i)].kind != Kind::kFinish) continue;
         const int started = list[at(i)].started;
-        const bool starts = started >= 0 && started < i && (list[at(started)].kind == Kind::kStartSend ||
-                                                            list[at(started)].kind == Kind::kStartReceive);
+        const bool starts = started >= 0 && started < i &&
+                            (list[at(started)].kind == Kind::kStartSend ||
+                             list[at(started)].kind == Kind::kStartReceive);
         if (!starts)
-          fail("stage " + std::to_string(s) + " finishes '" + list[at(i)].name + "' before it starts it");
+          fail("stage " + std::to_string(s) + " finishes '" + list[at(i)].name +
+               "' before it starts it");
         if (++finished[at(started)] > 1) fail(describe({s, started}) + ", and finishes it twice");
       }
       for (int i = 0; i < static_cast<int>(list.size()); ++i)
-        if ((list[at(i)].kind == Kind::kStartSend || list[at(i)].kind == Kind::kStartReceive) && !finished[at(i)])
+        if ((list[at(i)].kind == Kind::kStartSend || list[at(i)].kind == Kind::kStartReceive) &&
+            !finished[at(i)])
           fail(describe({s, i}) + ", and never finishes it");
     }
   }
 
   /// The message that a stage stands at.
-  Place standing_at(int stage) const { return {stage, stages_[at(stage)][at(next_[at(stage)])].started}; }
+  Place standing_at(int stage) const {
+    return {stage, stages_[at(stage)][at(next_[at(stage)])].started};
+  }
 
   bool waits(int stage) {
     if (stages_[at(stage)][at(next_[at(stage)])].kind != Kind::kFinish) return false;
@@ -115,7 +126,8 @@ class MessageCheck {
     for (int steps = 0; steps < size(); ++steps) stage = action(standing_at(stage)).peer;
     const Place here = standing_at(stage);
     const Place there = standing_at(action(here).peer);
-    fail("stages wait for each other: " + describe(here) + " and waits, while " + describe(there) + " and waits");
+    fail("stages wait for each other: " + describe(here) + " and waits, while " + describe(there) +
+         " and waits");
   }
 
   const Stages& stages_;

@@ -36,8 +36,9 @@ Orders one_forward_one_backward(int stages, int micro_batches) {
   return order;
 }
 
-/// V chunks a stage, micro-batches in groups of S: each group passes through a stage's chunks in turn.
-/// Stage s begins with 2(S-s-1) + (V-1)S forwards (arXiv:2104.04473, 2.2). M must be a multiple of S.
+/// V chunks a stage, micro-batches in groups of S: each group passes through a stage's chunks in
+/// turn. Stage s begins with 2(S-s-1) + (V-1)S forwards (arXiv:2104.04473, 2.2). M must be a
+/// multiple of S.
 Orders interleaved(int stages, int chunks_per_stage, int micro_batches) {
   Orders order(at(stages));
   const int per_stage = micro_batches * chunks_per_stage, turn = stages * chunks_per_stage;
@@ -58,8 +59,8 @@ Orders interleaved(int stages, int chunks_per_stage, int micro_batches) {
   return order;
 }
 
-/// 1f1b with the weight gradients of stage s deferred by s micro-batches, so that every stage holds S
-/// (arXiv:2401.10241, ZB-H1).
+/// 1f1b with the weight gradients of stage s deferred by s micro-batches, so that every stage holds
+/// S (arXiv:2401.10241, ZB-H1).
 Orders zero_bubble(int stages, int micro_batches) {
   Orders order(at(stages));
   for (int s = 0; s < stages; ++s) {
@@ -110,16 +111,18 @@ class Shortest {
 };
 
 /// Tries every rule. With room for S micro-batches an order never holds too much, so there is one.
-void search_order(const PipelineSchedule& schedule, const PipelineTimes& times, Pipeline& pipeline) {
+void search_order(const PipelineSchedule& schedule, const PipelineTimes& times,
+                  Pipeline& pipeline) {
   const int stages = pipeline.stages, micro_batches = pipeline.micro_batches;
   ListRule rule{.forward_first = schedule.kind == ScheduleKind::kGpipe,
-            .split = schedule.kind == ScheduleKind::kZeroBubble};
+                .split = schedule.kind == ScheduleKind::kZeroBubble};
   const int most = most_held(schedule, stages, micro_batches);
   Shortest shortest(times, most, pipeline);
   if (schedule.kind == ScheduleKind::kInterleaved && micro_batches % stages == 0)
     shortest.offer(interleaved(stages, schedule.chunks_per_stage, micro_batches));
   if (rule.split && !schedule.fold) shortest.offer(zero_bubble(stages, micro_batches));
-  const int least_room = std::min(micro_batches, schedule.kind == ScheduleKind::kGpipe ? micro_batches : stages);
+  const int least_room =
+      std::min(micro_batches, schedule.kind == ScheduleKind::kGpipe ? micro_batches : stages);
   for (rule.room = least_room; rule.room <= std::min(micro_batches, most); ++rule.room) {
     if (!rule.split && !rule.forward_first) shortest.offer(pack_parts(pipeline, times, rule.room));
     for (double patience : {0.0, 0.5, 1.0})

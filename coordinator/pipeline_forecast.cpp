@@ -18,10 +18,14 @@ std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 double PartTimes::of(PartKind kind) const {
   switch (kind) {
-    case PartKind::kForward: return forward;
-    case PartKind::kBackward: return backward();
-    case PartKind::kBackwardData: return backward_data;
-    case PartKind::kBackwardWeights: return backward_weights;
+    case PartKind::kForward:
+      return forward;
+    case PartKind::kBackward:
+      return backward();
+    case PartKind::kBackwardData:
+      return backward_data;
+    case PartKind::kBackwardWeights:
+      return backward_weights;
   }
   return 0;
 }
@@ -34,7 +38,8 @@ PartTimes& PartTimes::operator+=(const PartTimes& other) {
 }
 
 PartClock::PartClock(const Pipeline& pipeline, const PipelineTimes& times)
-    : pipeline_(pipeline), times_(times),
+    : pipeline_(pipeline),
+      times_(times),
       finish_(2 * pipeline.stage_of_chunk.size() * at(pipeline.micro_batches), kNever) {}
 
 double& PartClock::finish(Row row, int chunk, int micro_batch) {
@@ -107,8 +112,8 @@ PipelineForecast forecast(const Pipeline& pipeline, const PipelineTimes& times) 
   }
   for (std::size_t s = 0; s < pipeline.order.size(); ++s)
     if (next[s] < pipeline.order[s].size())
-      throw InternalError("the order of a pipeline's parts waits for itself: stage " + std::to_string(s) +
-                          ", part " + std::to_string(next[s]));
+      throw InternalError("the order of a pipeline's parts waits for itself: stage " +
+                          std::to_string(s) + ", part " + std::to_string(next[s]));
   result.seconds = clock.end();
   return result;
 }

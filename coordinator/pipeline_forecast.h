@@ -18,8 +18,8 @@ struct PartTimes {
 
 struct PipelineTimes {
   std::vector<PartTimes> chunks;
-  std::vector<double> transfer;  // from chunk c to chunk c+1 where they are on different stages, and
-                                 // back; may be empty
+  std::vector<double> transfer;  // from chunk c to chunk c+1 where they are on different stages,
+                                 // and back; may be empty
 };
 
 /// When the parts of a step can begin: a forward after that of the chunk before, a backward after

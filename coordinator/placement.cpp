@@ -30,8 +30,9 @@ PipelineSchedule parse_kind(const std::string& text) {
 PipelineSchedule parse_pipeline_schedule(const std::string& text, bool fold) {
   PipelineSchedule schedule = parse_kind(text);
   if (fold && schedule.kind == ScheduleKind::kInterleaved)
-    throw ConfigError("parallel.fold gives every stage two chunks already; use it with "
-                      "parallel.schedule = gpipe, 1f1b or zero-bubble");
+    throw ConfigError(
+        "parallel.fold gives every stage two chunks already; use it with "
+        "parallel.schedule = gpipe, 1f1b or zero-bubble");
   schedule.fold = fold;
   return schedule;
 }

@@ -33,7 +33,9 @@ TEST(Grid, SaysWhichCountsDivide) {
     Grid(6, 4);
     FAIL();
   } catch (const ConfigError& e) {
-    EXPECT_NE(std::string(e.what()).find("use 1, 2, 3, 6 stages, or start 8 workers"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("use 1, 2, 3, 6 stages, or start 8 workers"),
+              std::string::npos)
+        << e.what();
   }
 }
 

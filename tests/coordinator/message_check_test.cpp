@@ -37,21 +37,45 @@ class Stage {
 };
 
 /// The message of the error, which names all of `words`.
-void expect_refused(const std::vector<std::vector<StageAction>>& stages, const std::vector<std::string>& words) {
+void expect_refused(const std::vector<std::vector<StageAction>>& stages,
+                    const std::vector<std::string>& words) {
   try {
     check_messages(stages);
     FAIL() << "accepted";
   } catch (const InternalError& e) {
     for (const std::string& word : words)
-      EXPECT_NE(std::string(e.what()).find(word), std::string::npos) << word << " is not in: " << e.what();
+      EXPECT_NE(std::string(e.what()).find(word), std::string::npos)
+          << word << " is not in: " << e.what();
   }
 }
 
 TEST(MessageCheck, AcceptsAStepOfTwoStages) {
-  check_messages({Stage().run("F0").send("y.0", 1).run("F1").send("y.1", 1).receive("dy.0", 1).finish("dy.0")
-                      .run("B0").finish("y.0").receive("dy.1", 1).finish("dy.1").run("B1").finish("y.1"),
-                  Stage().receive("y.0", 0).finish("y.0").run("F0").run("B0").send("dy.0", 0).receive("y.1", 0)
-                      .finish("y.1").run("F1").run("B1").send("dy.1", 0).finish("dy.0").finish("dy.1")});
+  check_messages({Stage()
+                      .run("F0")
+                      .send("y.0", 1)
+                      .run("F1")
+                      .send("y.1", 1)
+                      .receive("dy.0", 1)
+                      .finish("dy.0")
+                      .run("B0")
+                      .finish("y.0")
+                      .receive("dy.1", 1)
+                      .finish("dy.1")
+                      .run("B1")
+                      .finish("y.1"),
+                  Stage()
+                      .receive("y.0", 0)
+                      .finish("y.0")
+                      .run("F0")
+                      .run("B0")
+                      .send("dy.0", 0)
+                      .receive("y.1", 0)
+                      .finish("y.1")
+                      .run("F1")
+                      .run("B1")
+                      .send("dy.1", 0)
+                      .finish("dy.0")
+                      .finish("dy.1")});
 }
 
 TEST(MessageCheck, AcceptsASpanThatSkipsAStage) {
@@ -65,7 +89,8 @@ TEST(MessageCheck, ASendNeedsItsReceive) {
                  {"stage 0 sends 'y.3'", "stage 1", "never receives"});
   expect_refused({Stage().run("F0"), Stage().receive("y.3", 0).finish("y.3")},
                  {"stage 1 receives 'y.3'", "stage 0", "never sends"});
-  expect_refused({Stage().send("y", 7).finish("y"), Stage().run("F0")}, {"stage 7", "no other stage"});
+  expect_refused({Stage().send("y", 7).finish("y"), Stage().run("F0")},
+                 {"stage 7", "no other stage"});
 }
 
 TEST(MessageCheck, BothSidesMeanTheSame) {
@@ -82,17 +107,22 @@ TEST(MessageCheck, FindsACycleOfWaits) {
                   Stage().send("dy", 0).finish("dy").receive("y", 0).finish("y")},
                  {"wait for each other", "stage 0 sends 'y'", "stage 1 sends 'dy'"});
   // Around three stages; a fourth waits for one of them.
-  expect_refused({Stage().receive("c", 2).finish("c").send("a", 1).finish("a"),
-                  Stage().receive("a", 0).finish("a").send("b", 2).finish("b"),
-                  Stage().receive("b", 1).finish("b").send("c", 0).finish("c").send("d", 3).finish("d"),
-                  Stage().receive("d", 2).finish("d")},
-                 {"wait for each other"});
+  expect_refused(
+      {Stage().receive("c", 2).finish("c").send("a", 1).finish("a"),
+       Stage().receive("a", 0).finish("a").send("b", 2).finish("b"),
+       Stage().receive("b", 1).finish("b").send("c", 0).finish("c").send("d", 3).finish("d"),
+       Stage().receive("d", 2).finish("d")},
+      {"wait for each other"});
 }
 
 TEST(MessageCheck, EveryMessageIsFinishedOnce) {
-  expect_refused({Stage().send("y", 1), Stage().receive("y", 0).finish("y")}, {"stage 0", "'y'", "never finishes"});
-  expect_refused({Stage().send("y", 1).finish("y"), Stage().finish("y").receive("y", 0)}, {"stage 1", "before"});
-  expect_refused({Stage().send("y", 1).finish("y").finish("y"), Stage().receive("y", 0).finish("y")}, {"twice"});
+  expect_refused({Stage().send("y", 1), Stage().receive("y", 0).finish("y")},
+                 {"stage 0", "'y'", "never finishes"});
+  expect_refused({Stage().send("y", 1).finish("y"), Stage().finish("y").receive("y", 0)},
+                 {"stage 1", "before"});
+  expect_refused(
+      {Stage().send("y", 1).finish("y").finish("y"), Stage().receive("y", 0).finish("y")},
+      {"twice"});
 }
 
 }  // namespace

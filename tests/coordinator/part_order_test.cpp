@@ -16,15 +16,19 @@ std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 PipelineTimes unit_times(const PipelineSchedule& schedule, int stages) {
   const int per_stage = schedule.chunks(1);
-  const PartTimes part{.forward = 1.0 / per_stage, .backward_data = 1.0 / per_stage,
+  const PartTimes part{.forward = 1.0 / per_stage,
+                       .backward_data = 1.0 / per_stage,
                        .backward_weights = 1.0 / per_stage};
   return {.chunks = std::vector<PartTimes>(at(schedule.chunks(stages)), part), .transfer = {}};
 }
 
 Pipeline make(const std::string& name, int stages, int micro_batches, bool fold = false) {
   const PipelineSchedule schedule = parse_pipeline_schedule(name, fold);
-  Pipeline pipeline{.stages = stages, .micro_batches = micro_batches, .chunks = {},
-                    .stage_of_chunk = place_chunks(schedule, stages), .order = {}};
+  Pipeline pipeline{.stages = stages,
+                    .micro_batches = micro_batches,
+                    .chunks = {},
+                    .stage_of_chunk = place_chunks(schedule, stages),
+                    .order = {}};
   order_parts(schedule, unit_times(schedule, stages), pipeline);
   return pipeline;
 }
@@ -38,13 +42,16 @@ double bubble(const std::string& name, int stages, int micro_batches, bool fold 
 std::string text(const std::vector<Part>& parts) {
   std::string text;
   for (const Part& p : parts) {
-    const char* kind = p.kind == PartKind::kForward ? "F" : p.kind == PartKind::kBackwardWeights ? "W" : "B";
+    const char* kind = p.kind == PartKind::kForward           ? "F"
+                       : p.kind == PartKind::kBackwardWeights ? "W"
+                                                              : "B";
     text += (text.empty() ? "" : " ") + std::string(kind) + std::to_string(p.micro_batch);
   }
   return text;
 }
 
-/// Every part is there once, on its chunk's stage, and those of a kind and chunk in micro-batch order.
+/// Every part is there once, on its chunk's stage, and those of a kind and chunk in micro-batch
+/// order.
 void expect_complete(const Pipeline& pipeline, bool split) {
   std::map<std::pair<int, PartKind>, int> next;
   for (int s = 0; s < pipeline.stages; ++s)
@@ -110,7 +117,8 @@ TEST(PartOrder, FoldedStagesHoldAndWaitLittle) {
     for (int stages : {2, 3, 4}) {
       const int micro = 4 * stages;
       for (int held : most_held(make(name, stages, micro, true))) EXPECT_LE(held, 3 * stages - 1);
-      const double linear = bubble("1f1b", stages, micro), folded = bubble(name, stages, micro, true);
+      const double linear = bubble("1f1b", stages, micro),
+                   folded = bubble(name, stages, micro, true);
       EXPECT_LT(folded, 1.5 * linear) << name << " " << stages;
     }
 }
@@ -124,8 +132,11 @@ TEST(PartOrder, EveryOrderIsCompleteAndNeverWaitsForItself) {
         for (int micro : {1, 2, 5, 8}) {
           if (fold && std::string(name).starts_with("inter")) continue;
           const PipelineSchedule schedule = parse_pipeline_schedule(name, fold);
-          Pipeline pipeline{.stages = stages, .micro_batches = micro, .chunks = {},
-                            .stage_of_chunk = place_chunks(schedule, stages), .order = {}};
+          Pipeline pipeline{.stages = stages,
+                            .micro_batches = micro,
+                            .chunks = {},
+                            .stage_of_chunk = place_chunks(schedule, stages),
+                            .order = {}};
           PipelineTimes times;
           for (int c = 0; c < schedule.chunks(stages); ++c) {
             times.chunks.push_back({seconds(random), seconds(random), seconds(random)});
@@ -157,8 +168,10 @@ TEST(PartOrder, AnOrderThatWaitsForItselfIsFound) {
 
 TEST(Placement, LinearInterleavedFolded) {
   EXPECT_EQ(place_chunks(parse_pipeline_schedule("1f1b"), 3), (std::vector<int>{0, 1, 2}));
-  EXPECT_EQ(place_chunks(parse_pipeline_schedule("interleaved:2"), 3), (std::vector<int>{0, 1, 2, 0, 1, 2}));
-  EXPECT_EQ(place_chunks(parse_pipeline_schedule("1f1b", true), 3), (std::vector<int>{0, 1, 2, 2, 1, 0}));
+  EXPECT_EQ(place_chunks(parse_pipeline_schedule("interleaved:2"), 3),
+            (std::vector<int>{0, 1, 2, 0, 1, 2}));
+  EXPECT_EQ(place_chunks(parse_pipeline_schedule("1f1b", true), 3),
+            (std::vector<int>{0, 1, 2, 2, 1, 0}));
 }
 
 TEST(Placement, WrongSchedulesSayWhatThereIs) {
