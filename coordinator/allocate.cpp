@@ -94,15 +94,33 @@ class Allocator {
   void find_lifetimes() {
     auto use = [&](BufferId id, int position) {
       Buffer& b = buffer(id);
-      if (b.first_call < 0) b.first_call = position;
+      if (b.first_call < 0 || position < b.first_call) b.first_call = position;
       b.last_call = std::max(b.last_call, position);
     };
+    find_travels(use);
     for (int c = 0; c <= last_position(); ++c) {
       for (const Operand& o : plan_.calls[static_cast<std::size_t>(c)].operands) {
         use(o.buffer, c);
         const BufferId parent = plan_.buffer(o.buffer).parent;
         if (parent != kNone) use(parent, c);
       }
+    }
+  }
+
+  /// What is sent lives until its send has ended, what is received from the start of its receive:
+  /// messages stand between two calls, and between two stretches.
+  template <class Use>
+  void find_travels(Use use) {
+    int next = 0;  // call
+    for (const PlanItem& item : plan_.items) {
+      if (const auto* phase = std::get_if<Phase>(&item.what)) {
+        next = phase->calls.back() + 1;
+        continue;
+      }
+      const auto& message = std::get<Message>(item.what);
+      if (!is_transfer(message.kind)) continue;
+      const bool from_here = message.kind == MessageKind::kStartReceive;
+      use(message.buffer, from_here ? next : std::max(next - 1, 0));
     }
   }
 
@@ -117,10 +135,11 @@ class Allocator {
     }
     for (BufferId id = 0; id < count(); ++id) {
       Buffer& b = buffer(id);
-      if (b.segment != Segment::kArena || b.image_bytes == 0 || b.first_call < 0 || b.pinned) continue;
+      if (b.segment != Segment::kArena || b.image_bytes == 0 || b.first_call < 0 || b.pinned || b.travels) continue;
       const int phase = phase_of[static_cast<std::size_t>(b.first_call)];
       if (phase == kNone || phase != phase_of[static_cast<std::size_t>(b.last_call)]) continue;
-      if (id == plan_.logits && !plan_.training) continue;  // evaluation hands them out
+      if (!plan_.training && std::ranges::find(plan_.logits, id) != plan_.logits.end())
+        continue;  // evaluation hands them out
       b.transient = true;
       const int chunk = std::min(chunk_of[static_cast<std::size_t>(phase)], lane_capacity());
       b.bytes = b.image_bytes * static_cast<std::size_t>(chunk);

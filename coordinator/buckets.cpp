@@ -7,12 +7,13 @@
 namespace lockstep {
 
 BucketPlan make_buckets(const Graph& graph, const std::vector<int>& parameter_level,
-                        std::size_t bucket_bytes) {
-  const auto offsets = parameter_offsets(graph);
+                        std::size_t bucket_bytes, const OwnedTensors& owned) {
+  const auto offsets = parameter_offsets(graph, owned);
   const int count = static_cast<int>(graph.parameters().size());
   BucketPlan plan;
   plan.of_parameter.assign(graph.parameters().size(), kNone);
   for (int p = count - 1; p >= 0; --p) {
+    if (!owned.parameter(p)) continue;
     const auto i = static_cast<std::size_t>(p);
     const std::size_t floats = offsets[i + 1] - offsets[i];
     const bool full = !plan.buckets.empty() &&

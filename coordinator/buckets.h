@@ -13,6 +13,6 @@ struct BucketPlan {
 /// `bucket_bytes`: backward finishes them in about that order, so that the reduction of one bucket
 /// overlaps the computation of the next.
 BucketPlan make_buckets(const Graph& graph, const std::vector<int>& parameter_level,
-                        std::size_t bucket_bytes);
+                        std::size_t bucket_bytes, const OwnedTensors& owned = {});
 
 }  // namespace lockstep

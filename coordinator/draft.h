@@ -1,8 +1,10 @@
 #pragma once
 #include <vector>
 
+#include "coordinator/pipeline.h"
 #include "coordinator/recompute.h"
 #include "layers/backend.h"
+#include "layers/layout.h"
 #include "worker/plan.h"
 
 namespace lockstep {
@@ -21,6 +23,14 @@ struct DraftCall {
   Call call;
   Place place = Place::kLane;
   int level = 0;
+  int part = 0;  // of the stage's order
+};
+
+/// A message on its way into a plan.
+struct DraftMessage {
+  static constexpr int kEnd = 1 << 30;  // after all levels
+  Message message;
+  int level = 0;  // at whose boundary
 };
 
 /// A plan before its calls are grouped into phases and its buffers have addresses.
@@ -29,7 +39,11 @@ struct Draft {
   std::vector<Buffer> buffers;
   std::vector<int> parameter_level;  // by parameter: the level whose boundary has its gradient
   std::vector<BufferId> level_sums;  // by level: what its message reduces, kNone if nothing
-  BufferId loss_sums = kNone, gradient_norm = kNone, logits = kNone;
+  std::vector<DraftMessage> sends;     // at the start of a boundary
+  std::vector<DraftMessage> arrivals;  // at its end: sends that must have arrived, and receives
+  int transfers = 0;
+  BufferId loss_sums = kNone, gradient_norm = kNone, norm_partials = kNone;
+  std::vector<BufferId> logits;  // by micro-batch
 
   Buffer& buffer(BufferId id) { return buffers[static_cast<std::size_t>(id)]; }
 };
@@ -44,6 +58,13 @@ struct PlanOptions {
   Storage activations = Storage::kF32;
   std::size_t bucket_bytes = 4u << 20;
   Recomputation recompute;
+  Pipeline pipeline;  // of one stage or more; without an order: one rank, one micro-batch a plan
+  int stage = 0;      // this rank's
+
+  bool staged() const { return !pipeline.order.empty(); }
 };
+
+/// The tensors that a rank with these plans holds.
+OwnedTensors owned_tensors(const Graph& graph, const PlanOptions& options);
 
 }  // namespace lockstep

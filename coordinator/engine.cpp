@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/batches.h"
+#include "coordinator/stage_messages.h"
 #include "data/error.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
@@ -17,11 +18,23 @@ cpu::CpuBackendOptions backend_options(const EngineOptions& options) {
 namespace {
 
 /// In shared memory only where our all-reduce uses it: huge pages are for private memory.
-SharedMemory gradient_memory(const Graph& graph, const EngineOptions& options,
-                             const Communicator& group) {
-  const std::size_t bytes = ModelState::gradient_bytes(graph);
+SharedMemory gradient_memory(const Graph& graph, const OwnedTensors& owned,
+                             const EngineOptions& options, const Communicator& group) {
+  const std::size_t bytes = ModelState::gradient_bytes(graph, owned);
   if (options.all_reduce.algorithm != AllReduceAlgorithm::kAuto) return SharedMemory(bytes);
   return SharedMemory(group, bytes, "gradients");
+}
+
+cpu::CpuBackendOptions backend_options(const EngineOptions& options, const OwnedTensors& owned) {
+  cpu::CpuBackendOptions backend = backend_options(options);
+  backend.owned = owned;
+  return backend;
+}
+
+MemoryLimits memory_limits(const EngineOptions& options, const OwnedTensors& owned) {
+  MemoryLimits limits = options.memory;
+  limits.question.owned = owned;
+  return limits;
 }
 
 }  // namespace
@@ -29,20 +42,28 @@ SharedMemory gradient_memory(const Graph& graph, const EngineOptions& options,
 PlanOptions plan_options(const EngineOptions& options, bool training, bool batch_statistics) {
   return {.training = training, .batch_statistics = batch_statistics, .sync_bn = options.sync_bn,
           .lanes = options.lanes, .max_images = options.max_images, .layout = options.layout,
-          .activations = options.activations, .bucket_bytes = options.bucket_bytes, .recompute = {}};
+          .activations = options.activations, .bucket_bytes = options.bucket_bytes, .recompute = {},
+          .pipeline = training ? options.pipeline : forward_only(options.pipeline),
+          .stage = options.stage};
 }
 
-Engine::Engine(Graph graph, const EngineOptions& options, const Communicator& group)
-    : graph_(std::move(graph)), options_(options), group_(group),
-      backend_(graph_, backend_options(options)),
+Engine::Engine(Graph graph, const EngineOptions& options, const Communicator& group,
+               const Communicator* stages)
+    : graph_(std::move(graph)), options_(options), group_(group), stages_(stages),
+      owned_(owned_tensors(graph_, plan_options(options, true, true))),
+      backend_(graph_, backend_options(options, owned_)),
       recomputation_(fit_memory(graph_, backend_, plan_options(options, true, true),
-                                plan_options(options, false, false), options.memory)),
-      state_(graph_, gradient_memory(graph_, options, group)), train_plan_(plan(true, true)), eval_plan_(plan(false, false)),
+                                plan_options(options, false, false),
+                                memory_limits(options, owned_))),
+      state_(graph_, gradient_memory(graph_, owned_, options, group), owned_),
+      train_plan_(plan(true, true)), eval_plan_(plan(false, false)),
       arena_(std::max(train_plan_.arena_bytes, eval_plan_.arena_bytes)), team_(options.lanes),
-      trainer_(std::make_unique<Executor>(train_plan_, backend_, state_, arena_, group, team_,
-                                          options.all_reduce)),
-      evaluator_(std::make_unique<Executor>(eval_plan_, backend_, state_, arena_, group, team_,
-                                            options.all_reduce)) {}
+      trainer_(make_executor(train_plan_)), evaluator_(make_executor(eval_plan_)) {}
+
+std::unique_ptr<Executor> Engine::make_executor(const Plan& plan) {
+  return std::make_unique<Executor>(plan, backend_, state_, arena_, group_, team_,
+                                    options_.all_reduce, stages_);
+}
 
 Plan Engine::plan(bool training, bool batch_statistics) const {
   PlanOptions options = plan_options(options_, training, batch_statistics);
@@ -55,20 +76,16 @@ Executor& Engine::estimator() {
     estimate_plan_ = plan(false, true);
     if (estimate_plan_.arena_bytes > arena_.bytes()) {
       arena_ = Arena(estimate_plan_.arena_bytes);
-      trainer_ = std::make_unique<Executor>(train_plan_, backend_, state_, arena_, group_, team_,
-                                            options_.all_reduce);
-      evaluator_ = std::make_unique<Executor>(eval_plan_, backend_, state_, arena_, group_, team_,
-                                              options_.all_reduce);
+      trainer_ = make_executor(train_plan_);
+      evaluator_ = make_executor(eval_plan_);
     }
-    estimator_ = std::make_unique<Executor>(estimate_plan_, backend_, state_, arena_, group_,
-                                            team_, options_.all_reduce);
+    estimator_ = make_executor(estimate_plan_);
   }
   return *estimator_;
 }
 
 std::unique_ptr<Executor> Engine::make_trainer(const Plan& variant) {
-  return std::make_unique<Executor>(variant, backend_, state_, arena_, group_, team_,
-                                    options_.all_reduce);
+  return make_executor(variant);
 }
 
 Storage choose_storage(const std::string& precision, const Graph& graph) {

@@ -22,6 +22,9 @@ struct EngineOptions {
   double clip_norm = 0;
   AllReduceOptions all_reduce;
   MemoryLimits memory;
+  Pipeline pipeline;  // of training; without an order the rank runs the whole model, and the caller
+                      // loops over micro-batches. Evaluation runs its forward parts.
+  int stage = 0;      // this rank's
 };
 
 /// What of them concerns a plan: of training, of evaluation, or of training's forward alone.
@@ -34,7 +37,10 @@ cpu::CpuBackendOptions backend_options(const EngineOptions& options);
 /// executors, which share one arena.
 class Engine {
  public:
-  Engine(Graph graph, const EngineOptions& options, const Communicator& group);
+  /// `group`: the ranks that share gradients, in a pipeline those with the same stage. `stages`: the
+  /// ranks of this replica by stage, only for a pipeline. Both must outlive the engine.
+  Engine(Graph graph, const EngineOptions& options, const Communicator& group,
+         const Communicator* stages = nullptr);
 
   const Graph& graph() const { return graph_; }
   ModelState& state() { return state_; }
@@ -50,10 +56,13 @@ class Engine {
 
  private:
   Plan plan(bool training, bool batch_statistics) const;
+  std::unique_ptr<Executor> make_executor(const Plan& plan);
 
   Graph graph_;
   EngineOptions options_;
   const Communicator& group_;
+  const Communicator* stages_;
+  OwnedTensors owned_;
   cpu::CpuBackend backend_;
   Recomputation recomputation_;
   ModelState state_;

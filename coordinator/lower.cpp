@@ -10,14 +10,25 @@ namespace lockstep {
 LowerBuilder::LowerBuilder(const Graph& graph, const Fusion& fusion, const Backend& backend,
                            const PlanOptions& options)
     : graph_(graph), fusion_(fusion), backend_(backend), options_(options),
-      parameter_offsets_(parameter_offsets(graph)), statistic_offsets_(statistic_offsets(graph)) {
-  const std::size_t ops = graph.ops().size();
-  values_.assign(graph.values().size(), kNone);
-  contributions_.resize(graph.values().size());
-  for (auto* table : {&affine_, &workspace_}) table->assign(ops, kNone);
+      owned_(owned_tensors(graph, options)), parameter_offsets_(parameter_offsets(graph, owned_)),
+      statistic_offsets_(statistic_offsets(graph, owned_)) {
   draft_.parameter_level.assign(graph.parameters().size(), 0);
-  values_[0] = add_buffer({.name = "pixels", .segment = Segment::kPixels,
-                           .image_bytes = value_bytes(graph.input())});
+  add_micro_batches();
+}
+
+void LowerBuilder::add_micro_batches() {
+  const std::size_t values = graph_.values().size(), ops = graph_.ops().size();
+  micro_batches_.resize(static_cast<std::size_t>(options_.pipeline.micro_batches));
+  for (MicroBatch& m : micro_batches_) {
+    micro_batch_ = static_cast<int>(&m - micro_batches_.data());
+    m.values.assign(values, kNone);
+    m.contributions.resize(values);
+    for (auto* table : {&m.affine, &m.workspace}) table->assign(ops, kNone);
+    m.values[0] = add_buffer({.name = "pixels", .segment = Segment::kPixels,
+                              .image_bytes = value_bytes(graph_.input())});
+  }
+  micro_batch_ = 0;
+  micro_ = micro_batches_.data();
 }
 
 std::size_t LowerBuilder::value_bytes(ValueId value) const {
@@ -26,6 +37,7 @@ std::size_t LowerBuilder::value_bytes(ValueId value) const {
 }
 
 BufferId LowerBuilder::add_buffer(Buffer buffer) {
+  buffer.micro_batch = micro_batch_;
   draft_.buffers.push_back(std::move(buffer));
   available_.push_back(0);
   lane_made_.push_back(false);
@@ -80,7 +92,7 @@ BufferId LowerBuilder::level_sums(const Op& op, int level, const std::string& su
 }
 
 Call LowerBuilder::make_call(CallKind kind, OpId op, std::vector<Operand> operands) const {
-  Call call{.kind = kind, .op = op, .operands = std::move(operands)};
+  Call call{.kind = kind, .op = op, .operands = std::move(operands), .micro_batch = micro_batch_};
   if (op != kNone)
     call.chunk_images = chunk_images(graph_, graph_.op(op), kind == CallKind::kBackwardWeights,
                                      options_.activations);
@@ -89,7 +101,8 @@ Call LowerBuilder::make_call(CallKind kind, OpId op, std::vector<Operand> operan
 
 int LowerBuilder::add_call(Call call, Place place, std::vector<BufferId> reads,
                            const std::vector<BufferId>& writes, int earliest) {
-  int level = std::max(earliest, place == Place::kLane ? std::max(replay_level_, least_level_) : -1);
+  int level = std::max(earliest, place == Place::kLane ? std::max(replay_level_, least_level_)
+                                                       : part_level_ - 1);
   for (BufferId b : reads) {
     const auto i = static_cast<std::size_t>(b);
     // Calls at a boundary see what the boundary made before; lanes see it one level later.
@@ -103,18 +116,20 @@ int LowerBuilder::add_call(Call call, Place place, std::vector<BufferId> reads,
   }
   call.replay = replay_level_ != kNone;
   if (place == Place::kLane) front_ = std::max(front_, level);
-  draft_.calls.push_back({std::move(call), place, level});
+  draft_.calls.push_back({std::move(call), place, level, part_});
   return level;
 }
 
 Draft lower(const Graph& graph, const Fusion& fusion, const Backend& backend,
             const PlanOptions& options) {
   LowerBuilder builder(graph, fusion, backend, options);
-  builder.forward();
-  if (options.training) {
-    builder.backward();
-    builder.update();
+  if (options.staged()) {
+    builder.pipeline();
+  } else {
+    builder.forward(0, static_cast<OpId>(graph.ops().size()) - 1);
+    if (options.training) builder.backward();
   }
+  if (options.training) builder.update();
   return builder.take();
 }
 

@@ -10,14 +10,24 @@ namespace {
 std::size_t at(int id) { return static_cast<std::size_t>(id); }
 }  // namespace
 
-void LowerBuilder::contribute(ValueId value, BufferId gradient) {
-  if (wants_gradient(value)) contributions_[at(value)].push_back(gradient);
+/// Contributions are summed in the order of one rank's backward: those of later chunks come first.
+void LowerBuilder::contribute(ValueId value, BufferId gradient, int chunk) {
+  if (!wants_gradient(value)) return;
+  auto& all = micro_->contributions[at(value)];
+  const auto behind = std::ranges::find_if(all, [&](const Contribution& c) { return c.chunk < chunk; });
+  all.insert(behind, {gradient, chunk});
 }
 
 /// The gradient of a value as at most `most` buffers that together are its sum; earlier ones are
 /// summed by kSum, in the order in which the consumers ran.
 std::vector<BufferId> LowerBuilder::gradient_of(ValueId value, OpId producer, std::size_t most) {
-  std::vector<BufferId> parts = contributions_[at(value)];
+  std::vector<BufferId> parts;
+  for (const Contribution& c : micro_->contributions[at(value)]) parts.push_back(c.gradient);
+  return sum(std::move(parts), value, producer, most);
+}
+
+std::vector<BufferId> LowerBuilder::sum(std::vector<BufferId> parts, ValueId value, OpId producer,
+                                        std::size_t most) {
   while (parts.size() > most) {
     const BufferId sum = image_buffer(graph_.value(value).name + ".gradient_sum",
                                       BufferKind::kActivationGradient, value_bytes(value));
@@ -66,7 +76,7 @@ void LowerBuilder::backward_norm(const FusedNorm& group) {
   const bool relu = group.relu != kNone;
   const auto channels = at(graph_.value(op.inputs[0]).shape.channels);
   const int when = lane_level(diff);
-  const BufferId src = value(op.inputs[0], when), affine = affine_[at(group.norm)];
+  const BufferId src = value(op.inputs[0], when), affine = micro_->affine[at(group.norm)];
   const BufferId lane_sums = lane_buffer(op.name + ".lane_backward_sums", BufferKind::kStatistics,
                                          2 * channels * sizeof(double));
   Call sum = make_call(CallKind::kBackwardSums, group.norm,
@@ -158,7 +168,8 @@ void LowerBuilder::backward_op(OpId id) {
   if (is_loss(op.attributes)) return;
   // Identities (dropout that is off) share their input's buffer: hand every part through.
   if (is_identity(op, options_.training)) {
-    for (BufferId part : contributions_[at(op.output)]) contribute(op.inputs[0], part);
+    for (const Contribution& c : micro_->contributions[at(op.output)])
+      contribute(op.inputs[0], c.gradient, c.chunk);
     return;
   }
   const std::vector<BufferId> parts = gradient_of(op.output, id, 1);
@@ -177,7 +188,10 @@ void LowerBuilder::backward_op(OpId id) {
 
 /// A convolution or a linear layer.
 void LowerBuilder::backward_matrix(OpId id, BufferId diff_dst) {
-  backward_weights(id, diff_dst);
+  if (defer_weights_)
+    micro_->deferred.push_back({id, diff_dst, chunk_});
+  else
+    backward_weights(id, diff_dst);
   const Op& op = graph_.op(id);
   if (!wants_gradient(op.inputs[0])) return;
   const BufferId diff_src = diff_src_buffer(op, 0);
@@ -251,6 +265,7 @@ void LowerBuilder::update() {
       fixed_buffer("gradient_norm", BufferKind::kStatistics, 2 * sizeof(double));
   draft_.buffer(draft_.gradient_norm).pinned = true;
   auto tail = [&](Call call) { draft_.calls.push_back({std::move(call), Place::kTail}); };
+  draft_.norm_partials = partials;
   tail({.kind = CallKind::kGradientNorm,
         .operands = {{Role::kGradient, gradients}, {Role::kLaneSums, partials}}});
   tail({.kind = CallKind::kFinishGradientNorm,

@@ -4,6 +4,7 @@
 
 #include "coordinator/draft.h"
 #include "coordinator/fuse.h"
+#include "coordinator/stage_messages.h"
 
 namespace lockstep {
 
@@ -19,8 +20,9 @@ class LowerBuilder {
   LowerBuilder(const Graph& graph, const Fusion& fusion, const Backend& backend,
                const PlanOptions& options);
 
-  void forward();
-  void backward();  // with the options' recomputation
+  void forward(OpId first, OpId last);
+  void backward();  // of all ops, with the options' recomputation
+  void pipeline();  // all parts of the options' stage
   void update();
   Draft take() { return std::move(draft_); }
 
@@ -44,17 +46,27 @@ class LowerBuilder {
   void forward_norm(const FusedNorm& group);
   void norm_statistics(const FusedNorm& group);
   void forward_loss(OpId id);
+  void add_loss_sums();
   void forward_op(OpId id);
   void cut_by_packed_bytes(OpId id);
   BufferId pack(OpId id, bool backward, int level);
 
   // Recomputation (lower_replay.cpp).
-  BufferId value(ValueId id, int level);
+  BufferId value(ValueId id, int level);  // as backward reads it
   BufferId workspace(OpId id, int level);
   void replay(OpId id, int level);
   void replay(const Chain& chain, const RecomputeStep& step);
   void forget(const std::vector<bool>& keep);
   int lane_level(const std::vector<BufferId>& reads) const;
+
+  // Stages (lower_stage.cpp).
+  void part(int index);
+  void start_receives(int index);
+  void finish_receives(int index);
+  void finish_sends(int index);
+  void send(int index);
+  void weights_of_part(int chunk);
+  BufferId sent_buffer(const StageMessage& message);
 
   // Backward (lower_backward.cpp).
   void backward(OpId first, OpId last);
@@ -67,23 +79,53 @@ class LowerBuilder {
   void fold(OpId id, BufferId lane_gradient, BufferId lane_bias);
   BufferId diff_src_buffer(const Op& op, std::size_t index);
   std::vector<BufferId> gradient_of(ValueId value, OpId producer, std::size_t most);
-  void contribute(ValueId value, BufferId gradient);
+  std::vector<BufferId> sum(std::vector<BufferId> parts, ValueId value, OpId producer,
+                            std::size_t most);
+  void contribute(ValueId value, BufferId gradient) { contribute(value, gradient, chunk_); }
+  void contribute(ValueId value, BufferId gradient, int chunk);
   bool wants_gradient(ValueId value) const { return value != graph_.input(); }
+
+  /// A value's gradient from one of its consumers, or from a chunk of another stage.
+  struct Contribution {
+    BufferId gradient;
+    int chunk;
+  };
+  /// A weight gradient whose part is still to come.
+  struct Deferred {
+    OpId op;
+    BufferId diff_dst;
+    int chunk;
+  };
+  /// What the calls of one micro-batch find.
+  struct MicroBatch {
+    std::vector<BufferId> values;                          // by value
+    std::vector<std::vector<Contribution>> contributions;  // by value, from the last chunk on
+    std::vector<BufferId> affine, workspace;               // by op
+    BufferId labels = kNone;                               // if they come from another stage
+    std::vector<Deferred> deferred;
+  };
+  void add_micro_batches();
 
   const Graph& graph_;
   const Fusion& fusion_;
   const Backend& backend_;
   PlanOptions options_;
   Draft draft_;
+  OwnedTensors owned_;
   std::vector<std::size_t> parameter_offsets_, statistic_offsets_;
   std::vector<int> available_;                       // by buffer: first level whose lanes can read it
   std::vector<bool> lane_made_;                      // by buffer: written by lanes of that level
-  std::vector<BufferId> values_;                     // by value
-  std::vector<std::vector<BufferId>> contributions_; // by value: gradients from its consumers
-  std::vector<BufferId> affine_, workspace_;         // by op
+  std::vector<MicroBatch> micro_batches_;
+  MicroBatch* micro_ = nullptr;  // whose calls are being added
+  int micro_batch_ = 0, chunk_ = 0, part_ = 0;  // where the calls being added belong
+  bool defer_weights_ = false;
   int front_ = 0;           // the last level that backward has come to
   int replay_level_ = kNone;  // calls being added are replays, not before this level
   int least_level_ = 0;       // of calls being added
+  int part_level_ = 0;        // the first of the part being added
+  int next_level_ = 0;        // of the next part
+  std::vector<StageMessage> messages_;
+  std::vector<Message> transfers_;  // by message, those of this stage
   std::size_t packed_bytes_ = 0;  // for this level, where nothing else makes levels
 };
 

@@ -39,8 +39,8 @@ BufferId LowerBuilder::pack(OpId id, bool backward, int level) {
   return packed;
 }
 
-void LowerBuilder::forward() {
-  for (OpId id = 0; id < static_cast<OpId>(graph_.ops().size()); ++id) {
+void LowerBuilder::forward(OpId first, OpId last) {
+  for (OpId id = first; id <= last; ++id) {
     const int group = fusion_.group_of[at(id)];
     if (group == kNone) {
       forward_op(id);
@@ -55,13 +55,13 @@ void LowerBuilder::forward() {
 void LowerBuilder::norm_statistics(const FusedNorm& group) {
   const Op& op = graph_.op(group.norm);
   const auto channels = at(graph_.value(op.inputs[0]).shape.channels);
-  const BufferId src = values_[at(op.inputs[0])];
+  const BufferId src = micro_->values[at(op.inputs[0])];
   const BufferId gamma = parameter(op.parameters[0], Segment::kParameters);
   const BufferId beta = parameter(op.parameters[1], Segment::kParameters);
   const BufferId affine = fixed_buffer(op.name + ".affine", BufferKind::kStatistics,
                                        4 * channels * sizeof(float));
   const BufferId statistics = running(op);
-  affine_[at(group.norm)] = affine;
+  micro_->affine[at(group.norm)] = affine;
   if (!options_.batch_statistics) {
     add_call(make_call(CallKind::kRunningStatistics, group.norm,
                        {{Role::kWeights, gamma}, {Role::kBias, beta},
@@ -86,8 +86,8 @@ void LowerBuilder::norm_statistics(const FusedNorm& group) {
 
 void LowerBuilder::forward_norm(const FusedNorm& group) {
   const Op& op = graph_.op(group.norm);
-  const BufferId src = values_[at(op.inputs[0])];
-  const BufferId affine = affine_[at(group.norm)];
+  const BufferId src = micro_->values[at(op.inputs[0])];
+  const BufferId affine = micro_->affine[at(group.norm)];
   const BufferId dst = image_buffer(graph_.value(group.output).name, BufferKind::kActivation,
                                     value_bytes(group.output));
   Call call = make_call(CallKind::kForward, group.norm,
@@ -95,25 +95,26 @@ void LowerBuilder::forward_norm(const FusedNorm& group) {
   call.relu = group.relu != kNone;
   std::vector<BufferId> reads{src, affine};
   if (group.residual != kNone) {
-    const BufferId residual = values_[at(group.residual)];
+    const BufferId residual = micro_->values[at(group.residual)];
     call.operands.push_back({Role::kResidual, residual});
     reads.push_back(residual);
   }
   add_call(std::move(call), Place::kLane, reads, {dst});
-  values_[at(group.output)] = dst;
+  micro_->values[at(group.output)] = dst;
 }
 
 void LowerBuilder::forward_loss(OpId id) {
   const Op& op = graph_.op(id);
-  const BufferId logits = values_[at(op.inputs[0])];
+  const BufferId logits = micro_->values[at(op.inputs[0])];
   const std::size_t bytes = at(loss_sum_count(graph_, op)) * sizeof(double);
   const BufferId lane_sums = lane_buffer("loss.lane_sums", BufferKind::kStatistics, bytes);
-  draft_.buffer(lane_sums).pinned = true;
-  draft_.loss_sums = fixed_buffer("loss.sums", BufferKind::kStatistics, bytes);
-  draft_.buffer(draft_.loss_sums).pinned = true;
-  draft_.logits = logits;
+  draft_.buffer(lane_sums).pinned = !options_.staged();
+  add_loss_sums();
+  draft_.logits.push_back(logits);
+  draft_.buffer(logits).pinned = options_.staged() && !options_.training;
   Call call = make_call(CallKind::kForward, id,
                         {{Role::kSrc, logits}, {Role::kLaneSums, lane_sums}});
+  if (micro_->labels != kNone) call.operands.push_back({Role::kLabels, micro_->labels});
   std::vector<BufferId> writes{lane_sums};
   if (options_.training) {
     const BufferId gradient = image_buffer("loss.gradient", BufferKind::kActivationGradient,
@@ -123,31 +124,41 @@ void LowerBuilder::forward_loss(OpId id) {
     contribute(op.inputs[0], gradient);
   }
   add_call(std::move(call), Place::kLane, {logits}, writes);
-  draft_.calls.push_back({make_call(CallKind::kCombineLoss, id,
-                                    {{Role::kLaneSums, lane_sums}, {Role::kSums, draft_.loss_sums}}),
-                          Place::kTail});
+  Call combine = make_call(CallKind::kCombineLoss, id,
+                           {{Role::kLaneSums, lane_sums}, {Role::kSums, draft_.loss_sums}});
+  if (options_.staged())
+    add_call(std::move(combine), Place::kCombine, {lane_sums}, {});
+  else
+    draft_.calls.push_back({std::move(combine), Place::kTail});
+}
+
+void LowerBuilder::add_loss_sums() {
+  if (draft_.loss_sums != kNone) return;
+  const std::size_t bytes = at(loss_sum_count(graph_, graph_.ops().back())) * sizeof(double);
+  draft_.loss_sums = fixed_buffer("loss.sums", BufferKind::kStatistics, bytes);
+  draft_.buffer(draft_.loss_sums).pinned = true;
 }
 
 void LowerBuilder::forward_op(OpId id) {
   const Op& op = graph_.op(id);
   if (is_loss(op.attributes)) return forward_loss(id);
   if (is_identity(op, options_.training)) {
-    values_[at(op.output)] = values_[at(op.inputs[0])];
+    micro_->values[at(op.output)] = micro_->values[at(op.inputs[0])];
     return;
   }
   const BufferId dst =
       image_buffer(op.name, BufferKind::kActivation, value_bytes(op.output));
-  values_[at(op.output)] = dst;
+  micro_->values[at(op.output)] = dst;
   if (std::holds_alternative<Concat>(op.attributes)) {
     for (std::size_t i = 0; i < op.inputs.size(); ++i) {
-      const BufferId src = values_[at(op.inputs[i])];
+      const BufferId src = micro_->values[at(op.inputs[i])];
       Call part = make_call(CallKind::kForward, id, {{Role::kSrc, src}, {Role::kDst, dst}});
       part.input_index = static_cast<int>(i);
       add_call(std::move(part), Place::kLane, {src}, {dst});
     }
     return;
   }
-  const BufferId src = values_[at(op.inputs[0])];
+  const BufferId src = micro_->values[at(op.inputs[0])];
   if (has_packed_weights(op)) cut_by_packed_bytes(id);
   Call call = make_call(CallKind::kForward, id, {{Role::kSrc, src}, {Role::kDst, dst}});
   std::vector<BufferId> reads{src}, writes{dst};
@@ -155,16 +166,16 @@ void LowerBuilder::forward_op(OpId id) {
     call.operands.push_back({role, buffer});
     reads.push_back(buffer);
   };
-  if (op.inputs.size() > 1) read(Role::kSrc2, values_[at(op.inputs[1])]);
+  if (op.inputs.size() > 1) read(Role::kSrc2, micro_->values[at(op.inputs[1])]);
   if (has_packed_weights(op))
     read(Role::kPacked, pack(id, false, std::max({replay_level_, least_level_, lane_level(reads)})));
   else if (!op.parameters.empty())
     read(Role::kWeights, parameter(op.parameters[0], Segment::kParameters));
   if (op.parameters.size() > 1) read(Role::kBias, parameter(op.parameters[1], Segment::kParameters));
   if (const std::size_t bytes = backward_needs(graph_, op).workspace_bytes) {
-    workspace_[at(id)] = image_buffer(op.name + ".workspace", BufferKind::kWorkspace, bytes);
-    call.operands.push_back({Role::kWorkspace, workspace_[at(id)]});
-    writes.push_back(workspace_[at(id)]);
+    micro_->workspace[at(id)] = image_buffer(op.name + ".workspace", BufferKind::kWorkspace, bytes);
+    call.operands.push_back({Role::kWorkspace, micro_->workspace[at(id)]});
+    writes.push_back(micro_->workspace[at(id)]);
   }
   add_call(std::move(call), Place::kLane, reads, writes);
 }

@@ -11,7 +11,7 @@ std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 /// The level in which lanes can run a call that reads these.
 int LowerBuilder::lane_level(const std::vector<BufferId>& reads) const {
-  int level = 0;
+  int level = part_level_;
   for (BufferId b : reads) level = std::max(level, available_[at(b)]);
   return level;
 }
@@ -19,13 +19,13 @@ int LowerBuilder::lane_level(const std::vector<BufferId>& reads) const {
 /// A value that backward reads; if it was forgotten, its op runs again, in `level` at the earliest:
 /// next to what reads it, so that it often need not leave the cache.
 BufferId LowerBuilder::value(ValueId id, int level) {
-  if (values_[at(id)] == kNone) replay(graph_.value(id).producer, level);
-  return values_[at(id)];
+  if (micro_->values[at(id)] == kNone) replay(graph_.value(id).producer, level);
+  return micro_->values[at(id)];
 }
 
 BufferId LowerBuilder::workspace(OpId id, int level) {
-  if (workspace_[at(id)] == kNone) replay(id, level);
-  return workspace_[at(id)];
+  if (micro_->workspace[at(id)] == kNone) replay(id, level);
+  return micro_->workspace[at(id)];
 }
 
 /// Adds the calls that make an op's output again, and before them those that make its inputs.
@@ -45,8 +45,8 @@ void LowerBuilder::replay(OpId id, int level) {
 
 /// Makes values again at the level that backward has come to, and forgets what that took besides.
 void LowerBuilder::replay(const Chain& chain, const RecomputeStep& step) {
-  std::vector<bool> there(values_.size());
-  for (std::size_t v = 0; v < there.size(); ++v) there[v] = values_[v] != kNone;
+  std::vector<bool> there(micro_->values.size());
+  for (std::size_t v = 0; v < there.size(); ++v) there[v] = micro_->values[v] != kNone;
   const int end = chain.block_of[at(graph_.value(step.keep.back()).producer)];
   for (int b = step.first; b < end; ++b)  // block by block: a replay's recursion stays short
     for (ValueId v : chain.blocks[at(b)].outputs) value(v, front_);
@@ -58,10 +58,10 @@ void LowerBuilder::replay(const Chain& chain, const RecomputeStep& step) {
 }
 
 void LowerBuilder::forget(const std::vector<bool>& keep) {
-  for (std::size_t v = 1; v < values_.size(); ++v) {  // 0: the images, which stay
-    if (keep[v] || values_[v] == kNone) continue;
-    values_[v] = kNone;
-    workspace_[at(graph_.value(static_cast<ValueId>(v)).producer)] = kNone;
+  for (std::size_t v = 1; v < micro_->values.size(); ++v) {  // 0: the images, which stay
+    if (keep[v] || micro_->values[v] == kNone) continue;
+    micro_->values[v] = kNone;
+    micro_->workspace[at(graph_.value(static_cast<ValueId>(v)).producer)] = kNone;
   }
 }
 

@@ -196,7 +196,7 @@ std::size_t lane_scratch_bytes(const Plan& plan, Backend& backend) {
 
 std::vector<MemoryGroup> rank_memory(const Graph& graph, const Plan& train, const Plan& eval,
                                      Backend& backend, const MemoryQuestion& question) {
-  const std::size_t segment = floats(parameter_offsets(graph).back());
+  const std::size_t segment = floats(parameter_offsets(graph, question.owned).back());
   const auto lanes = static_cast<std::size_t>(train.lanes);
   std::size_t ring = 0;
   for (const Bucket& bucket : train.buckets)
@@ -206,7 +206,7 @@ std::vector<MemoryGroup> rank_memory(const Graph& graph, const Plan& train, cons
                     {{"parameters", segment},
                      {"gradients", segment},
                      {"momentum", segment},
-                     {"running statistics", floats(statistic_offsets(graph).back())}}});
+                     {"running statistics", floats(statistic_offsets(graph, question.owned).back())}}});
   groups.push_back(arena_group(graph, train, eval));
   groups.push_back({"scratch of the lanes",
                     {{"training", lanes * lane_scratch_bytes(train, backend)},

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "layers/backend.h"
+#include "layers/layout.h"
 #include "worker/comm/all_reduce.h"
 #include "worker/plan.h"
 
@@ -40,6 +41,7 @@ struct MemoryQuestion {
   int prefetch = 3;               // batches that the loader keeps ahead
   bool validates = true;          // a second loader, with the first one's memory beside it
   std::size_t dataset_bytes = 0;  // samples that a rank holds in memory
+  OwnedTensors owned = {};        // of the model's; a stage holds its own
 };
 
 /// The memory of the rank that needs the most, group by group: to the byte what lockstep asks for.

@@ -24,12 +24,18 @@ std::uint64_t plan_hash(const Plan& plan) {
     mix(static_cast<std::uint64_t>(c.op));
     mix(static_cast<std::uint64_t>(c.chunk_images));
     mix(c.replay);
+    mix(static_cast<std::uint64_t>(c.micro_batch));
   }
   for (const PlanItem& item : plan.items) {
     const auto* message = std::get_if<Message>(&item.what);
     if (!message) continue;
     mix(static_cast<std::uint64_t>(message->kind));
-    if (message->buffer != kNone) mix(plan.buffer(message->buffer).bytes);
+    if (message->buffer != kNone) {
+      mix(plan.buffer(message->buffer).bytes);
+      mix(plan.buffer(message->buffer).image_bytes);
+    }
+    if (message->peer != kNone) mix(static_cast<std::uint64_t>(message->peer));
+    mix(static_cast<std::uint64_t>(message->tag));
     if (message->bucket != kNone) mix(plan.buckets[static_cast<std::size_t>(message->bucket)].count);
   }
   return hash;

@@ -144,6 +144,21 @@ std::string text_of(const Message& message, const Plan& plan) {
     }
     case MessageKind::kFinishReduce:
       return head + "wait for all buckets";
+    case MessageKind::kStageSums:
+      return head + "sum " + in_units(plan.buffer(message.buffer).bytes) + " over stages";
+    case MessageKind::kBroadcastSums:
+      return head + in_units(plan.buffer(message.buffer).bytes) + " from stage " +
+             std::to_string(message.peer) + " to all";
+    case MessageKind::kStartSend:
+      return head + "start to send " + in_units(plan.buffer(message.buffer).image_bytes) +
+             "/image to stage " + std::to_string(message.peer);
+    case MessageKind::kStartReceive:
+      return head + "start to receive " + in_units(plan.buffer(message.buffer).image_bytes) +
+             "/image from stage " + std::to_string(message.peer);
+    case MessageKind::kFinishSend:
+      return head + "wait until it is sent";
+    case MessageKind::kFinishReceive:
+      return head + "wait until it is here";
   }
   return head;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 namespace lockstep {
@@ -23,6 +24,9 @@ class Scheduler {
     plan.loss_sums = draft_.loss_sums;
     plan.gradient_norm = draft_.gradient_norm;
     plan.logits = draft_.logits;
+    plan.staged = options.staged();
+    plan.micro_batches = options.pipeline.micro_batches;
+    plan.transfers = draft_.transfers;
     plan.buckets = options.training ? buckets_.buckets : std::vector<Bucket>{};
     sort_into_levels();
   }
@@ -44,11 +48,13 @@ class Scheduler {
   /// Calls by (level, place), in the draft's order. Folding waits until its bucket is complete, so
   /// that threads have several parameters to share.
   void sort_into_levels() {
+    if (options_.staged()) find_fold_levels();
     for (DraftCall& d : draft_.calls) {
       if (d.place == Place::kTail) continue;
-      if (d.call.kind == CallKind::kFoldGradient) d.level = fold_level(d.call);
+      if (d.call.kind == CallKind::kFoldGradient) d.level = fold_level(d);
       levels_ = std::max(levels_, d.level + 1);
     }
+    for (const DraftMessage& m : draft_.sends) levels_ = std::max(levels_, m.level + 1);
     by_level_.resize(static_cast<std::size_t>(levels_ + 1));
     for (std::size_t i = 0; i < draft_.calls.size(); ++i) {
       const DraftCall& d = draft_.calls[i];
@@ -60,12 +66,26 @@ class Scheduler {
     }
   }
 
-  int fold_level(const Call& call) const {
+  std::size_t bucket_of(const Call& call) const {
     const std::size_t offset =
         draft_.buffers[static_cast<std::size_t>(call.buffer(Role::kGradient))].offset / sizeof(float);
-    for (std::size_t b = 0; b < buckets_.buckets.size(); ++b)
-      if (offset >= buckets_.buckets[b].begin) return buckets_.ready_level[b];
-    return levels_;
+    std::size_t b = 0;
+    while (offset < buckets_.buckets[b].begin) ++b;
+    return b;
+  }
+
+  /// In a pipeline each part completes what it has of a bucket.
+  void find_fold_levels() {
+    for (const DraftCall& d : draft_.calls) {
+      if (d.call.kind != CallKind::kFoldGradient) continue;
+      int& level = fold_levels_[{bucket_of(d.call), d.part}];
+      level = std::max(level, d.level);
+    }
+  }
+
+  int fold_level(const DraftCall& d) const {
+    const std::size_t bucket = bucket_of(d.call);
+    return options_.staged() ? fold_levels_.at({bucket, d.part}) : buckets_.ready_level[bucket];
   }
 
   const Indices& calls(int level, Place place) const {
@@ -116,7 +136,19 @@ class Scheduler {
     ++section_;
   }
 
+  /// Of those for a boundary, in their order.
+  void add_transfers(const std::vector<DraftMessage>& messages, int level) {
+    for (const DraftMessage& m : messages)
+      if (m.level == level) add_message(m.message);
+  }
+
   void boundary(int level) {
+    add_transfers(draft_.sends, level);
+    reductions(level);
+    add_transfers(draft_.arrivals, level);
+  }
+
+  void reductions(int level) {
     const std::string at = "boundary" + std::to_string(level);
     add_phase(at + ".team", PhaseKind::kTeam, calls(level, Place::kTeam));
     add_phase(at + ".combine", PhaseKind::kSerial, calls(level, Place::kCombine));
@@ -134,6 +166,7 @@ class Scheduler {
 
   /// The loss is combined in every micro-batch; the rest happens once a step.
   void tail() {
+    if (options_.staged()) stage_tail();
     for (std::size_t i : tail_) {
       const CallKind kind = draft_.calls[i].call.kind;
       if (kind == CallKind::kCombineLoss) {
@@ -146,8 +179,24 @@ class Scheduler {
         const bool team = kind != CallKind::kFinishGradientNorm;
         add_phase(kind == CallKind::kUpdate ? "update" : "gradient_norm",
                   team ? PhaseKind::kTeam : PhaseKind::kSerial, {i}, true);
+        if (kind == CallKind::kGradientNorm && options_.staged())
+          add_message({.kind = MessageKind::kStageSums, .name = "gradient norm",
+                       .buffer = draft_.norm_partials}, true);
       }
     }
+  }
+
+  /// The loss is summed over the replicas of its stage, then told to the other stages.
+  void stage_tail() {
+    add_transfers(draft_.arrivals, DraftMessage::kEnd);
+    const int stage = options_.pipeline.stage_of_chunk.back();
+    if (stage == options_.stage)
+      add_message({.kind = MessageKind::kAllReduceSums, .name = "loss", .buffer = draft_.loss_sums},
+                  true);
+    add_message({.kind = MessageKind::kBroadcastSums, .name = "loss of all stages",
+                 .buffer = draft_.loss_sums, .peer = stage}, true);
+    if (options_.training)
+      add_message({.kind = MessageKind::kFinishReduce, .name = "gradients"}, true);
   }
 
   Draft draft_;
@@ -157,13 +206,15 @@ class Scheduler {
   int levels_ = 0;
   int section_ = 0;
   std::vector<std::array<Indices, 4>> by_level_;
+  std::map<std::pair<std::size_t, int>, int> fold_levels_;  // by bucket and part
   Indices tail_;
 };
 
 }  // namespace
 
 Schedule schedule(const Graph& graph, Draft draft, const PlanOptions& options) {
-  BucketPlan buckets = make_buckets(graph, draft.parameter_level, options.bucket_bytes);
+  BucketPlan buckets = make_buckets(graph, draft.parameter_level, options.bucket_bytes,
+                                    owned_tensors(graph, options));
   return Scheduler(std::move(draft), std::move(buckets), options).run();
 }
 

@@ -57,6 +57,7 @@ struct Call {
   bool relu = false;                     // fused: forward applies it, kBackwardSums masks with dst > 0
   int input_index = 0;                   // kBackwardData of add and concat: which input
   bool replay = false;                   // computes again what forward computed before
+  int micro_batch = 0;                   // of the plan's
   int chunk_images = 1;                  // images a piece, from the op alone (see DESIGN: same bits)
 
   BufferId buffer(Role role) const {

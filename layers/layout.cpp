@@ -103,32 +103,51 @@ std::string bf16_obstacle(const Graph& graph) {
   return "";
 }
 
-std::vector<std::size_t> parameter_offsets(const Graph& graph) {
+OwnedTensors tensors_of_ops(const Graph& graph, const std::vector<bool>& ops) {
+  OwnedTensors owned{std::vector<bool>(graph.parameters().size(), false),
+                     std::vector<bool>(graph.statistics().size(), false)};
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    if (!ops[i]) continue;
+    const Op& op = graph.ops()[i];
+    for (ParameterId p : op.parameters) owned.parameters[static_cast<std::size_t>(p)] = true;
+    if (op.first_statistic == kNone) continue;
+    for (int s : {op.first_statistic, op.first_statistic + 1})  // mean, var
+      owned.statistics[static_cast<std::size_t>(s)] = true;
+  }
+  return owned;
+}
+
+std::vector<std::size_t> parameter_offsets(const Graph& graph, const OwnedTensors& owned) {
   std::vector<std::size_t> offsets{0};
-  for (const Parameter& p : graph.parameters()) {
-    const auto n = static_cast<std::size_t>(p.elements());
+  for (std::size_t p = 0; p < graph.parameters().size(); ++p) {
+    const bool mine = owned.parameter(static_cast<ParameterId>(p));
+    const auto n = static_cast<std::size_t>(mine ? graph.parameters()[p].elements() : 0);
     offsets.push_back(offsets.back() + (n + kAlignFloats - 1) / kAlignFloats * kAlignFloats);
   }
   return offsets;
 }
 
-std::vector<std::size_t> statistic_offsets(const Graph& graph) {
+std::vector<std::size_t> statistic_offsets(const Graph& graph, const OwnedTensors& owned) {
   std::vector<std::size_t> offsets{0};
-  for (const Statistic& s : graph.statistics()) {
-    const auto n = static_cast<std::size_t>(s.channels);
+  for (std::size_t s = 0; s < graph.statistics().size(); ++s) {
+    const bool mine = owned.statistic(static_cast<int>(s));
+    const auto n = static_cast<std::size_t>(mine ? graph.statistics()[s].channels : 0);
     offsets.push_back(offsets.back() + (n + kAlignFloats - 1) / kAlignFloats * kAlignFloats);
   }
   return offsets;
 }
 
-std::vector<UpdateBlock> update_blocks(const Graph& graph) {
+std::vector<UpdateBlock> update_blocks(const Graph& graph, const OwnedTensors& owned) {
   std::vector<UpdateBlock> blocks;
-  const auto offsets = parameter_offsets(graph);
+  const auto offsets = parameter_offsets(graph, owned);
+  int index = 0;
   for (std::size_t p = 0; p < graph.parameters().size(); ++p) {
     const Parameter& parameter = graph.parameters()[p];
     const auto total = static_cast<std::size_t>(parameter.elements());
-    for (std::size_t at = 0; at < total; at += kUpdateBlock)
-      blocks.push_back({offsets[p] + at, std::min(kUpdateBlock, total - at), parameter.decay});
+    for (std::size_t at = 0; at < total; at += kUpdateBlock, ++index)
+      if (owned.parameter(static_cast<ParameterId>(p)))
+        blocks.push_back(
+            {offsets[p] + at, std::min(kUpdateBlock, total - at), parameter.decay, index});
   }
   return blocks;
 }

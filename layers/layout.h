@@ -33,23 +33,40 @@ Storage value_storage(const Graph& graph, ValueId value, Storage activations);
 /// convolutions alone, its linear layers must follow a global average.
 std::string bf16_obstacle(const Graph& graph);
 
+/// The tensors of a model that a rank holds: all, or those of its stage.
+struct OwnedTensors {
+  std::vector<bool> parameters, statistics;  // by id; empty: all
+
+  bool parameter(ParameterId id) const { return has(parameters, id); }
+  bool statistic(int id) const { return has(statistics, id); }
+
+ private:
+  static bool has(const std::vector<bool>& mask, int id) {
+    return mask.empty() || mask[static_cast<std::size_t>(id)];
+  }
+};
+
+/// The tensors of some ops. `ops`: by op.
+OwnedTensors tensors_of_ops(const Graph& graph, const std::vector<bool>& ops);
+
 /// Where each parameter begins in the contiguous parameter, gradient and momentum segments, in
-/// floats, 64-byte aligned; the last entry is the size of a segment.
-std::vector<std::size_t> parameter_offsets(const Graph& graph);
+/// floats, 64-byte aligned; the last entry is the size of a segment. What is not owned takes none.
+std::vector<std::size_t> parameter_offsets(const Graph& graph, const OwnedTensors& owned = {});
 
 /// The same for running statistics.
-std::vector<std::size_t> statistic_offsets(const Graph& graph);
+std::vector<std::size_t> statistic_offsets(const Graph& graph, const OwnedTensors& owned = {});
 
 /// Part of one parameter: `count` floats from `begin` in a segment.
 struct UpdateBlock {
   std::size_t begin, count;
   bool decay;  // the parameter's
+  int index;   // among the blocks of the whole model
 };
 
 /// The parameters in blocks of at most 64 Ki elements, none crossing a parameter: units of work of
-/// the update that threads share. The gradient norm has a partial sum for each, so that it does not
-/// depend on the number of threads.
-std::vector<UpdateBlock> update_blocks(const Graph& graph);
+/// the update that threads share. The gradient norm has a partial sum for each of the whole model,
+/// so that it depends neither on the number of threads nor on stages.
+std::vector<UpdateBlock> update_blocks(const Graph& graph, const OwnedTensors& owned = {});
 
 /// Images that an op likes at a time: a power of two with src and dst together about 1 MiB (so that
 /// a chunk stays in L2); for weight gradients more where adding them up would cost more than that.

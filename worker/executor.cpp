@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <tuple>
 
 #include "data/error.h"
 #include "data/timing.h"
@@ -12,17 +13,25 @@ StepTimes& StepTimes::operator+=(const StepTimes& o) {
   compute += o.compute;
   sync_bn += o.sync_bn;
   reduce += o.reduce;
+  pipeline += o.pipeline;
   barrier += o.barrier;
   update += o.update;
   return *this;
 }
 
 Executor::Executor(const Plan& plan, Backend& backend, ModelState& state, Arena& arena,
-                   const Communicator& group, Team& team, const AllReduceOptions& all_reduce)
+                   const Communicator& group, Team& team, const AllReduceOptions& all_reduce,
+                   const Communicator* stages)
     : plan_(plan), state_(state), arena_(arena), group_(group), team_(team),
-      all_reduce_(all_reduce) {
+      all_reduce_(all_reduce), stages_(stages) {
+  const auto micro_batches = static_cast<std::size_t>(plan.micro_batches);
+  contexts_.resize(micro_batches);
+  pixels_.resize(micro_batches);
+  labels_.resize(micro_batches);
+  images_.reserve(micro_batches);
   if (arena.bytes() < plan.arena_bytes || team.threads() != plan.lanes)
     throw InternalError("executor: arena or team do not fit the plan");
+  if (plan.staged && !stages) throw InternalError("executor: a stage needs the other stages");
   for (int l = 0; l < plan.lanes; ++l) {
     scratch_.emplace_back(std::size_t{0});
     ticks_.emplace_back(plan.calls.size(), 0);
@@ -31,6 +40,9 @@ Executor::Executor(const Plan& plan, Backend& backend, ModelState& state, Arena&
   for (const Bucket& bucket : plan.buckets)
     reductions_.emplace_back(group, bucket.count, all_reduce, &state.gradient_memory());
   reducing_.assign(reductions_.size(), false);
+  for (int t = 0; t < plan.transfers; ++t) transfers_.emplace_back(*stages);
+  travelling_.reserve(transfers_.size());
+  bind_labels();
   team_.run([&](int) { backend.start_thread(); });
 }
 
@@ -49,7 +61,8 @@ Memory Executor::memory_of(BufferId id) const {
     case Segment::kGradients: m.base = in(state_.gradients()); break;
     case Segment::kMomentum: m.base = in(state_.momentum()); break;
     case Segment::kStatistics: m.base = in(state_.statistics()); break;
-    case Segment::kPixels: m.slot = &pixels_; break;
+    case Segment::kPixels: m.slot = &pixels_[static_cast<std::size_t>(b.micro_batch)]; break;
+    case Segment::kLabels: break;  // found in the context
   }
   return m;
 }
@@ -63,6 +76,15 @@ void Executor::bind_kernels(Backend& backend) {
   }
 }
 
+void Executor::bind_labels() {
+  for (const Call& call : plan_.calls) {
+    const BufferId buffer = call.buffer(Role::kLabels);
+    if (buffer != kNone)
+      labels_[static_cast<std::size_t>(call.micro_batch)] =
+          memory_of(buffer).of_lane<const std::int32_t>();
+  }
+}
+
 /// Chunk by chunk, all calls of the phase depth first; a call cuts the chunk into its own pieces.
 std::vector<Executor::Entry> Executor::lane_entries(const Phase& phase, int begin, int end) const {
   std::vector<Entry> entries;
@@ -72,6 +94,7 @@ std::vector<Executor::Entry> Executor::lane_entries(const Phase& phase, int begi
       const int piece = plan_.calls[static_cast<std::size_t>(c)].chunk_images;
       for (int first = chunk; first < chunk_end; first += piece)
         entries.push_back({kernels_[static_cast<std::size_t>(c)].get(), c,
+                           plan_.calls[static_cast<std::size_t>(c)].micro_batch,
                            {first, std::min(first + piece, chunk_end), chunk}});
     }
   }
@@ -93,21 +116,25 @@ std::vector<std::vector<Executor::Entry>> Executor::team_entries(const Phase& ph
       const std::int64_t last = std::min(total * (t + 1) / threads - before, units);
       if (first < last)
         entries[static_cast<std::size_t>(t)].push_back(
-            {kernel, c, {static_cast<int>(first), static_cast<int>(last), 0}});
+            {kernel, c, plan_.calls[static_cast<std::size_t>(c)].micro_batch,
+             {static_cast<int>(first), static_cast<int>(last), 0}});
     }
     before += units;
   }
   return entries;
 }
 
-void Executor::prepare(int images) {
-  if (images < 0 || images > plan_.max_images)
-    throw InternalError("executor: " + std::to_string(images) + " images, planned for at most " +
-                        std::to_string(plan_.max_images));
-  if (programs_.contains(images)) return;
+void Executor::prepare(std::span<const int> images) {
+  if (images.size() != static_cast<std::size_t>(plan_.micro_batches))
+    throw InternalError("executor: " + std::to_string(images.size()) + " micro-batches, planned " +
+                        std::to_string(plan_.micro_batches));
+  for (int count : images)
+    if (count < 0 || count > plan_.max_images)
+      throw InternalError("executor: " + std::to_string(count) + " images, planned for at most " +
+                          std::to_string(plan_.max_images));
+  images_.assign(images.begin(), images.end());
+  if (programs_.contains(images_)) return;
   Program program;
-  for (int l = 0; l < plan_.lanes; ++l)
-    program.lanes.push_back(lane_images(images, plan_.lanes, l));
   for (const PlanItem& item : plan_.items) {
     auto& lanes = program.entries.emplace_back(static_cast<std::size_t>(plan_.lanes));
     const auto* phase = std::get_if<Phase>(&item.what);
@@ -116,16 +143,19 @@ void Executor::prepare(int images) {
       lanes = team_entries(*phase);
       continue;
     }
-    for (std::size_t l = 0; l < lanes.size(); ++l) {
-      lanes[l] = lane_entries(*phase, program.lanes[l].first, program.lanes[l].second);
-      for (const Entry& e : lanes[l]) e.kernel->prepare(e.range.last - e.range.first);
+    const auto first = static_cast<std::size_t>(phase->calls.front());
+    const int count = images[static_cast<std::size_t>(plan_.calls[first].micro_batch)];
+    for (int l = 0; l < plan_.lanes; ++l) {
+      const auto [begin, end] = lane_images(count, plan_.lanes, l);
+      auto& entries = lanes[static_cast<std::size_t>(l)] = lane_entries(*phase, begin, end);
+      for (const Entry& e : entries) e.kernel->prepare(e.range.last - e.range.first);
     }
   }
   std::size_t scratch = 0;
   for (const auto& kernel : kernels_) scratch = std::max(scratch, kernel->scratch_bytes());
   for (Arena& own : scratch_)
     if (own.bytes() < scratch) own = Arena(scratch);
-  programs_.emplace(images, std::move(program));
+  programs_.emplace(images_, std::move(program));
 }
 
 std::size_t Executor::scratch_bytes() const {
@@ -141,33 +171,42 @@ double Executor::lap(double& bucket) {
   return spent;
 }
 
-void Executor::run(const StepContext& context, bool last_micro_batch) {
-  const auto found = programs_.find(context.images);
+void Executor::run(std::span<const StepContext> micro_batches, bool last) {
+  images_.clear();
+  for (const StepContext& context : micro_batches) images_.push_back(context.images);
+  const auto found = programs_.find(images_);
   if (found == programs_.end()) throw InternalError("executor: prepare() was not called");
-  pixels_ = reinterpret_cast<std::byte*>(const_cast<float*>(context.pixels));
+  for (std::size_t m = 0; m < contexts_.size(); ++m) {
+    contexts_[m] = micro_batches[m];
+    if (labels_[m]) contexts_[m].labels = labels_[m];
+    pixels_[m] = reinterpret_cast<std::byte*>(const_cast<float*>(contexts_[m].pixels));
+  }
   times_ = {};
   last_lap_ = seconds_now();
-  const auto work = [&](int thread) { run_thread(found->second, context, last_micro_batch, thread); };
+  const auto work = [&](int thread) { run_thread(found->second, last, thread); };
   team_.run(std::ref(work));  // a reference: no memory is taken for it
 }
 
-void Executor::run_entries(const std::vector<Entry>& entries, const StepContext& context,
-                           const Lane& lane) {
-  auto& ticks = ticks_[static_cast<std::size_t>(lane.index)];
+void Executor::run_entries(const std::vector<Entry>& entries, int thread) {
+  auto& ticks = ticks_[static_cast<std::size_t>(thread)];
+  Lane lane{.index = thread, .scratch = scratch_[static_cast<std::size_t>(thread)].data()};
+  int micro_batch = kNone;
   std::uint64_t before = ticks_now();
   for (const Entry& e : entries) {
+    const StepContext& context = contexts_[static_cast<std::size_t>(e.micro_batch)];
+    if (micro_batch != e.micro_batch)
+      std::tie(lane.begin, lane.end) = lane_images(context.images, plan_.lanes, thread);
+    micro_batch = e.micro_batch;
     e.kernel->run(context, lane, e.range);
     const std::uint64_t after = ticks_now();
     ticks[static_cast<std::size_t>(e.call)] += after - before;
     before = after;
-    if (lane.index == 0 && active_reductions_ > 0) poll();
+    if (thread == 0 && (active_reductions_ > 0 || !travelling_.empty())) poll();
   }
 }
 
-void Executor::run_thread(const Program& program, const StepContext& context, bool last,
-                          int thread) {
+void Executor::run_thread(const Program& program, bool last, int thread) {
   const auto t = static_cast<std::size_t>(thread);
-  const Lane lane{thread, program.lanes[t].first, program.lanes[t].second, scratch_[t].data()};
   const bool leader = thread == 0;
   enum class Last { kMet, kLanes, kLeader } last_ran = Last::kMet;
   auto meet = [&] {
@@ -181,18 +220,18 @@ void Executor::run_thread(const Program& program, const StepContext& context, bo
     const auto* phase = std::get_if<Phase>(&item.what);
     if (phase && phase->kind == PhaseKind::kLanes) {
       if (last_ran == Last::kLeader) meet();
-      run_entries(program.entries[i][t], context, lane);
+      run_entries(program.entries[i][t], thread);
       if (leader) lap(times_.compute);
       last_ran = Last::kLanes;
     } else if (phase && phase->kind == PhaseKind::kTeam) {
       if (last_ran != Last::kMet) meet();
-      run_entries(program.entries[i][t], context, lane);
+      run_entries(program.entries[i][t], thread);
       if (leader) lap(item.last_micro_batch_only ? times_.update : times_.compute);
       meet();
     } else {
       if (last_ran == Last::kLanes) meet();
       if (leader && phase) {
-        run_entries(program.entries[i][t], context, lane);
+        run_entries(program.entries[i][t], thread);
         lap(item.last_micro_batch_only ? times_.update : times_.compute);
       } else if (leader) {
         run_message(std::get<Message>(item.what));
@@ -202,15 +241,49 @@ void Executor::run_thread(const Program& program, const StepContext& context, bo
   }
 }
 
-void Executor::run_message(const Message& message) {
+void Executor::run_sums(const Message& message) {
+  const Memory m = memory_of(message.buffer);
+  const std::span<double> sums(m.of_lane<double>(), m.bytes / sizeof(double));
+  if (message.kind == MessageKind::kAllReduceSums)
+    all_reduce_sum<double>(group_, sums, message.name, all_reduce_);
+  else if (message.kind == MessageKind::kStageSums)
+    all_reduce_sum<double>(*stages_, sums, message.name, all_reduce_);
+  else
+    stages_->broadcast(std::as_writable_bytes(sums), message.peer, message.name);
+  lap(message.kind == MessageKind::kAllReduceSums ? times_.sync_bn : times_.pipeline);
+}
+
+/// Zero images are a message too: a rank cannot know what the others leave out.
+void Executor::run_transfer(const Message& message) {
+  Transfer& transfer = transfers_[static_cast<std::size_t>(message.transfer)];
+  const Buffer& buffer = plan_.buffer(message.buffer);
+  const StepContext& context = contexts_[static_cast<std::size_t>(buffer.micro_batch)];
+  const std::size_t bytes = buffer.image_bytes * static_cast<std::size_t>(context.images);
+  const auto start = [&] {
+    const Memory m = memory_of(message.buffer);
+    if (buffer.segment == Segment::kLabels)
+      return reinterpret_cast<std::byte*>(const_cast<std::int32_t*>(context.labels));
+    return m.slot ? *m.slot : m.base;
+  };
   switch (message.kind) {
-    case MessageKind::kAllReduceSums: {
-      const Memory m = memory_of(message.buffer);
-      all_reduce_sum<double>(group_, {m.of_lane<double>(), m.bytes / sizeof(double)}, message.name,
-                             all_reduce_);
-      lap(times_.sync_bn);
+    case MessageKind::kStartSend:
+      transfer.start_send({start(), bytes}, message.peer, message.tag, message.name);
+      travelling_.push_back(message.transfer);
       break;
-    }
+    case MessageKind::kStartReceive:
+      transfer.start_receive({start(), bytes}, message.peer, message.tag, message.name);
+      travelling_.push_back(message.transfer);
+      break;
+    default:
+      transfer.finish();
+      std::erase(travelling_, message.transfer);
+  }
+  lap(times_.pipeline);
+}
+
+void Executor::run_message(const Message& message) {
+  if (is_transfer(message.kind)) return run_transfer(message);
+  switch (message.kind) {
     case MessageKind::kStartReduce: {
       const auto b = static_cast<std::size_t>(message.bucket);
       const Bucket& bucket = plan_.buckets[b];
@@ -229,6 +302,8 @@ void Executor::run_message(const Message& message) {
       active_reductions_ = 0;
       lap(times_.reduce);
       break;
+    default:
+      run_sums(message);
   }
 }
 
@@ -238,6 +313,7 @@ void Executor::poll() {
     reducing_[b] = false;
     --active_reductions_;
   }
+  std::erase_if(travelling_, [&](int t) { return transfers_[static_cast<std::size_t>(t)].progress(); });
 }
 
 std::span<const double> Executor::loss_sums() const {
@@ -249,8 +325,10 @@ double Executor::gradient_norm() const {
   return *memory_of(plan_.gradient_norm).of_lane<double>();
 }
 
-const float* Executor::logits() const {
-  return reinterpret_cast<const float*>(memory_of(plan_.logits).base);
+const float* Executor::logits(int micro_batch) const {
+  if (plan_.logits.empty()) return nullptr;
+  const BufferId id = plan_.logits.at(static_cast<std::size_t>(micro_batch));
+  return reinterpret_cast<const float*>(memory_of(id).base);
 }
 
 std::vector<std::uint64_t> Executor::call_ticks() const {

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "data/error.h"
-#include "layers/layout.h"
 
 namespace lockstep {
 
@@ -36,35 +35,39 @@ Arena& Arena::operator=(Arena&& other) noexcept {
 ModelState::ModelState(const Graph& graph)
     : ModelState(graph, SharedMemory(gradient_bytes(graph))) {}
 
-ModelState::ModelState(const Graph& graph, SharedMemory gradients)
-    : graph_(graph), parameter_offsets_(parameter_offsets(graph)),
-      statistic_offsets_(statistic_offsets(graph)),
+ModelState::ModelState(const Graph& graph, SharedMemory gradients, OwnedTensors owned)
+    : graph_(graph), owned_(std::move(owned)), parameter_offsets_(parameter_offsets(graph, owned_)),
+      statistic_offsets_(statistic_offsets(graph, owned_)),
       parameters_(parameter_offsets_.back() * sizeof(float)),
       momentum_(parameter_offsets_.back() * sizeof(float)),
       statistics_(statistic_offsets_.back() * sizeof(float)), gradients_(std::move(gradients)) {
-  if (gradients_.bytes() != gradient_bytes(graph))
+  if (gradients_.bytes() != gradient_bytes(graph, owned_))
     throw InternalError("model state: the memory of gradients has another size");
 }
 
-std::size_t ModelState::gradient_bytes(const Graph& graph) {
-  return parameter_offsets(graph).back() * sizeof(float);
+std::size_t ModelState::gradient_bytes(const Graph& graph, const OwnedTensors& owned) {
+  return parameter_offsets(graph, owned).back() * sizeof(float);
 }
 
 void ModelState::initialize(std::uint64_t seed) {
-  for (std::size_t i = 0; i < graph_.parameters().size(); ++i)
-    initialize_parameter(graph_.parameters()[i], seed,
-                         parameter(static_cast<ParameterId>(i), parameters()).data());
+  for (std::size_t i = 0; i < graph_.parameters().size(); ++i) {
+    const auto id = static_cast<ParameterId>(i);
+    if (owned_.parameter(id))
+      initialize_parameter(graph_.parameters()[i], seed, parameter(id, parameters()).data());
+  }
   for (std::size_t i = 0; i < graph_.statistics().size(); ++i)
     std::ranges::fill(statistic(static_cast<int>(i)), graph_.statistics()[i].initial);
   std::ranges::fill(momentum(), 0.0f);
 }
 
 std::span<float> ModelState::parameter(ParameterId id, std::span<float> segment) const {
+  if (!owned_.parameter(id)) return {};
   return segment.subspan(parameter_offsets_[static_cast<std::size_t>(id)],
                          static_cast<std::size_t>(graph_.parameter(id).elements()));
 }
 
 std::span<float> ModelState::statistic(int id) {
+  if (!owned_.statistic(id)) return {};
   const auto i = static_cast<std::size_t>(id);
   return statistics().subspan(statistic_offsets_[i],
                               static_cast<std::size_t>(graph_.statistics()[i].channels));

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "layers/graph.h"
+#include "layers/layout.h"
 #include "worker/comm/shared_memory.h"
 
 namespace lockstep {
@@ -33,9 +33,11 @@ class ModelState {
   /// Of a rank alone.
   explicit ModelState(const Graph& graph);
   /// `gradients` (gradient_bytes()) is where gradients lie: memory that the ranks of a node share,
-  /// for sums without copies.
-  ModelState(const Graph& graph, SharedMemory gradients);
-  static std::size_t gradient_bytes(const Graph& graph);
+  /// for sums without copies. What is not `owned` takes no memory.
+  ModelState(const Graph& graph, SharedMemory gradients, OwnedTensors owned = {});
+  static std::size_t gradient_bytes(const Graph& graph, const OwnedTensors& owned = {});
+
+  const OwnedTensors& owned() const { return owned_; }
 
   /// Fills parameters from the seed and statistics with their starting values; momentum is zeroed.
   void initialize(std::uint64_t seed);
@@ -46,7 +48,7 @@ class ModelState {
   std::span<float> momentum() { return span(momentum_); }
   std::span<float> statistics() { return span(statistics_); }
 
-  /// One tensor of a segment.
+  /// One tensor of a segment; empty if it is not owned.
   std::span<float> parameter(ParameterId id, std::span<float> segment) const;
   std::span<float> statistic(int id);
 
@@ -59,6 +61,7 @@ class ModelState {
     return {reinterpret_cast<float*>(memory.data()), memory.bytes() / sizeof(float)};
   }
   const Graph& graph_;
+  OwnedTensors owned_;
   std::vector<std::size_t> parameter_offsets_, statistic_offsets_;
   Arena parameters_, momentum_, statistics_;
   SharedMemory gradients_;

@@ -15,7 +15,8 @@ enum class Segment {
   kGradients,
   kMomentum,
   kStatistics,
-  kPixels,      // the loader's batch
+  kPixels,      // the loader's batch: images
+  kLabels,      // and their labels
 };
 
 /// What a buffer is for; `lockstep plan` sums memory by it.
@@ -34,6 +35,8 @@ struct Buffer {
   BufferId parent = kNone;      // lies inside another buffer, at parent_offset
   std::size_t parent_offset = 0;
   bool pinned = false;          // keeps its memory for the whole plan
+  bool travels = false;         // sent or received: all images are in memory
+  int micro_batch = 0;          // whose images
   int first_call = -1, last_call = -1;  // liveness, positions in Plan::calls
   std::size_t offset = 0;       // in its segment, bytes
 };
@@ -53,16 +56,28 @@ struct Phase {
 };
 
 enum class MessageKind {
-  kAllReduceSums,  // double sums of a buffer: batch norm, loss
+  kAllReduceSums,  // double sums of a buffer, over the replicas: batch norm, loss
+  kStageSums,      // the same over the stages of this replica: the gradients' norm
+  kBroadcastSums,  // from the stage `peer` to the others of this replica: the loss
   kStartReduce,    // a bucket's gradients are ready
   kFinishReduce,   // wait for all buckets
+  kStartSend,      // a buffer's images to the stage `peer` of this replica, beside computation
+  kFinishSend,     // after it the buffer's memory may change
+  kStartReceive,   // from the stage `peer`
+  kFinishReceive,  // after it the buffer may be read
 };
+
+/// Whether a message begins or ends a transfer between two stages.
+constexpr bool is_transfer(MessageKind kind) { return kind >= MessageKind::kStartSend; }
 
 struct Message {
   MessageKind kind = MessageKind::kAllReduceSums;
   std::string name;
-  BufferId buffer = kNone;  // kAllReduceSums
+  BufferId buffer = kNone;  // sums, transfers
   int bucket = kNone;       // kStartReduce
+  int peer = kNone;         // transfers, kBroadcastSums: a stage
+  int transfer = kNone;     // which of the plan's; start and finish have the same
+  int tag = 0;              // of the transfer
 };
 
 struct PlanItem {
@@ -75,21 +90,25 @@ struct Bucket {
   std::size_t begin = 0, count = 0;  // floats
 };
 
-/// What one rank does for one micro-batch, and where every byte lies. There is one executor for all
-/// plans; data parallelism, recomputation and pipelines are different lists.
+/// What one rank does for one micro-batch, or as a stage of a pipeline for all of a step, and where
+/// every byte lies. There is one executor for all plans; data parallelism, recomputation and
+/// pipelines are different lists.
 struct Plan {
   bool training = true;
   LayoutKind layout = LayoutKind::kNhwc;
   Storage activations = Storage::kF32;
   int lanes = 1;
   int max_images = 0;  // of a micro-batch on this rank
+  bool staged = false;    // a stage of a pipeline
+  int micro_batches = 1;  // in this plan
+  int transfers = 0;      // messages to and from other stages
   std::vector<Call> calls;
   std::vector<Buffer> buffers;
   std::vector<PlanItem> items;
   std::vector<Bucket> buckets;
   BufferId loss_sums = kNone;      // doubles: layers/loss.h
   BufferId gradient_norm = kNone;  // double [2]: norm, clipping factor
-  BufferId logits = kNone;
+  std::vector<BufferId> logits;    // by micro-batch; empty where the loss is on another stage
   std::size_t arena_bytes = 0;
 
   const Buffer& buffer(BufferId id) const { return buffers[static_cast<std::size_t>(id)]; }

@@ -73,7 +73,7 @@ std::size_t CpuBackend::lane_gradient_bytes(OpId op) const {
 
 std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding binding) {
   if (call.op == kNone)
-    return make_update_kernel(graph_, options_.sgd, options_.clip_norm, call, binding);
+    return make_update_kernel(graph_, options_, call, binding);
   const Op& op = graph_.op(call.op);
   const CallSite site{graph_, op, options_.layout, options_.activations, call, binding, call.op};
   if (call.kind == CallKind::kSum) return make_sum_kernel(site, op.output);

@@ -4,6 +4,7 @@
 
 #include "layers/backend.h"
 #include "layers/cpu/kernels.h"
+#include "layers/layout.h"
 
 namespace lockstep::cpu {
 
@@ -15,6 +16,7 @@ struct CpuBackendOptions {
   SgdOptions sgd;        // momentum, weight decay, nesterov; the rate comes with each step
   double clip_norm = 0;  // 0: off
   bool winograd = true;  // f32: where it suits, see winograd.h; else all convolutions are oneDNN's
+  OwnedTensors owned;    // what an update is about
 };
 
 /// Implements a graph's calls with oneDNN (linear, convolutions but those of winograd.h) and our

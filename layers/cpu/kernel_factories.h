@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "layers/backend.h"
+#include "layers/cpu/cpu_backend.h"
 #include "layers/cpu/kernels.h"
 
 namespace lockstep::cpu {
@@ -56,9 +57,8 @@ std::unique_ptr<Kernel> make_fold_kernel(const CallSite& site);
 /// dst = diff_dst + diff_dst2: a value's gradient from two consumers.
 std::unique_ptr<Kernel> make_sum_kernel(const CallSite& site, ValueId value);
 
-/// kGradientNorm, kFinishGradientNorm and kUpdate over all parameters of the graph.
-std::unique_ptr<Kernel> make_update_kernel(const Graph& graph, const SgdOptions& sgd,
-                                           double clip_norm, const Call& call,
-                                           const Binding& binding);
+/// kGradientNorm, kFinishGradientNorm and kUpdate over all parameters that the rank holds.
+std::unique_ptr<Kernel> make_update_kernel(const Graph& graph, const CpuBackendOptions& options,
+                                           const Call& call, const Binding& binding);
 
 }  // namespace lockstep::cpu

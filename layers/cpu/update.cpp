@@ -44,21 +44,32 @@ class FoldPlain : public Kernel {
   std::vector<Part> parts_;
 };
 
+/// partial = sums of squares by block; zero for the blocks of other ranks.
 class GradientNorm : public Kernel {
  public:
-  GradientNorm(const Graph& graph, const Binding& b)
-      : blocks_(update_blocks(graph)), gradients_(b[Role::kGradient].of_lane()),
-        partial_(b[Role::kLaneSums].of_lane<double>()) {}
-  int units() const override { return static_cast<int>(blocks_.size()); }
+  GradientNorm(const Graph& graph, const OwnedTensors& owned, const Binding& b)
+      : blocks_(update_blocks(graph, owned)), gradients_(b[Role::kGradient].of_lane()),
+        partial_(b[Role::kLaneSums].of_lane<double>()) {
+    std::vector<bool> mine(update_blocks(graph).size());
+    for (const UpdateBlock& block : blocks_) mine[static_cast<std::size_t>(block.index)] = true;
+    for (std::size_t i = 0; i < mine.size(); ++i)
+      if (!mine[i]) others_.push_back(i);
+  }
+  int units() const override { return static_cast<int>(blocks_.size()) + 1; }
   void run(const StepContext&, const Lane&, const Range& range) override {
     for (int i = range.first; i < range.last; ++i) {
+      if (i == static_cast<int>(blocks_.size())) {
+        for (std::size_t o : others_) partial_[o] = 0;
+        return;
+      }
       const UpdateBlock& block = blocks_[static_cast<std::size_t>(i)];
-      partial_[i] = kernels().sum_of_squares(block.count, gradients_ + block.begin);
+      partial_[block.index] = kernels().sum_of_squares(block.count, gradients_ + block.begin);
     }
   }
 
  private:
   std::vector<UpdateBlock> blocks_;
+  std::vector<std::size_t> others_;
   const float* gradients_;
   double* partial_;
 };
@@ -85,8 +96,8 @@ class FinishGradientNorm : public Kernel {
 
 class Update : public Kernel {
  public:
-  Update(const Graph& graph, const SgdOptions& sgd, const Binding& b)
-      : blocks_(update_blocks(graph)), sgd_(sgd), gradients_(b[Role::kGradient].of_lane()),
+  Update(const Graph& graph, const OwnedTensors& owned, const SgdOptions& sgd, const Binding& b)
+      : blocks_(update_blocks(graph, owned)), sgd_(sgd), gradients_(b[Role::kGradient].of_lane()),
         momentum_(b[Role::kRunning].of_lane()), weights_(b[Role::kWeights].of_lane()),
         norm_(b[Role::kSums].of_lane<double>()) {}
   int units() const override { return static_cast<int>(blocks_.size()); }
@@ -116,13 +127,13 @@ std::unique_ptr<Kernel> make_fold_kernel(const CallSite& site) {
   return std::make_unique<FoldPlain>(site);
 }
 
-std::unique_ptr<Kernel> make_update_kernel(const Graph& graph, const SgdOptions& sgd,
-                                           double clip_norm, const Call& call,
-                                           const Binding& binding) {
-  if (call.kind == CallKind::kGradientNorm) return std::make_unique<GradientNorm>(graph, binding);
+std::unique_ptr<Kernel> make_update_kernel(const Graph& graph, const CpuBackendOptions& options,
+                                           const Call& call, const Binding& binding) {
+  if (call.kind == CallKind::kGradientNorm)
+    return std::make_unique<GradientNorm>(graph, options.owned, binding);
   if (call.kind == CallKind::kFinishGradientNorm)
-    return std::make_unique<FinishGradientNorm>(graph, clip_norm, binding);
-  return std::make_unique<Update>(graph, sgd, binding);
+    return std::make_unique<FinishGradientNorm>(graph, options.clip_norm, binding);
+  return std::make_unique<Update>(graph, options.owned, options.sgd, binding);
 }
 
 }  // namespace lockstep::cpu
