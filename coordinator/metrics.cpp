@@ -79,6 +79,7 @@ void MetricsFile::write(const StepMetrics& m) {
   json["compute_ms"] = milliseconds(m.times.compute);
   json["sync_bn_ms"] = milliseconds(m.times.sync_bn);
   json["reduce_ms"] = milliseconds(m.times.reduce);
+  json["pipeline_ms"] = milliseconds(m.times.pipeline);
   json["barrier_ms"] = milliseconds(m.times.barrier);
   json["update_ms"] = milliseconds(m.times.update);
   append(json.dump());

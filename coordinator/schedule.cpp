@@ -101,6 +101,7 @@ class Scheduler {
   void add_phase(const std::string& name, PhaseKind kind, const Indices& indices,
                  bool last_only = false) {
     if (indices.empty()) return;
+    ++section_;
     Phase phase{.name = name, .kind = kind};
     for (std::size_t i : indices) phase.calls.push_back(append(i));
     schedule_.plan.items.push_back({std::move(phase), last_only});
@@ -109,9 +110,11 @@ class Scheduler {
 
   void add_message(Message message, bool last_only = false) {
     schedule_.plan.items.push_back({std::move(message), last_only});
+    ++section_;
   }
 
-  /// Depth first over all calls of a level, cut where the chunk changes much.
+  /// Depth first over all calls of a level, cut where the chunk changes much. Lanes go on into the
+  /// next level if nothing is to be done at the boundary: one section, one name.
   void lane_phases(int level) {
     Phase phase;
     int smallest = 0;
@@ -125,7 +128,9 @@ class Scheduler {
                                                 kChunkRatio * chunk < phase.chunk_images);
       if (far) flush();
       if (phase.calls.empty()) {
-        phase = {.name = "level" + std::to_string(level), .kind = PhaseKind::kLanes};
+        if (lane_section_ != section_) lane_name_ = "level" + std::to_string(level);
+        lane_section_ = section_;
+        phase = {.name = lane_name_, .kind = PhaseKind::kLanes};
         phase.chunk_images = smallest = chunk;
       }
       smallest = std::min(smallest, chunk);
@@ -133,7 +138,6 @@ class Scheduler {
       phase.calls.push_back(append(i));
     }
     flush();
-    ++section_;
   }
 
   /// Of those for a boundary, in their order.
@@ -205,6 +209,8 @@ class Scheduler {
   Schedule schedule_;
   int levels_ = 0;
   int section_ = 0;
+  int lane_section_ = -1;  // of the latest lanes' phase
+  std::string lane_name_;
   std::vector<std::array<Indices, 4>> by_level_;
   std::map<std::pair<std::size_t, int>, int> fold_levels_;  // by bucket and part
   Indices tail_;

@@ -105,6 +105,9 @@ void PlanRun::run_call(int index, int thread, bool chunk_only) {
 
 /// The parts of what is reduced must all be there.
 void PlanRun::send(const Message& message) {
+  if (is_transfer(message.kind)) return transfer(message);
+  if (message.kind == MessageKind::kBroadcastSums)
+    write("message " + message.name, message.buffer, 0, bytes_of(message.buffer, false).front());
   if (message.kind != MessageKind::kAllReduceSums) return;
   const Buffer& b = plan_.buffer(message.buffer);
   for (std::size_t i = b.offset; i < b.offset + b.bytes; ++i) {
@@ -112,6 +115,17 @@ void PlanRun::send(const Message& message) {
     const bool own =
         there == message.buffer || (there != kNone && plan_.buffer(there).parent == message.buffer);
     if (!own) faults_.insert("message " + message.name + " sends what is not its own");
+  }
+}
+
+/// What is sent must be there until it has gone; what is received may come at any time in between.
+void PlanRun::transfer(const Message& message) {
+  if (plan_.buffer(message.buffer).segment != Segment::kArena) return;
+  for (const Bytes& bytes : bytes_of(message.buffer, false)) {
+    if (message.kind != MessageKind::kStartReceive)
+      read("message " + message.name, message.buffer, 0, bytes);
+    if (message.kind == MessageKind::kStartReceive || message.kind == MessageKind::kFinishReceive)
+      write("message " + message.name, message.buffer, 0, bytes);
   }
 }
 

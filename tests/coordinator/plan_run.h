@@ -18,7 +18,7 @@ class PlanRun {
  public:
   explicit PlanRun(const Plan& plan);
 
-  /// One micro-batch of `images` images.
+  /// One micro-batch of `images` images; of a stage of a pipeline all its micro-batches.
   void micro_batch(int images);
 
   /// What was wrong, each kind of it once.
@@ -35,6 +35,7 @@ class PlanRun {
   void run_lanes(const Phase& phase);
   void run_call(int call, int thread, bool chunk_only);
   void send(const Message& message);
+  void transfer(const Message& message);
   void read(const std::string& who, BufferId id, int thread, const Bytes& bytes);
   void write(const std::string& who, BufferId id, int thread, const Bytes& bytes);
   void barrier();
