@@ -43,6 +43,7 @@ class StepBench {
   std::map<std::string, double> profile();
 
   const Graph& graph() const { return engine_->graph(); }
+  Storage activations() const { return engine_->train_plan().activations; }
   int threads() const { return threads_; }
   int images() const { return images_; }  // of this rank, in a step
   std::size_t arena_bytes() const { return engine_->arena_bytes(); }

@@ -29,12 +29,25 @@ inline double median(std::vector<double> values) {
   return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
 
-/// median(a[i] / b[i]): of measurements that were taken in turns, so that what slows the machine
-/// down for a while slows down both.
-inline double median_ratio(const std::vector<double>& a, const std::vector<double>& b) {
+/// a[i] / b[i]: of measurements that were taken in turns, so that what slows the machine down for a
+/// while slows down both.
+inline std::vector<double> paired_ratios(const std::vector<double>& a,
+                                         const std::vector<double>& b) {
   std::vector<double> ratios;
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) ratios.push_back(a[i] / b[i]);
-  return median(std::move(ratios));
+  return ratios;
 }
+
+inline double median_ratio(const std::vector<double>& a, const std::vector<double>& b) {
+  return median(paired_ratios(a, b));
+}
+
+struct Interval {
+  double low = 0, high = 0;
+};
+
+/// Where 95% of the medians lie when as many values are drawn anew from these, with replacement
+/// (bootstrap); of none 0.
+Interval median_interval(const std::vector<double>& values);
 
 }  // namespace lockstep

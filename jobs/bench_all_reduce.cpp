@@ -84,7 +84,8 @@ class Series {
   template <typename T>
   void run(const char* type, std::size_t from, std::size_t to, std::size_t factor) {
     if (prints_text())
-      std::printf("%s\n%10s %12s %12s %10s\n", type, "bytes", "ours us", "MPI us", "MPI / ours");
+      std::printf("%s\n%10s %12s %12s %10s  %s\n", type, "bytes", "ours us", "MPI us", "MPI / ours",
+                  "95%");
     for (std::size_t bytes = from; bytes <= to; bytes *= factor) {
       if (bytes < request_.from || bytes > request_.to) continue;
       AllReduceBenchOptions options = request_.bench;
@@ -104,14 +105,17 @@ class Series {
   void tell(const char* type, std::size_t bytes, const AllReduceSeconds& seconds) {
     const double ours = seconds.ours * 1e6, mpi = seconds.mpi * 1e6;
     if (prints_text()) {
-      std::printf("%10zu %12.2f %12.2f %10.2f\n", bytes, ours, mpi, seconds.ratio);
+      std::printf("%10zu %12.2f %12.2f %10.2f  %.2f to %.2f\n", bytes, ours, mpi, seconds.ratio,
+                  seconds.interval.low, seconds.interval.high);
       std::fflush(stdout);
     }
     sizes_.push_back({{"type", type},
                       {"bytes", bytes},
                       {"ours_us", rounded(ours, 3)},
                       {"mpi_us", rounded(mpi, 3)},
-                      {"mpi_over_ours", rounded(seconds.ratio, 4)}});
+                      {"mpi_over_ours", rounded(seconds.ratio, 4)},
+                      {"low", rounded(seconds.interval.low, 4)},
+                      {"high", rounded(seconds.interval.high, 4)}});
   }
 
   const Request& request_;

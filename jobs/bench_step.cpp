@@ -30,6 +30,7 @@ struct Result {
   std::int64_t batch = 0;
   std::int64_t parameters = 0;
   std::size_t arena_bytes = 0;
+  std::string precision;
   double predicted = 0;
   std::vector<double> step, without_reduce, primitives;
   std::vector<double> forward, data_gradient, weight_gradient;    // of the primitives
@@ -65,13 +66,15 @@ Result measure(const Job& job, const PlanInput& input, const Request& request,
     if (request.no_reduce) bench.run_without_reduce();
   }
   std::optional<cpu::ConvolutionLimit> limit;
-  if (request.primitives) limit.emplace(bench.graph(), bench.images(), bench.threads());
+  if (request.primitives)
+    limit.emplace(bench.graph(), bench.images(), bench.threads(), bench.activations());
   bench.start_profile();
   Result result{.ranks = world.size(),
                 .threads = bench.threads(),
                 .batch = job.train.batch,
                 .parameters = bench.graph().parameter_count(),
                 .arena_bytes = bench.arena_bytes(),
+                .precision = bench.activations() == Storage::kBf16 ? "bf16" : "f32",
                 .predicted = bench.predicted_seconds()};
   for (int i = 0; i < request.steps; ++i) {
     result.step.push_back(bench.run());
@@ -96,7 +99,7 @@ std::string model_name(const Job& job) {
 
 void print_primitives(const Result& r) {
   std::cout << "convolutions " << fixed(ms(r.primitives), 1)
-            << " ms: oneDNN's primitives, hot, all " << r.batch / r.ranks
+            << " ms: oneDNN's " << r.precision << " primitives, hot, all " << r.batch / r.ranks
             << " images of a rank on its " << r.threads << " threads; step / convolutions "
             << fixed(median_ratio(r.step, r.primitives), 2) << "\n  forward "
             << fixed(ms(r.forward), 1) << " ms, data gradient " << fixed(ms(r.data_gradient), 1)
@@ -108,7 +111,7 @@ void print_primitives(const Result& r) {
 void print_text(const Job& job, const PlanInput& input, const Request& request, const Result& r) {
   const double step = median(r.step);
   std::cout << model_name(job) << " " << to_string(input.input) << ", batch " << r.batch << ", "
-            << r.ranks << " ranks x " << r.threads << " threads, medians of " << request.steps
+            << r.precision << ", " << r.ranks << " ranks x " << r.threads << " threads, medians of " << request.steps
             << "\nstep " << fixed(step * 1e3, 1) << " ms (fastest "
             << fixed(*std::min_element(r.step.begin(), r.step.end()) * 1e3, 1) << "), "
             << fixed(static_cast<double>(r.batch) / step, 1) << " images/s, arena "
@@ -139,6 +142,7 @@ void print_json(const Job& job, const Request& request, const Result& r) {
   json["ranks"] = r.ranks;
   json["threads"] = r.threads;
   json["batch"] = r.batch;
+  json["precision"] = r.precision;
   json["parameters"] = r.parameters;
   json["steps"] = request.steps;
   json["step_ms"] = ms(r.step);

@@ -48,8 +48,10 @@ struct Candidate {
 /// One convolution's shapes, and descriptors of its passes in a layout.
 struct Shapes {
   memory::dims src, weights, dst, stride, padding;
+  memory::data_type type;  // of activations and weights
 
-  Shapes(const Graph& graph, const Op& op, int images) {
+  Shapes(const Graph& graph, const Op& op, int images, Storage activations)
+      : type(activations == Storage::kBf16 ? memory::data_type::bf16 : kF32) {
     const auto& conv = std::get<Conv2d>(op.attributes);
     const Shape& in = graph.value(op.inputs[0]).shape;
     const Shape& out = graph.value(op.output).shape;
@@ -71,7 +73,7 @@ struct Shapes {
   }
 
   Candidate candidate(Pass pass, tag src_tag, tag dst_tag) const {
-    const memory::desc x(src, kF32, src_tag), y(dst, kF32, dst_tag), w(weights, kF32, tag::any);
+    const memory::desc x(src, type, src_tag), y(dst, type, dst_tag), w(weights, type, tag::any);
     const auto direct = dnnl::algorithm::convolution_direct;
     const dnnl::convolution_forward::primitive_desc forward(
         cpu_engine(), dnnl::prop_kind::forward_training, direct, x, w, y, stride, padding, padding,
@@ -95,7 +97,8 @@ struct Shapes {
               data.scratchpad_desc()};
     }
     const dnnl::convolution_backward_weights::primitive_desc gradient(
-        cpu_engine(), direct, x, w, y, stride, padding, padding, forward, user_scratchpad());
+        cpu_engine(), direct, x, memory::desc(weights, kF32, tag::any), y, stride, padding, padding,
+        forward, user_scratchpad());
     refuse_reference(gradient.impl_info_str(), "weight gradient");
     return {dnnl::convolution_backward_weights(gradient),
             {{DNNL_ARG_SRC, gradient.src_desc()},
@@ -172,8 +175,8 @@ struct ConvolutionLimit::Timed {
   }
 };
 
-ConvolutionLimit::ConvolutionLimit(const Graph& graph, int images, int threads)
-    : threads_(threads), memory_(std::make_unique<Memory>()) {
+ConvolutionLimit::ConvolutionLimit(const Graph& graph, int images, int threads, Storage activations)
+    : threads_(threads), activations_(activations), memory_(std::make_unique<Memory>()) {
   const Threads scope(threads_);
   for (const Op& op : graph.ops())
     if (std::holds_alternative<Conv2d>(op.attributes)) add(graph, op, images);
@@ -184,7 +187,7 @@ ConvolutionLimit::ConvolutionLimit(const Graph& graph, int images, int threads)
 ConvolutionLimit::~ConvolutionLimit() = default;
 
 void ConvolutionLimit::add(const Graph& graph, const Op& op, int images) {
-  const Shapes shapes(graph, op, images);
+  const Shapes shapes(graph, op, images, activations_);
   const bool data_gradient = op.inputs[0] != graph.input();
   std::vector<Timed>& passes = primitives_[shapes.key(data_gradient)];
   if (!passes.empty()) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "layers/graph.h"
+#include "layers/call.h"
 
 namespace lockstep::cpu {
 
@@ -21,12 +21,13 @@ struct ConvolutionSeconds {
 /// computes its convolutions directly. (Ours of winograd.h multiply less, and may be below it.)
 /// Every primitive has the best layout of its own, without a thought for its neighbours: what
 /// oneDNN chooses when all is left to it ("any"), channels in blocks, or nhwc; biases are left out.
+/// With bf16 activations weights are bf16 too, and weight gradients f32, as in a step.
 class ConvolutionLimit {
  public:
   /// Creates the primitives for `images` images and `threads` threads, and times each of them in
   /// each layout to choose. Convolutions of equal shapes share theirs.
   /// @throws InternalError naming a convolution for which oneDNN has no kernel.
-  ConvolutionLimit(const Graph& graph, int images, int threads);
+  ConvolutionLimit(const Graph& graph, int images, int threads, Storage activations);
   ~ConvolutionLimit();
 
   /// Runs every primitive twice and times the second run. Call it from the thread that constructed
@@ -42,6 +43,7 @@ class ConvolutionLimit {
   void add(const Graph& graph, const Op& op, int images);
 
   int threads_;
+  Storage activations_;
   std::unique_ptr<Memory> memory_;
   std::map<std::string, std::vector<Timed>> primitives_;  // by shapes
   std::map<std::string, int> layouts_;

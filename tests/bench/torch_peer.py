@@ -98,19 +98,22 @@ def build(name):
 
 
 class Training:
-    def __init__(self, name, images, memory_format, ranks):
+    def __init__(self, name, images, memory_format, ranks, bf16):
         model, side, classes = build(name)
         self.parameters = sum(p.numel() for p in model.parameters())
         model = model.to(memory_format=memory_format)
         self.model = DistributedDataParallel(model) if ranks > 1 else model
         self.x = torch.randn(images, 3, side, side).to(memory_format=memory_format)
         self.labels = torch.randint(0, classes, (images,))
+        self.bf16 = bf16
         self.optimizer = torch.optim.SGD(self.model.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
 
     def step_ms(self):
         begin = time.perf_counter()
         self.optimizer.zero_grad()
-        F.cross_entropy(self.model(self.x), self.labels).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            loss = F.cross_entropy(self.model(self.x), self.labels)
+        loss.backward()
         self.optimizer.step()
         return 1e3 * (time.perf_counter() - begin)
 
@@ -120,6 +123,7 @@ def main():
     parser.add_argument("--net", default="resnet20")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", choices=("f32", "bf16"), default="f32", help="bf16: autocast, with f32 parameters")
     parser.add_argument("--store", help="where the ranks find each other")
     parser.add_argument("--steps", type=int, default=5)
     arguments = parser.parse_args()
@@ -130,9 +134,10 @@ def main():
     if ranks > 1:
         torch.distributed.init_process_group("gloo", init_method="file://" + os.path.abspath(arguments.store), rank=rank,
                                              world_size=ranks)
-    result = {"net": arguments.net, "torch": torch.__version__, "ranks": ranks, "threads": arguments.threads}
+    result = {"net": arguments.net, "torch": torch.__version__, "ranks": ranks, "threads": arguments.threads,
+              "precision": arguments.precision}
     for name, memory_format in FORMATS.items():
-        training = Training(arguments.net, arguments.batch // ranks, memory_format, ranks)
+        training = Training(arguments.net, arguments.batch // ranks, memory_format, ranks, arguments.precision == "bf16")
         times = [training.step_ms() for _ in range(2 + arguments.steps)]
         result[name + "_ms"] = round(statistics.median(times[2:]), 3)
         result["parameters"] = training.parameters

@@ -31,7 +31,7 @@ def interval_text(row):
     return f"{row['low']:.2f} to {row['high']:.2f}" if row["rounds"] >= 3 else ""
 
 
-def summarize(net, grid, rounds):
+def summarize(net, grid, precision, rounds):
     for r in rounds:
         if r["ours"]["parameters"] != r["torch"]["parameters"]:
             sys.exit(f"versus_report: {net}: lockstep has {r['ours']['parameters']} parameters, "
@@ -41,7 +41,7 @@ def summarize(net, grid, rounds):
     best = min(theirs, key=lambda name: statistics.median(theirs[name]))
     ratios = [a / b for a, b in zip(ours, theirs[best])]
     low, high = interval(ratios)
-    return {"net": net, "grid": grid, "batch": rounds[0]["batch"], "rounds": len(rounds),
+    return {"net": net, "grid": grid, "precision": precision, "batch": rounds[0]["batch"], "rounds": len(rounds),
             "lockstep_ms": round(statistics.median(ours), 2),
             "torch_nchw_ms": round(statistics.median(theirs["nchw"]), 2),
             "torch_channels_last_ms": round(statistics.median(theirs["channels_last"]), 2),
@@ -54,24 +54,25 @@ def read(path):
     groups = {}
     for line in pathlib.Path(path).read_text().splitlines():
         r = json.loads(line)
-        groups.setdefault((r["net"], r["grid"]), []).append(r)
+        groups.setdefault((r["net"], r["grid"], r["precision"]), []).append(r)
     order = list(NAMES)
-    known = sorted(groups, key=lambda key: (list(GRIDS).index(key[1]), order.index(key[0]) if key[0] in order else 99))
-    return [summarize(net, grid, groups[net, grid]) for net, grid in known]
+    known = sorted(groups, key=lambda key: (key[2] != "f32", list(GRIDS).index(key[1]),
+                                            order.index(key[0]) if key[0] in order else 99))
+    return [summarize(*key, groups[key]) for key in known]
 
 
 def caption(rows):
     first = rows[0]
     fewest, most = min(r["rounds"] for r in rows), max(r["rounds"] for r in rows)
     rounds = str(fewest) if fewest == most else f"{fewest} to {most}"
-    return f"{first['cpu']}, {first['date']}; PyTorch {first['torch']}, f32; medians of {rounds} rounds"
+    return f"{first['cpu']}, {first['date']}; PyTorch {first['torch']}; medians of {rounds} rounds"
 
 
 def table(rows):
-    lines = ["| net | batch | grid | lockstep, ms | PyTorch nchw, ms | channels last, ms | lockstep / PyTorch's best | 95% | rounds |",
-             "|---|---:|---|---:|---:|---:|---:|---|---:|"]
+    lines = ["| net | batch | grid | precision | lockstep, ms | PyTorch nchw, ms | channels last, ms | lockstep / PyTorch's best | 95% | rounds |",
+             "|---|---:|---|---|---:|---:|---:|---:|---|---:|"]
     for r in rows:
-        lines.append(f"| {NAMES.get(r['net'], r['net'])} | {r['batch']} | {GRIDS[r['grid']]} | {r['lockstep_ms']:.1f} | "
+        lines.append(f"| {NAMES.get(r['net'], r['net'])} | {r['batch']} | {GRIDS[r['grid']]} | {r['precision']} | {r['lockstep_ms']:.1f} | "
                      f"{r['torch_nchw_ms']:.1f} | {r['torch_channels_last_ms']:.1f} | **{r['ratio']:.2f}** | "
                      f"{interval_text(r)} | {r['rounds']} |")
     return "\n".join(lines) + f"\n\n{caption(rows)}\n"
@@ -85,12 +86,12 @@ def picture(rows):
     one = left + scale
     y, parts, heading = top, [], None
     for r in rows:
-        if r["grid"] != heading:
-            heading = r["grid"]
+        if f"{GRIDS[r['grid']]}, {r['precision']}" != heading:
+            heading = f"{GRIDS[r['grid']]}, {r['precision']}"
             y += 8 if parts else 0
-            parts.append(f'<text x="8" y="{y + 11}" font-weight="bold">{GRIDS[heading]}</text>')
+            parts.append(f'<text x="8" y="{y + 11}" font-weight="bold">{heading}</text>')
             y += 19
-        colour = "#2a6f97" if heading == "1x2" else "#468faf"
+        colour = "#2a6f97" if r["grid"] == "1x2" else "#468faf"
         middle = y + bar / 2
         low, high = left + r["low"] * scale, left + r["high"] * scale
         parts += [

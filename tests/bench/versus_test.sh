@@ -15,10 +15,10 @@ cat >"$folder/python" <<STUB
 echo '{"torch": "2.13.0+stub", "nchw_ms": 2e6, "channels_last_ms": 1e6, "parameters": '\${PARAMETERS:-$parameters}'}'
 STUB
 chmod +x "$folder/python"
-export PYTHON=$folder/python LOCKSTEP=$1 OUT=$folder ROUNDS=2 STEPS=1 BATCH=4
+export PYTHON=$folder/python LOCKSTEP=$1 OUT=$folder ROUNDS=2 STEPS=1 BATCH=4 PRECISIONS=f32
 
 tests/bench/versus_torch.sh resnet8 >"$folder/said" 2>&1 || fail "versus_torch.sh resnet8"
-[ "$(grep -cE '^\| resnet8 \| 4 \| (1 rank x 2 threads|2 ranks x 1 thread) .*\*\*0\.00\*\*' "$folder/said")" = 2 ] ||
+[ "$(grep -cE '^\| resnet8 \| 4 \| (1 rank x 2 threads|2 ranks x 1 thread) \| f32 .*\*\*0\.00\*\*' "$folder/said")" = 2 ] ||
   fail "the table lacks a row for each grid"
 [ "$(wc -l <"$folder/versus_torch.csv")" = 3 ] || fail "the CSV has not a line for each grid"
 python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$folder/versus_torch.svg" || fail "the SVG is not XML"

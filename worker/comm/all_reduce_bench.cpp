@@ -98,7 +98,8 @@ AllReduceSeconds time_all_reduce(const Communicator& group, std::size_t bytes,
     our_times.push_back(pool.turn(group, calls, ours));
     mpi_times.push_back(pool.turn(group, calls, mpi));
   }
-  return {median(our_times), median(mpi_times), median_ratio(mpi_times, our_times)};
+  const std::vector<double> ratios = paired_ratios(mpi_times, our_times);
+  return {median(our_times), median(mpi_times), median(ratios), median_interval(ratios)};
 }
 
 template AllReduceSeconds time_all_reduce<float>(const Communicator&, std::size_t,

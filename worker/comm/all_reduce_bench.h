@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/timing.h"
 #include "worker/comm/all_reduce.h"
 #include "worker/comm/communicator.h"
 #include "worker/comm/shared_memory.h"
@@ -27,6 +28,7 @@ struct AllReduceBenchOptions {
 struct AllReduceSeconds {
   double ours = 0, mpi = 0;
   double ratio = 0;  // median of MPI's turn by ours right before it
+  Interval interval;  // of that, 95%
 };
 
 /// Ours beside MPI_Allreduce, in turns, on `bytes` of floats or doubles: small sums as batch
