@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,24 @@ inline bool has_packed_weights(const Op& op) {
   return std::holds_alternative<Conv2d>(op.attributes) ||
          std::holds_alternative<ConvTranspose2d>(op.attributes);
 }
+
+/// What lanes make between two meetings. Phases end where chunk sizes change, and a value that goes
+/// from one phase to another keeps its memory until the lanes meet: in a long stretch without
+/// meetings such values add up. Short stretches would cost the cache's help instead.
+class Stretch {
+ public:
+  /// Whether lanes should meet after what makes these bytes.
+  bool ends_with(std::size_t bytes) {
+    made_ += bytes;
+    largest_ = std::max(largest_, bytes);
+    if (made_ <= std::max<std::size_t>(32u << 20, 8 * largest_)) return false;
+    made_ = largest_ = 0;
+    return true;
+  }
+
+ private:
+  std::size_t made_ = 0, largest_ = 0;
+};
 
 /// State of pass 2: adds calls and buffers to a draft and keeps the levels.
 class LowerBuilder {
@@ -48,7 +67,7 @@ class LowerBuilder {
   void forward_loss(OpId id);
   void add_loss_sums();
   void forward_op(OpId id);
-  void cut_by_packed_bytes(OpId id);
+  void cut_evaluation(OpId id);
   BufferId pack(OpId id, bool backward, int level);
 
   // Recomputation (lower_replay.cpp).
@@ -126,7 +145,9 @@ class LowerBuilder {
   int next_level_ = 0;        // of the next part
   std::vector<StageMessage> messages_;
   std::vector<Message> transfers_;  // by message, those of this stage
+  int least_replay_ = 0;      // level
   std::size_t packed_bytes_ = 0;  // for this level, where nothing else makes levels
+  Stretch made_, replayed_;       // in evaluation's forward; in replays
 };
 
 }  // namespace lockstep

@@ -15,13 +15,15 @@ std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 }  // namespace
 
-/// Without batch statistics lanes never have to meet, and all weights would be packed at once, often
-/// more than all that evaluation needs besides.
-void LowerBuilder::cut_by_packed_bytes(OpId id) {
+/// Without batch statistics lanes never have to meet, all weights would be packed at once, often more
+/// than all that evaluation needs besides, and values would add up.
+void LowerBuilder::cut_evaluation(OpId id) {
   if (options_.batch_statistics) return;
   const std::size_t bytes = backend_.packed_bytes(id, false);
   packed_bytes_ += bytes;
-  if (packed_bytes_ <= kPackedBytes) return;
+  const bool cut = made_.ends_with(value_bytes(graph_.op(id).output) *
+                                   static_cast<std::size_t>(options_.max_images));
+  if (!cut && packed_bytes_ <= kPackedBytes) return;
   ++least_level_;
   packed_bytes_ = bytes;
 }
@@ -159,7 +161,7 @@ void LowerBuilder::forward_op(OpId id) {
     return;
   }
   const BufferId src = micro_->values[at(op.inputs[0])];
-  if (has_packed_weights(op)) cut_by_packed_bytes(id);
+  if (has_packed_weights(op)) cut_evaluation(id);
   Call call = make_call(CallKind::kForward, id, {{Role::kSrc, src}, {Role::kDst, dst}});
   std::vector<BufferId> reads{src}, writes{dst};
   auto read = [&](Role role, BufferId buffer) {

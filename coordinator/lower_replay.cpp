@@ -35,12 +35,16 @@ void LowerBuilder::replay(OpId id, int level) {
   const Op& op = graph_.op(group ? group->norm : id);
   for (ValueId v : op.inputs) value(v, level);
   if (group && group->residual != kNone) value(group->residual, level);
-  const int outer = std::exchange(replay_level_, level);
+  const int outer = std::exchange(replay_level_, std::max(level, least_replay_));
   if (group)
     forward_norm(*group);
   else
     forward_op(id);
   replay_level_ = outer;
+  const ValueId output = group ? group->output : op.output;
+  std::size_t made = value_bytes(output) * static_cast<std::size_t>(options_.max_images);
+  if (has_packed_weights(op)) made += backend_.packed_bytes(id, false);
+  if (replayed_.ends_with(made)) least_replay_ = front_ + 1;
 }
 
 /// Makes values again at the level that backward has come to, and forgets what that took besides.

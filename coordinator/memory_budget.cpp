@@ -11,37 +11,39 @@ class Fitting {
  public:
   Fitting(const Graph& graph, Backend& backend, const PlanOptions& training,
           const PlanOptions& evaluation, const MemoryLimits& limits)
-      : graph_(graph), backend_(backend), training_(training), limits_(limits),
-        evaluation_(make_plan(graph, backend, evaluation)) {
+      : graph_(graph), backend_(backend), training_(training), evaluation_(evaluation),
+        limits_(limits), evaluation_plan_(make_plan(graph, backend, evaluation)) {
     const Plan plan = make_plan(graph, backend, training);
-    whole_ = bytes_of(plan);
-    besides_ = whole_ - std::max(plan.arena_bytes, evaluation_.arena_bytes);
+    whole_ = bytes_of(plan, evaluation_plan_);
+    besides_ = whole_ - std::max(plan.arena_bytes, evaluation_plan_.arena_bytes);
   }
 
   Recomputation run() {
     RecomputeOptions recompute = limits_.recompute;
     recompute.arena_bytes = limits_.budget_bytes > besides_ ? limits_.budget_bytes - besides_ : 1;
     Recomputation chosen = choose_recomputation(graph_, backend_, training_, recompute);
-    const std::size_t needed = with(training_, chosen);
+    const std::size_t needed = with(training_, chosen, evaluation_plan_);
     if (needed > limits_.budget_bytes) refuse(needed);
     return chosen;
   }
 
  private:
-  std::size_t bytes_of(const Plan& plan) const {
-    return total_bytes(rank_memory(graph_, plan, evaluation_, backend_, limits_.question));
+  std::size_t bytes_of(const Plan& plan, const Plan& evaluation) const {
+    return total_bytes(rank_memory(graph_, plan, evaluation, backend_, limits_.question));
   }
-  std::size_t with(PlanOptions options, Recomputation how) const {
+  std::size_t with(PlanOptions options, Recomputation how, const Plan& evaluation) const {
     options.recompute = std::move(how);
-    return bytes_of(make_plan(graph_, backend_, options));
+    return bytes_of(make_plan(graph_, backend_, options), evaluation);
   }
 
   /// The least that recompute = auto can do with so many images at a time.
   std::size_t least(int images) const {
-    PlanOptions options = training_;
-    options.max_images = images;
-    return with(options, choose_recomputation(graph_, backend_, options,
-                                              {.kind = RecomputeKind::kAuto, .arena_bytes = 1, .seconds = {}}));
+    PlanOptions training = training_, evaluation = evaluation_;
+    training.max_images = evaluation.max_images = images;
+    return with(training,
+                choose_recomputation(graph_, backend_, training,
+                                     {.kind = RecomputeKind::kAuto, .arena_bytes = 1, .seconds = {}}),
+                make_plan(graph_, backend_, evaluation));
   }
 
   [[noreturn]] void refuse(std::size_t needed) const {
@@ -67,9 +69,9 @@ class Fitting {
 
   const Graph& graph_;
   Backend& backend_;
-  PlanOptions training_;
+  PlanOptions training_, evaluation_;
   MemoryLimits limits_;
-  Plan evaluation_;
+  Plan evaluation_plan_;
   std::size_t whole_ = 0, besides_ = 0;
 };
 

@@ -22,6 +22,7 @@ namespace po = boost::program_options;
 struct Request {
   int steps = 11;
   bool primitives = false, no_reduce = false, predict = false, nhwc = false, json = false;
+  std::vector<std::string> beside;  // KEY=VALUE, of the job that takes turns with this one
 };
 
 /// Seconds of every round: a step, then what it is compared with.
@@ -32,7 +33,8 @@ struct Result {
   std::size_t arena_bytes = 0;
   std::string precision;
   double predicted = 0;
-  std::vector<double> step, without_reduce, primitives;
+  std::size_t beside_arena_bytes = 0;
+  std::vector<double> step, beside, without_reduce, primitives;
   std::vector<double> forward, data_gradient, weight_gradient;    // of the primitives
   std::map<std::string, int> layouts;                             // of the primitives
   std::vector<double> compute, sync_bn, reduce, barrier, update;  // of thread 0 in a step
@@ -56,15 +58,33 @@ void measure_primitives(cpu::ConvolutionLimit& limit, const Communicator& world,
   result.primitives.push_back(world.all_reduce(seconds.total(), ReduceOp::kMax, "primitives"));
 }
 
-Result measure(const Job& job, const PlanInput& input, const Request& request,
-               const Communicator& world) {
-  constexpr int kWarmUp = 2;  // steps that touch memory for the first time
-  StepBench bench(job, input.input, input.classes, world,
-                  {.nhwc = request.nhwc, .without_reduce = request.no_reduce, .predict = request.predict});
-  for (int i = 0; i < kWarmUp; ++i) {
-    bench.run();
-    if (request.no_reduce) bench.run_without_reduce();
+/// Steps of a job, and what takes turns with them.
+struct Benches {
+  StepBench own;
+  std::optional<StepBench> beside;
+
+  Benches(const Job& job, const Job* other, const PlanInput& input, const Request& request,
+          const Communicator& world)
+      : own(job, input.input, input.classes, world,
+            {.nhwc = request.nhwc, .without_reduce = request.no_reduce, .predict = request.predict}) {
+    if (other) beside.emplace(*other, input.input, input.classes, world, StepBench::Options{});
   }
+  void warm_up(bool without_reduce) {
+    constexpr int kSteps = 2;  // that touch memory for the first time
+    for (int i = 0; i < kSteps; ++i) {
+      own.run();
+      if (without_reduce) own.run_without_reduce();
+      if (beside) beside->run();
+    }
+  }
+};
+
+/// `other` may be null.
+Result measure(const Job& job, const Job* other, const PlanInput& input, const Request& request,
+               const Communicator& world) {
+  Benches benches(job, other, input, request, world);
+  StepBench& bench = benches.own;
+  benches.warm_up(request.no_reduce);
   std::optional<cpu::ConvolutionLimit> limit;
   if (request.primitives)
     limit.emplace(bench.graph(), bench.images(), bench.threads(), bench.activations());
@@ -76,9 +96,11 @@ Result measure(const Job& job, const PlanInput& input, const Request& request,
                 .arena_bytes = bench.arena_bytes(),
                 .precision = bench.activations() == Storage::kBf16 ? "bf16" : "f32",
                 .predicted = bench.predicted_seconds()};
+  if (benches.beside) result.beside_arena_bytes = benches.beside->arena_bytes();
   for (int i = 0; i < request.steps; ++i) {
     result.step.push_back(bench.run());
     result.add(bench.times());
+    if (benches.beside) result.beside.push_back(benches.beside->run());
     if (request.no_reduce) result.without_reduce.push_back(bench.run_without_reduce());
     if (limit) measure_primitives(*limit, world, result);
   }
@@ -119,6 +141,12 @@ void print_text(const Job& job, const PlanInput& input, const Request& request, 
   if (request.predict)
     std::cout << "predicted " << fixed(r.predicted * 1e3, 1) << " ms without messages; measured / predicted "
               << fixed(step / r.predicted, 2) << "\n";
+  if (!r.beside.empty()) {
+    const Interval interval = median_interval(paired_ratios(r.step, r.beside));
+    std::cout << "beside it " << fixed(ms(r.beside), 1) << " ms, arena " << (r.beside_arena_bytes >> 20)
+              << " MiB; step / beside " << fixed(median_ratio(r.step, r.beside), 3) << " (95%: "
+              << fixed(interval.low, 3) << " to " << fixed(interval.high, 3) << ")\n";
+  }
   if (request.no_reduce)
     std::cout << "without the gradients' all-reduces " << fixed(ms(r.without_reduce), 1)
               << " ms; without / with " << fixed(median_ratio(r.without_reduce, r.step), 3) << "\n";
@@ -152,6 +180,14 @@ void print_json(const Job& job, const Request& request, const Result& r) {
   if (request.predict) {
     json["predicted_ms"] = rounded(r.predicted * 1e3, 4);
     json["step_over_predicted"] = rounded(median(r.step) / r.predicted, 4);
+  }
+  if (!r.beside.empty()) {
+    const std::vector<double> ratios = paired_ratios(r.step, r.beside);
+    json["beside_ms"] = ms(r.beside);
+    json["beside_arena_mib"] = r.beside_arena_bytes >> 20;
+    json["step_over_beside"] = rounded(median(ratios), 4);
+    json["low"] = rounded(median_interval(ratios).low, 4);
+    json["high"] = rounded(median_interval(ratios).high, 4);
   }
   if (request.no_reduce) {
     json["no_reduce_ms"] = ms(r.without_reduce);
@@ -193,6 +229,8 @@ CommandSyntax step_syntax(Request& request) {
       "Also time steps without the gradients' all-reduces, in turns: what a step waits for them.")(
       "predict", po::bool_switch(&request.predict),
       "Also predict the step from a probe of its calls and from its plan.")(
+      "beside", po::value<std::vector<std::string>>(&request.beside)->composing()->value_name("KEY=VALUE"),
+      "Also time the job with this key changed, in turns, and print the ratio. May be repeated.")(
       "nhwc", po::bool_switch(&request.nhwc), "Activations in nhwc, whatever this CPU likes best.");
   add_json_option(syntax, request.json);
   return syntax;
@@ -210,11 +248,17 @@ int run_bench_step(std::span<const std::string> arguments) {
   if (!job_file) return 0;
   const Job job = load_job(job_file->file, job_file->overrides);
   const PlanInput input = plan_input(job);
+  std::optional<Job> other;
+  if (!request.beside.empty()) {
+    std::vector<std::string> overrides = job_file->overrides;
+    overrides.insert(overrides.end(), request.beside.begin(), request.beside.end());
+    other = load_job(job_file->file, overrides);
+  }
 
   MpiSession mpi;
   const Communicator world = Communicator::world();
   preflight_bench(world);
-  const Result result = measure(job, input, request, world);
+  const Result result = measure(job, other ? &*other : nullptr, input, request, world);
   if (world.rank() != 0) return 0;
   if (request.json)
     print_json(job, request, result);
