@@ -126,8 +126,9 @@ Draft lower(const Graph& graph, const Fusion& fusion, const Backend& backend,
   if (options.staged()) {
     builder.pipeline();
   } else {
-    builder.forward(0, static_cast<OpId>(graph.ops().size()) - 1);
-    if (options.training) builder.backward();
+    const OpId last = static_cast<OpId>(graph.ops().size()) - 1;
+    builder.forward(0, last);
+    if (options.training) builder.backward(0, last);
   }
   if (options.training) builder.update();
   return builder.take();

@@ -46,20 +46,23 @@ BufferId LowerBuilder::diff_src_buffer(const Op& op, std::size_t index) {
                       BufferKind::kActivationGradient, value_bytes(op.inputs[index]));
 }
 
-void LowerBuilder::backward() {
+void LowerBuilder::backward(OpId first, OpId last) {
   const Recomputation& how = options_.recompute;
-  if (how.steps.empty()) return backward(0, static_cast<OpId>(graph_.ops().size()) - 1);
-  const Chain chain = chain_of(graph_, fusion_);
-  forget(how.keep);
+  if (how.steps.empty()) return backward_ops(first, last);
+  if (chain_.blocks.empty()) chain_ = chain_of(graph_, fusion_);
+  forget(how.keep, first, last);
   for (const RecomputeStep& step : how.steps) {
+    const OpId from = std::max(first, chain_.blocks[at(step.first)].first);
+    const OpId to = std::min(last, chain_.blocks[at(step.last)].last);
+    if (from > to) continue;
     if (step.kind == RecomputeStep::Kind::kReplay)
-      replay(chain, step);
+      replay(step, from, to);
     else
-      backward(chain.blocks[at(step.first)].first, chain.blocks[at(step.last)].last);
+      backward_ops(from, to);
   }
 }
 
-void LowerBuilder::backward(OpId first, OpId last) {
+void LowerBuilder::backward_ops(OpId first, OpId last) {
   for (OpId id = last; id >= first; --id) {
     const int group = fusion_.group_of[at(id)];
     if (group == kNone)
@@ -142,9 +145,8 @@ void LowerBuilder::fold(OpId id, BufferId lane_gradient, BufferId lane_bias) {
   for (ParameterId p : op.parameters) draft_.parameter_level[at(p)] = level;
 }
 
-void LowerBuilder::backward_weights(OpId id, BufferId diff_dst) {
+void LowerBuilder::backward_weights(OpId id, BufferId diff_dst, BufferId src) {
   const Op& op = graph_.op(id);
-  const BufferId src = value(op.inputs[0], lane_level({diff_dst}));
   const BufferId lane_gradient = lane_buffer(op.name + ".lane_gradient", BufferKind::kLaneGradient,
                                              backend_.lane_gradient_bytes(id));
   Call call = make_call(CallKind::kBackwardWeights, id,
@@ -188,11 +190,12 @@ void LowerBuilder::backward_op(OpId id) {
 
 /// A convolution or a linear layer.
 void LowerBuilder::backward_matrix(OpId id, BufferId diff_dst) {
-  if (defer_weights_)
-    micro_->deferred.push_back({id, diff_dst, chunk_});
-  else
-    backward_weights(id, diff_dst);
   const Op& op = graph_.op(id);
+  const BufferId src = value(op.inputs[0], lane_level({diff_dst}));
+  if (defer_weights_)
+    micro_->deferred.push_back({id, diff_dst, src, chunk_});
+  else
+    backward_weights(id, diff_dst, src);
   if (!wants_gradient(op.inputs[0])) return;
   const BufferId diff_src = diff_src_buffer(op, 0);
   const bool is_packed = has_packed_weights(op);

@@ -22,7 +22,7 @@ class LowerBuilder {
                const PlanOptions& options);
 
   void forward(OpId first, OpId last);
-  void backward();  // of all ops, with the options' recomputation
+  void backward(OpId first, OpId last);  // from last to first, with the options' recomputation
   void pipeline();  // all parts of the options' stage
   void update();
   Draft take() { return std::move(draft_); }
@@ -56,8 +56,8 @@ class LowerBuilder {
   BufferId value(ValueId id, int level);  // as backward reads it
   BufferId workspace(OpId id, int level);
   void replay(OpId id, int level);
-  void replay(const Chain& chain, const RecomputeStep& step);
-  void forget(const std::vector<bool>& keep);
+  void replay(const RecomputeStep& step, OpId first, OpId last);
+  void forget(const std::vector<bool>& keep, OpId first, OpId last);
   int lane_level(const std::vector<BufferId>& reads) const;
 
   // Stages (lower_stage.cpp).
@@ -70,11 +70,11 @@ class LowerBuilder {
   BufferId sent_buffer(const StageMessage& message);
 
   // Backward (lower_backward.cpp).
-  void backward(OpId first, OpId last);
+  void backward_ops(OpId first, OpId last);
   void backward_norm(const FusedNorm& group);
   void backward_op(OpId id);
   void backward_matrix(OpId id, BufferId diff_dst);
-  void backward_weights(OpId id, BufferId diff_dst);
+  void backward_weights(OpId id, BufferId diff_dst, BufferId src);
   void backward_group_norm(OpId id, BufferId diff_dst);
   void backward_input(OpId id, std::size_t index, BufferId diff_dst);
   void fold(OpId id, BufferId lane_gradient, BufferId lane_bias);
@@ -94,7 +94,7 @@ class LowerBuilder {
   /// A weight gradient whose part is still to come.
   struct Deferred {
     OpId op;
-    BufferId diff_dst;
+    BufferId diff_dst, src;
     int chunk;
   };
   /// What the calls of one micro-batch find.
@@ -120,6 +120,7 @@ class LowerBuilder {
   MicroBatch* micro_ = nullptr;  // whose calls are being added
   int micro_batch_ = 0, chunk_ = 0, part_ = 0;  // where the calls being added belong
   bool defer_weights_ = false;
+  Chain chain_;  // made when recomputation asks for it
   int front_ = 0;           // the last level that backward has come to
   int replay_level_ = kNone;  // calls being added are replays, not before this level
   int least_level_ = 0;       // of calls being added

@@ -48,24 +48,33 @@ void LowerBuilder::replay(OpId id, int level) {
 }
 
 /// Makes values again at the level that backward has come to, and forgets what that took besides.
-void LowerBuilder::replay(const Chain& chain, const RecomputeStep& step) {
+/// Only those that the ops from `first` to `last` made: the others are on another stage, or are
+/// still there.
+void LowerBuilder::replay(const RecomputeStep& step, OpId first, OpId last) {
   std::vector<bool> there(micro_->values.size());
   for (std::size_t v = 0; v < there.size(); ++v) there[v] = micro_->values[v] != kNone;
-  const int end = chain.block_of[at(graph_.value(step.keep.back()).producer)];
+  const auto is_here = [&](ValueId v) {
+    return graph_.value(v).producer >= first && graph_.value(v).producer <= last;
+  };
+  const int end = chain_.block_of[at(graph_.value(step.keep.back()).producer)];
   for (int b = step.first; b < end; ++b)  // block by block: a replay's recursion stays short
-    for (ValueId v : chain.blocks[at(b)].outputs) value(v, front_);
+    for (ValueId v : chain_.blocks[at(b)].outputs)
+      if (is_here(v)) value(v, front_);
   for (ValueId v : step.keep) {
+    if (!is_here(v)) continue;
     value(v, front_);
     there[at(v)] = true;
   }
-  forget(there);
+  forget(there, first, last);
 }
 
-void LowerBuilder::forget(const std::vector<bool>& keep) {
+/// Of the values that the ops from `first` to `last` made.
+void LowerBuilder::forget(const std::vector<bool>& keep, OpId first, OpId last) {
   for (std::size_t v = 1; v < micro_->values.size(); ++v) {  // 0: the images, which stay
-    if (keep[v] || micro_->values[v] == kNone) continue;
+    const OpId producer = graph_.value(static_cast<ValueId>(v)).producer;
+    if (keep[v] || micro_->values[v] == kNone || producer < first || producer > last) continue;
     micro_->values[v] = kNone;
-    micro_->workspace[at(graph_.value(static_cast<ValueId>(v)).producer)] = kNone;
+    micro_->workspace[at(producer)] = kNone;
   }
 }
 

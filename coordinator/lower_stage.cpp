@@ -157,7 +157,7 @@ BufferId LowerBuilder::sent_buffer(const StageMessage& m) {
 
 void LowerBuilder::weights_of_part(int chunk) {
   for (const Deferred& d : micro_->deferred)
-    if (d.chunk == chunk) backward_weights(d.op, d.diff_dst);
+    if (d.chunk == chunk) backward_weights(d.op, d.diff_dst, d.src);
   std::erase_if(micro_->deferred, [&](const Deferred& d) { return d.chunk == chunk; });
 }
 

@@ -41,4 +41,30 @@ std::uint64_t plan_hash(const Plan& plan) {
   return hash;
 }
 
+std::vector<StageAction> stage_actions(const Plan& plan) {
+  std::vector<StageAction> actions;
+  std::vector<int> started(static_cast<std::size_t>(plan.transfers), 0);
+  for (const PlanItem& item : plan.items) {
+    const auto* m = std::get_if<Message>(&item.what);
+    if (!m || !is_transfer(m->kind)) {
+      if (actions.empty() || actions.back().kind != StageAction::Kind::kRun)
+        actions.push_back({.name = m ? m->name : std::get<Phase>(item.what).name});
+      continue;
+    }
+    StageAction action{.kind = StageAction::Kind::kFinish, .name = m->name, .peer = m->peer,
+                       .tag = m->tag,
+                       .bytes = plan.buffer(m->buffer).image_bytes *
+                                static_cast<std::size_t>(plan.max_images)};
+    int& start = started[static_cast<std::size_t>(m->transfer)];
+    if (m->kind == MessageKind::kStartSend) action.kind = StageAction::Kind::kStartSend;
+    if (m->kind == MessageKind::kStartReceive) action.kind = StageAction::Kind::kStartReceive;
+    if (action.kind == StageAction::Kind::kFinish)
+      action.started = start;
+    else
+      start = static_cast<int>(actions.size());
+    actions.push_back(std::move(action));
+  }
+  return actions;
+}
+
 }  // namespace lockstep

@@ -1,5 +1,6 @@
 #pragma once
 #include "coordinator/draft.h"
+#include "coordinator/message_check.h"
 
 namespace lockstep {
 
@@ -10,5 +11,8 @@ Plan make_plan(const Graph& graph, const Backend& backend, const PlanOptions& op
 /// Hash of everything that must agree among ranks before the first step: the order and kinds of
 /// calls, chunks, messages and their sizes (not addresses, which depend on a rank's images).
 std::uint64_t plan_hash(const Plan& plan);
+
+/// What the plan of a stage says to other stages, for check_messages().
+std::vector<StageAction> stage_actions(const Plan& plan);
 
 }  // namespace lockstep

@@ -62,6 +62,7 @@ class MessageFinder {
     }
     run_stages();
     for (StageMessage& m : messages_) m.arrived_before = arrival(m);
+    bound_sends();
     std::ranges::stable_sort(messages_, [](const StageMessage& a, const StageMessage& b) {
       return std::tie(a.from, a.sent_in) < std::tie(b.from, b.sent_in);
     });
@@ -136,35 +137,71 @@ class MessageFinder {
                         "\": the micro-batches of a chunk must come in their order");
   }
 
+  using Needs = std::vector<std::vector<std::vector<const StageMessage*>>>;  // [stage][part]
+
   /// Runs all orders as ranks would, each as far as its messages let it, and notes by part how many
-  /// parts of every stage must have ended before it.
-  void run_stages() {
+  /// parts of every stage must have ended before it. `waits`: also for sends to have arrived.
+  /// Returns what the stages that cannot go on wait for; nullptr: it came to its end.
+  std::vector<const StageMessage*> simulate(const std::vector<StageMessage>& messages, bool waits) {
     const std::size_t stages = pipeline_.order.size();
-    std::vector<std::vector<std::vector<const StageMessage*>>> needs(stages);
-    for (std::size_t s = 0; s < stages; ++s) needs[s].resize(pipeline_.order[s].size());
-    for (const StageMessage& m : messages_) needs[at(m.to)][at(m.received_before)].push_back(&m);
+    Needs receives(stages), sends(stages);
+    for (std::size_t s = 0; s < stages; ++s) {
+      receives[s].resize(pipeline_.order[s].size());
+      sends[s].resize(pipeline_.order[s].size() + 1);
+    }
+    for (const StageMessage& m : messages) {
+      receives[at(m.to)][at(m.received_before)].push_back(&m);
+      if (waits) sends[at(m.from)][at(m.arrived_before)].push_back(&m);
+    }
     ended_.assign(stages, {});
     const auto missing = [&](std::size_t s) -> const StageMessage* {
-      for (const StageMessage* m : needs[s][ended_[s].size()])
+      const std::size_t part = ended_[s].size();
+      for (const StageMessage* m : sends[s][part])
+        if (static_cast<int>(ended_[at(m->to)].size()) < m->received_before) return m;
+      if (part == receives[s].size()) return nullptr;
+      for (const StageMessage* m : receives[s][part])
         if (static_cast<int>(ended_[at(m->from)].size()) <= m->sent_in) return m;
       return nullptr;
     };
     for (bool moved = true; moved;) {
       moved = false;
-      for (std::size_t s = 0; s < stages; ++s) {
-        for (; ended_[s].size() < needs[s].size() && !missing(s); moved = true)
-          ended_[s].push_back(ended_before(static_cast<int>(s), needs[s][ended_[s].size()]));
-      }
+      for (std::size_t s = 0; s < stages; ++s)
+        for (; ended_[s].size() < receives[s].size() && !missing(s); moved = true)
+          ended_[s].push_back(ended_before(static_cast<int>(s), receives[s][ended_[s].size()]));
     }
+    std::vector<const StageMessage*> stuck(stages, nullptr);
+    for (std::size_t s = 0; s < stages; ++s)
+      if (ended_[s].size() < receives[s].size()) stuck[s] = missing(s);
+    return stuck;
+  }
+
+  void run_stages() {
+    const auto stuck = simulate(messages_, false);
     std::string waits;
-    for (std::size_t s = 0; s < stages; ++s) {
-      if (ended_[s].size() == needs[s].size()) continue;
+    for (std::size_t s = 0; s < stuck.size(); ++s) {
+      if (!stuck[s]) continue;
       waits += (waits.empty() ? "" : "; ") + std::string("\"") +
                describe(pipeline_.order[s][ended_[s].size()]) + "\" waits for the " +
-               lockstep::describe(*missing(s), graph_);
+               lockstep::describe(*stuck[s], graph_);
     }
     if (!waits.empty())
       throw ConfigError("pipeline: stages would wait for each other for ever: " + waits);
+  }
+
+  /// Nothing that a stage receives vouches for some sends, such as all of evaluation's. They are
+  /// waited for a few parts later, so that their memory is free again, if no stage waits for ever.
+  void bound_sends() {
+    for (const int parts : {2, 4, 8, 16}) {
+      std::vector<StageMessage> bounded = messages_;
+      for (StageMessage& m : bounded) {
+        const int end = static_cast<int>(pipeline_.order[at(m.from)].size());
+        if (m.arrived_before == end) m.arrived_before = std::min(end, m.sent_in + parts);
+      }
+      const auto stuck = simulate(bounded, true);
+      if (std::ranges::any_of(stuck, [](const StageMessage* m) { return m != nullptr; })) continue;
+      messages_ = std::move(bounded);
+      return;
+    }
   }
 
   std::vector<int> ended_before(int stage, const std::vector<const StageMessage*>& needs) const {

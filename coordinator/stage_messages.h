@@ -17,8 +17,9 @@ struct StageMessage {
   int from = 0, to = 0;     // stages
   int sent_in = 0;          // the part that makes it, in the order of `from`
   int received_before = 0;  // the part that reads it, in the order of `to`
-  int arrived_before = 0;   // the first part of `from` that cannot begin before it was received; the
-                            // length of the order if there is none
+  int arrived_before = 0;   // the part of `from` that waits until it has arrived: the first that
+                            // cannot begin earlier anyway; if there is none, one a little later
+                            // if that closes no cycle, else the length of the order (at the end)
   int tag = 0;              // counts the messages of two stages, modulo 32767
 };
 

@@ -23,11 +23,13 @@ Graph unet() {
   return build_model({.family = "unet", .widths = {8, 16, 32}}, {3, 16, 16}, 10);
 }
 
-Plan plan_of(const Graph& graph, const Pipeline& pipeline, int stage, bool training = true) {
+Plan plan_of(const Graph& graph, const Pipeline& pipeline, int stage, bool training = true,
+             const Recomputation& recompute = {}) {
   PlanOptions options{.training = training, .batch_statistics = training, .lanes = 2,
                       .max_images = 3, .bucket_bytes = 16 << 10};
   options.pipeline = training ? pipeline : forward_only(pipeline);
   options.stage = stage;
+  options.recompute = recompute;
   const cpu::CpuBackend backend(graph, {.owned = owned_tensors(graph, options)});
   return make_plan(graph, backend, options);
 }
@@ -50,8 +52,8 @@ TEST(StageMessages, GoForwardAndBack) {
     EXPECT_EQ(m.from, m.what == What::kGradient ? 1 : 0);
     EXPECT_EQ(m.to, 1 - m.from);
     // Backward of stage 0 begins when stage 1 has run a backward, and so has all values; of stage 1
-    // nothing waits for stage 0 again.
-    EXPECT_EQ(m.arrived_before, m.from == 0 ? 3 : 6);
+    // nothing waits for stage 0 again, so its sends are waited for two parts later.
+    EXPECT_EQ(m.arrived_before, m.from == 0 ? 3 : std::min(m.sent_in + 2, 6));
   }
 }
 
@@ -119,14 +121,18 @@ TEST(StagePlan, KeepsEveryByteUntilItIsRead) {
     for (const Pipeline& p :
          {gpipe(linear), one_f_one_b(linear), split_backward(one_f_one_b(linear)),
           gpipe(two_chunk_pipeline(graph, 2, 3, false)), gpipe(two_chunk_pipeline(graph, 2, 3, true))})
-      for (int stage = 0; stage < p.stages; ++stage)
-        for (const bool training : {true, false}) {
+      for (const bool training : {true, false}) {
+        std::vector<std::vector<StageAction>> actions;
+        for (int stage = 0; stage < p.stages; ++stage) {
           const Plan plan = plan_of(graph, p, stage, training);
+          actions.push_back(stage_actions(plan));
           PlanRun run(plan);
           for (int images : {3, 1, 3}) run.micro_batch(images);
           EXPECT_EQ(run.faults(), std::set<std::string>{});
           EXPECT_TRUE(run.holds(plan.loss_sums));
         }
+        EXPECT_NO_THROW(check_messages(actions));
+      }
   }
 }
 
@@ -135,6 +141,24 @@ TEST(StagePlan, HoldsFewerMicroBatchesWithOneForwardOneBackward) {
   const Pipeline linear = linear_pipeline(graph, 2, 8);
   const auto bytes = [&](const Pipeline& p) { return plan_of(graph, p, 0).arena_bytes; };
   EXPECT_LT(bytes(one_f_one_b(linear)), bytes(gpipe(linear)) / 2);  // 2 of 8 in flight
+}
+
+TEST(StagePlan, RecomputationSavesMemory) {
+  const Graph graph = build_model({.family = "custom", .counts = {8, 8}, .widths = {16, 32}},
+                                  {3, 16, 16}, 10);
+  const Recomputation recompute = recompute_every(chain_of(graph, fuse(graph)), 2);
+  const Pipeline p = gpipe(linear_pipeline(graph, 2, 4));
+  for (int stage : {0, 1})
+    EXPECT_LT(plan_of(graph, p, stage, true, recompute).arena_bytes,
+              plan_of(graph, p, stage).arena_bytes * 2 / 3);
+}
+
+TEST(StagePlan, EvaluationHoldsFewMicroBatches) {
+  const Graph graph = unet();
+  const auto bytes = [&](int micro_batches) {
+    return plan_of(graph, gpipe(linear_pipeline(graph, 2, micro_batches)), 0, false).arena_bytes;
+  };
+  EXPECT_EQ(bytes(16), bytes(8));
 }
 
 TEST(StagePlan, SharesTheModel) {
