@@ -22,14 +22,20 @@ Json number(double value) {
 }
 
 /// The text without lines of later steps; a torn last line goes too.
-std::string kept_lines(const std::string& text, std::int64_t last_step) {
+std::string kept_lines(const std::string& text, std::int64_t last_step,
+                       MetricsFile::LostWork& lost) {
   std::string kept;
   std::size_t begin = 0;
   for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     const std::string line = text.substr(begin, end - begin);
     const Json json = Json::parse(line, nullptr, false);
     if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) continue;
-    if (json["step"].get<std::int64_t>() <= last_step) kept += line + "\n";
+    if (json["step"].get<std::int64_t>() <= last_step) {
+      kept += line + "\n";
+    } else if (json.contains("step_ms") && json["step_ms"].is_number()) {
+      ++lost.steps;
+      lost.seconds += json["step_ms"].get<double>() * 1e-3;
+    }
   }
   return kept;
 }
@@ -40,7 +46,7 @@ MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t last_step)
     : path_(std::move(path)) {
   if (std::filesystem::exists(path_)) {
     const std::string text = read_text_file(path_, std::uint64_t{1} << 32);
-    const std::string kept = kept_lines(text, last_step);
+    const std::string kept = kept_lines(text, last_step, lost_);
     if (kept != text) {
       const std::filesystem::path fresh = path_.string() + ".tmp";
       write_file_durably(fresh, kept);

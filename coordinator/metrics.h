@@ -37,6 +37,13 @@ class MetricsFile {
   /// Opens for appending; keeps the lines of steps up to `last_step` (all of them of step 0).
   MetricsFile(std::filesystem::path path, std::int64_t last_step);
 
+  /// What the lines that were cut off tell: work that is done again.
+  struct LostWork {
+    std::int64_t steps = 0;
+    double seconds = 0;
+  };
+  const LostWork& lost() const { return lost_; }
+
   /// A line that cannot be written is lost; the log says so once.
   void write(const StepMetrics& metrics);
   void write(const ValidationMetrics& metrics);
@@ -49,6 +56,7 @@ class MetricsFile {
   std::filesystem::path path_;
   std::ofstream stream_;
   bool failed_ = false;
+  LostWork lost_;
 };
 
 }  // namespace lockstep

@@ -150,6 +150,9 @@ void Trainer::start(const RunStart& run_start) {
                                    job_.checkpoint.keep);
   if (world_.rank() == 0) {
     metrics_ = std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step);
+    if (const MetricsFile::LostWork& lost = metrics_->lost(); lost.steps > 0)
+      spdlog::warn("lost: {} steps after step {}, {:.1f} s of work, are done again", lost.steps,
+                   where_.step, lost.seconds);
     progress_ = std::make_unique<Progress>(total_steps_, job_.run.log_every_s);
   }
   if (!works_) return;

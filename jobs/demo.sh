@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `make demo` shows: a ResNet-20 trained on two ranks, all of them killed in the middle, started
-# again, and evaluated. Each call is a run of its own, in runs/demo-DATE.
+# What `make demo` shows: a ResNet-20 trained on two ranks, all of them killed in the middle, which goes
+# on by itself, and is evaluated. Each call is a run of its own, in runs/demo-DATE.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lockstep=build/release/lockstep
@@ -31,26 +31,22 @@ steps_done() {
 }
 
 say "Training on two ranks: lockstep launch -n 2 train ${job[*]}"
-$lockstep launch -n 2 train "${job[@]}" 2> >(grep --line-buffered -v -e '^-*$' -e prterun -e 'signal 9' >&2) &
-mpirun=$!
-trap 'kill -9 $(descendants $mpirun) $mpirun 2>/dev/null || true' EXIT
+$lockstep launch -n 2 train "${job[@]}" 2> >(grep --line-buffered -v -e '^-*$' -e prterun -e 'signal 9\.$' >&2) &
+launch=$!
+trap 'kill -9 $launch $(descendants $launch) 2>/dev/null || true' EXIT
 until [ "$(steps_done)" -ge 225 ]; do
-  if ! kill -0 $mpirun 2>/dev/null; then
-    wait $mpirun && status=0 || status=$?
+  if ! kill -0 $launch 2>/dev/null; then
+    wait $launch && status=0 || status=$?
     echo "demo: the training ended with $status before it could be killed" >&2
     exit $((status == 0 ? 70 : status))
   fi
   sleep 0.2
 done
 
-say "kill -9 of all ranks, after $(steps_done) steps"
-kill -9 $(descendants $mpirun)
-wait $mpirun 2>/dev/null || true
+say "kill -9 of mpirun and all ranks, after $(steps_done) steps: it goes on from the newest good checkpoint"
+kill -9 $(descendants $launch)
+wait $launch
 trap - EXIT
-ls -1 "$run/checkpoints"
-
-say "The same command again: it goes on from the newest good checkpoint"
-$lockstep launch -n 2 train "${job[@]}"
 
 say "Evaluation of the newest checkpoint: lockstep launch -n 2 eval ${job[*]}"
 $lockstep launch -n 2 eval "${job[@]}"

@@ -1,20 +1,24 @@
-// lockstep launch -n N [--threads T] SUBCOMMAND ...: becomes the mpirun of the MPI that lockstep
-// was built with. A bare `mpirun` may be another MPI's: every rank would then be alone in a world
-// of its own.
+// lockstep launch -n N [--threads T] SUBCOMMAND ...: runs the mpirun of the MPI that lockstep was
+// built with. A bare `mpirun` may be another MPI's: every rank would then be alone in a world of its
+// own. A training is supervised; for other subcommands the process becomes mpirun.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <vector>
 
 #include "data/error.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
 #include "jobs/cores.h"
+#include "jobs/job_file.h"
 #include "jobs/launch_plan.h"
+#include "jobs/supervise.h"
 #include "jobs/value_text.h"
 
 namespace lockstep {
@@ -27,7 +31,9 @@ namespace po = boost::program_options;
 std::size_t count_own_words(std::span<const std::string> words) {
   std::size_t i = 0;
   while (i < words.size() && words[i].starts_with('-')) {
-    const bool value_follows = words[i] == "-n" || words[i] == "--ranks" || words[i] == "--threads";
+    const bool value_follows = words[i] == "-n" || words[i] == "--ranks" ||
+                               words[i] == "--threads" || words[i] == "--max-failures" ||
+                               words[i] == "--wait";
     i += value_follows ? 2 : 1;
   }
   return std::min(i, words.size());
@@ -62,21 +68,43 @@ int nodes_of_allocation() {
   throw IoError("cannot start " + plan.command[0] + ": " + std::strerror(errno));
 }
 
+/// The job of `train JOB.cfg ...`; nothing if that is not what shall run, or only asks for help.
+std::optional<Job> job_to_supervise(std::span<const std::string> command) {
+  if (command[0] != "train") return std::nullopt;
+  CommandSyntax syntax{.usage = "train JOB.cfg [OPTIONS]"};
+  add_job_options(syntax);
+  const auto words = command.subspan(1);
+  for (const char* asks : {"--help", "-h", "--help-job"})
+    if (std::find(words.begin(), words.end(), asks) != words.end()) return std::nullopt;
+  const auto values = parse_command_line(syntax, words);
+  const auto job = job_arguments(*values);
+  return load_job(job->file, job->overrides);
+}
+
 }  // namespace
 
 int run_launch(std::span<const std::string> arguments) {
   int ranks = 0, threads = 0;
+  RestartOptions restarts;
   CommandSyntax syntax;
   syntax.usage = "launch -n N [OPTIONS] SUBCOMMAND ...";
   syntax.about =
       "Runs `lockstep SUBCOMMAND ...` on N ranks with the mpirun of the MPI that lockstep was "
       "built\n"
       "with, each rank on cores of its own where there are enough. Exits with the ranks' exit "
-      "code.";
+      "code.\n"
+      "A training that fails is started again from its newest good checkpoint. SIGTERM and SIGUSR1\n"
+      "make it finish the step, save and exit with 75.";
   syntax.options.add_options()("ranks,n", po::value<int>(&ranks)->value_name("N")->required(),
                                "How many ranks.")(
       "threads", po::value<int>(&threads)->value_name("T"),
       "Threads of each rank. Default: its share of the cores.")(
+      "max-failures", po::value<int>(&restarts.most_failures)->value_name("F"),
+      "train: give up after more than F failures without progress. Default: 5; 0: never start "
+      "again.")(
+      "wait", po::value<double>(&restarts.first_wait_s)->value_name("S"),
+      "train: seconds before the second restart without progress; doubled at each, up to 60. "
+      "Default: 1.")(
       "dry-run", "Print the command instead of running it.");
   const std::size_t own = count_own_words(arguments);
   const auto values = parse_command_line(syntax, arguments.first(own));
@@ -85,6 +113,8 @@ int run_launch(std::span<const std::string> arguments) {
   if (values->count("threads") && threads < 1) {
     throw ConfigError("lockstep launch: --threads must be at least 1");
   }
+  if (restarts.most_failures < 0 || !(restarts.first_wait_s >= 0))
+    throw ConfigError("lockstep launch: --max-failures and --wait must be at least 0");
   if (own == arguments.size()) {
     throw ConfigError("lockstep launch: what shall run? Add a subcommand, as in: train JOB.cfg");
   }
@@ -98,9 +128,17 @@ int run_launch(std::span<const std::string> arguments) {
   request.mpirun = find_mpirun(request.program);
   request.arguments.assign(arguments.begin() + static_cast<std::ptrdiff_t>(own), arguments.end());
   const LaunchPlan plan = plan_launch(request);
-  if (!values->count("dry-run")) become(plan);
-  std::cout << to_shell(plan) << "\n";
-  return 0;
+  if (values->count("dry-run")) {
+    std::cout << to_shell(plan) << "\n";
+    return 0;
+  }
+  const auto job = job_to_supervise(arguments.subspan(own));
+  if (!job) become(plan);
+  const SuperviseOptions options{.run_directory = fs::path(job->run.directory) / job->run.name,
+                           .begins_anew = !job->run.resume,
+                           .one_node = nodes_of_allocation() == 1,
+                           .restarts = restarts};
+  return supervise(plan, options);
 }
 
 }  // namespace lockstep

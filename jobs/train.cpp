@@ -50,9 +50,9 @@ int run_train(std::span<const std::string> arguments) {
   if (!job_file) return 0;
   const Job job = load_job(job_file->file, job_file->overrides);
 
+  install_signal_handlers();
   MpiSession mpi;
   const Communicator world = Communicator::world();
-  install_signal_handlers();
   if (world.rank() > 0) spdlog::set_level(spdlog::level::warn);
   for (const std::string& warning : preflight(world).warnings)
     if (world.rank() == 0) spdlog::warn("{}", warning);

@@ -20,6 +20,7 @@ class Process {
   /// Exit code (128 + signal if one ended it). Fails the test after `most`.
   int wait(std::chrono::seconds most = std::chrono::seconds(120));
   bool running();
+  pid_t pid() const { return pid_; }
   void signal_ranks(int signal);  // to every descendant that runs `lockstep train`
   /// SIGKILL to everything below, and waits for it.
   void kill_all();

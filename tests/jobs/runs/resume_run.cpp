@@ -3,119 +3,41 @@
 #include <signal.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <random>
-#include <set>
 #include <thread>
 
 #include "data/checkpoint.h"
-#include "tests/jobs/process.h"
+#include "tests/jobs/runs/training_room.h"
 
 namespace lockstep::test {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
-constexpr int kSteps = 24;  // 6 an epoch
-
-/// A small residual network on made-up pictures, with everything random that training has.
-const std::string kJob = R"(
-[run]
-name = small
-[data]
-source = synthetic
-synthetic_samples = 92
-height = 12
-width = 12
-[augment]
-pad = 2
-flip = true
-[model]
-family = resnet
-depth = 8
-dropout = 0.2
-stochastic_depth = 0.2
-[train]
-batch = 16
-epochs = 4
-hash_every = 5
-[optimizer]
-learning_rate = 0.02
-[checkpoint]
-every_steps = 3
-keep = 3
-)";
+constexpr std::size_t kSteps = 24;  // 6 an epoch
 
 class Resume : public ::testing::Test {
  protected:
-  void SetUp() override { std::ofstream(job()) << kJob; }
-
-  fs::path job() const { return directory_.path() / "job.cfg"; }
-  fs::path log(const std::string& runs) const { return directory_.path() / (runs + ".log"); }
-  fs::path run(const std::string& runs) const { return directory_.path() / runs / "small"; }
-
-  std::vector<std::string> command(const std::string& runs, int ranks,
-                                   const std::vector<std::string>& sets = {}) const {
-    std::vector<std::string> words{LOCKSTEP_PROGRAM,
-                                   "launch",
-                                   "-n",
-                                   std::to_string(ranks),
-                                   "--threads",
-                                   "1",
-                                   "train",
-                                   job().string(),
-                                   "--set",
-                                   "run.directory=" + (directory_.path() / runs).string()};
-    for (const std::string& s : sets) words.insert(words.end(), {"--set", s});
-    return words;
-  }
+  fs::path log(const std::string& runs) const { return room_.log(runs); }
+  fs::path run(const std::string& runs) const { return room_.run(runs); }
+  auto metrics(const std::string& runs) const { return room_.metrics(runs); }
+  auto weights(const std::string& runs) const { return room_.tensors(runs, kSteps); }
 
   void train(const std::string& runs, int ranks, const std::vector<std::string>& sets = {}) {
-    Process process(command(runs, ranks, sets), log(runs));
+    Process process(room_.command(runs, ranks, sets), log(runs));
     ASSERT_EQ(process.wait(), 0) << file_text(log(runs));
   }
 
-  /// Kills all ranks when `lines` lines of metrics are there, or at the end.
+  /// Kills the launcher and all ranks when `lines` lines of metrics are there, or at the end.
   void train_and_kill(const std::string& runs, int ranks, std::size_t lines,
                       const std::vector<std::string>& sets = {}) {
-    Process process(command(runs, ranks, sets), log(runs));
+    Process process(room_.command(runs, ranks, sets), log(runs));
     while (process.running() && metrics(runs).size() < lines)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     process.kill_all();
   }
 
-  /// Metrics without what the clock says.
-  std::vector<Json> metrics(const std::string& runs) const {
-    std::vector<Json> lines;
-    std::istringstream text(file_text(run(runs) / "metrics.jsonl"));
-    for (std::string line; std::getline(text, line);) {
-      Json json = Json::parse(line, nullptr, false);
-      if (json.is_discarded()) break;  // being written
-      std::vector<std::string> times;
-      for (const auto& [key, value] : json.items())
-        if (key.ends_with("_ms") || key == "images_per_second") times.push_back(key);
-      for (const std::string& key : times) json.erase(key);
-      lines.push_back(std::move(json));
-    }
-    return lines;
-  }
-
-  /// Every tensor of the newest checkpoint.
-  std::map<std::string, std::vector<float>> weights(const std::string& runs) const {
-    const NewestGood found = open_newest_good(run(runs) / "checkpoints");
-    EXPECT_TRUE(found.checkpoint.has_value());
-    EXPECT_EQ(found.checkpoint->state().step, kSteps);
-    std::map<std::string, std::vector<float>> tensors;
-    for (const std::string& name : found.checkpoint->names()) {
-      std::size_t count = 1;
-      for (std::int64_t d : found.checkpoint->dims(name)) count *= static_cast<std::size_t>(d);
-      found.checkpoint->read(name, tensors.try_emplace(name, count).first->second);
-    }
-    return tensors;
-  }
-
-  FreshDirectory directory_;
+  TrainingRoom room_;
 };
 
 TEST_F(Resume, KilledRunsEndWithTheBitsOfAnUninterruptedOne) {
@@ -129,7 +51,7 @@ TEST_F(Resume, KilledRunsEndWithTheBitsOfAnUninterruptedOne) {
 
 TEST_F(Resume, AnotherNumberOfRanksGoesOnWithinRounding) {
   train("two", 2, {"train.max_steps=10", "model.dropout=0", "optimizer.learning_rate=0.001"});
-  fs::copy(directory_.path() / "two", directory_.path() / "three", fs::copy_options::recursive);
+  fs::copy(room_.path() / "two", room_.path() / "three", fs::copy_options::recursive);
   // 20 more steps, on both.
   for (const auto& [runs, ranks] : {std::pair("two", 2), std::pair("three", 3)})
     train(runs, ranks, {"train.epochs=5", "model.dropout=0", "optimizer.learning_rate=0.001"});
@@ -158,7 +80,7 @@ TEST_F(Resume, ADamagedCheckpointIsNamedAndTheOneBeforeIsUsed) {
 
 TEST_F(Resume, ASignalSavesAndAsksToBeRequeued) {
   {
-    Process process(command("stopped", 2), log("stopped"));
+    Process process(room_.command("stopped", 2), log("stopped"));
     while (process.running() && metrics("stopped").size() < 5)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     process.signal_ranks(SIGUSR1);
@@ -184,7 +106,7 @@ TEST_F(Resume, ScatteredSamplesAndADedicatedCoordinatorChangeNothing) {
 
 // With three ranks a ring adds in another order than shared memory: the bits tell which was used.
 TEST_F(Resume, TheAllReduceTableThatARunBeganWithStays) {
-  const fs::path table = directory_.path() / "table";
+  const fs::path table = room_.path() / "table";
   const std::vector<std::string> sets{"parallel.all_reduce_table=" + table.string()};
   std::ofstream(table) << "3 1 gradients max ring\n";
   train("plain", 3);
@@ -215,7 +137,7 @@ TEST_F(Resume, EarlyStoppingEndsAResumedRunWhereItEndsAWholeOne) {
 
 TEST_F(Resume, AnotherModelsCheckpointIsRefused) {
   train("small", 1, {"train.max_steps=3"});
-  Process process(command("small", 1, {"model.depth=14"}), log("small"));
+  Process process(room_.command("small", 1, {"model.depth=14"}), log("small"));
   EXPECT_EQ(process.wait(), 65) << file_text(log("small"));
   EXPECT_NE(file_text(log("small")).find("another model"), std::string::npos);
 }

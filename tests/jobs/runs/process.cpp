@@ -1,4 +1,4 @@
-#include "tests/jobs/process.h"
+#include "tests/jobs/runs/process.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -80,6 +80,7 @@ void Process::signal_ranks(int signal) {
 }
 
 void Process::kill_all() {
+  if (running()) kill(pid_, SIGSTOP);  // a supervisor must not start others meanwhile
   const std::vector<pid_t> below = descendants(pid_);
   for (pid_t pid : below) kill(pid, SIGKILL);
   if (!running()) return;

@@ -1,0 +1,170 @@
+#include "jobs/launched_ranks.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "data/error.h"
+#include "data/timing.h"
+#include "jobs/value_text.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kLongestLine = 4096;  // of what is kept to look for an error in
+
+[[noreturn]] void become(const LaunchPlan& plan, int errors, const sigset_t& signals, pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent) _exit(127);  // it died before that was set
+  setpgid(0, 0);                        // what the terminal signals goes to the supervisor alone
+  ::signal(SIGUSR1, SIG_IGN);        // until mpirun listens, it must not die of it
+  sigprocmask(SIG_SETMASK, &signals, nullptr);
+  for (const auto& [name, value] : plan.environment) setenv(name.c_str(), value.c_str(), 1);
+  std::vector<char*> words;
+  for (const std::string& word : plan.command) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  const int nothing = open("/dev/null", O_RDONLY);
+  dup2(nothing, STDIN_FILENO);
+  dup2(errors, STDERR_FILENO);
+  execv(words[0], words.data());
+  dprintf(STDERR_FILENO, "lockstep: error: cannot start %s: %s\n", words[0], std::strerror(errno));
+  _exit(static_cast<int>(ExitCode::kUsage));
+}
+
+int exit_code(int status) {
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/// The parent of a process, 0 if it is gone. /proc/N/stat is "N (name) state parent ...".
+pid_t parent_of(const fs::path& process) {
+  std::ifstream file(process / "stat");
+  std::string text;
+  std::getline(file, text);
+  const std::size_t name_end = text.rfind(')');  // the name may hold anything
+  if (name_end == std::string::npos || name_end + 4 > text.size()) return 0;
+  return std::atoi(text.c_str() + name_end + 4);
+}
+
+/// Empty if it cannot be made.
+std::string fresh_directory(const fs::path& parent) {
+  std::string name = (parent / "lockstep-launch-XXXXXX").string();
+  return mkdtemp(name.data()) ? name : std::string();
+}
+
+void signal_children(int number) {
+  std::error_code gone;
+  for (fs::directory_iterator entry("/proc", gone), end; !gone && entry != end;
+       entry.increment(gone)) {
+    pid_t pid = 0;
+    if (read_value(std::string_view(entry->path().filename().native()), pid) &&
+        parent_of(entry->path()) == getpid())
+      kill(pid, number);
+  }
+}
+
+}  // namespace
+
+LaunchedRanks::LaunchedRanks(const LaunchPlan& plan, const sigset_t& signals) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0)
+    throw IoError(std::string("cannot make a pipe for the ranks: ") + std::strerror(errno));
+  const pid_t parent = getpid();
+  pid_ = fork();
+  if (pid_ == 0) become(plan, ends[1], signals, parent);
+  const int code = errno;
+  close(ends[1]);
+  errors_ = ends[0];
+  if (pid_ < 0) {
+    close(errors_);
+    throw IoError("cannot start " + plan.command[0] + ": " + std::strerror(code));
+  }
+  fcntl(errors_, F_SETFL, O_NONBLOCK);
+}
+
+LaunchedRanks::~LaunchedRanks() {
+  if (running_) kill(pid_, SIGKILL);
+  if (errors_ >= 0) close(errors_);
+}
+
+void LaunchedRanks::note_error(const std::string& line) {
+  constexpr std::string_view kMark = "lockstep: error: ";
+  const std::size_t at = line.find(kMark);
+  if (words_.empty() && at != std::string::npos) words_ = line.substr(at + kMark.size());
+}
+
+void LaunchedRanks::pass_on_errors() {
+  std::array<char, 4096> bytes;
+  while (errors_ >= 0) {
+    const ssize_t count = read(errors_, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return;  // nothing for now
+    if (count == 0) {
+      close(errors_);
+      errors_ = -1;
+      return;
+    }
+    const std::string_view text(bytes.data(), static_cast<std::size_t>(count));
+    std::fwrite(text.data(), 1, text.size(), stderr);
+    for (const char c : text) {
+      if (c != '\n' && line_.size() < kLongestLine) line_ += c;
+      if (c != '\n') continue;
+      note_error(line_);
+      line_.clear();
+    }
+  }
+}
+
+std::optional<int> LaunchedRanks::ended() {
+  int status = 0;
+  if (!running_ || waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+  running_ = false;
+  return exit_code(status);
+}
+
+MpiFiles::MpiFiles()
+    : session_(fresh_directory(fs::temp_directory_path())), segments_(fresh_directory("/dev/shm")) {}
+
+MpiFiles::~MpiFiles() {
+  std::error_code ignored;
+  for (const std::string& directory : {session_, segments_})
+    if (!directory.empty()) fs::remove_all(directory, ignored);
+}
+
+std::vector<std::pair<std::string, std::string>> MpiFiles::environment() const {
+  std::vector<std::pair<std::string, std::string>> variables;
+  if (!session_.empty()) variables.emplace_back("TMPDIR", session_);
+  for (const char* name : {"OMPI_MCA_btl_sm_backing_directory", "OMPI_MCA_btl_vader_backing_directory"})
+    if (!segments_.empty()) variables.emplace_back(name, segments_);
+  return variables;
+}
+
+void adopt_orphans() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
+
+bool kill_children(double seconds) {
+  const double deadline = seconds_now() + seconds;
+  do {
+    signal_children(SIGKILL);
+    pid_t ended = 0;
+    while ((ended = waitpid(-1, nullptr, WNOHANG)) > 0) {
+    }
+    if (ended < 0 && errno == ECHILD) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  } while (seconds_now() < deadline);
+  return false;
+}
+
+}  // namespace lockstep

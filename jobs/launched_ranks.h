@@ -1,0 +1,72 @@
+#pragma once
+#include <signal.h>
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "jobs/launch_plan.h"
+
+namespace lockstep {
+
+/// mpirun and its ranks, as children of this process. mpirun ends by SIGTERM if this process dies.
+/// What ranks write to stderr passes through here, so that the reason of their end is known.
+class LaunchedRanks {
+ public:
+  /// `signals` is mpirun's signal mask. The caller must be a subreaper (adopt_orphans()).
+  LaunchedRanks(const LaunchPlan& plan, const sigset_t& signals);
+  /// Kills what still runs.
+  ~LaunchedRanks();
+  LaunchedRanks(const LaunchedRanks&) = delete;
+  LaunchedRanks& operator=(const LaunchedRanks&) = delete;
+
+  void signal(int number) const { kill(pid_, number); }
+
+  /// Readable when ranks have written to stderr; -1 after they have closed it.
+  int errors() const { return errors_; }
+  /// Writes on what has come since, without waiting.
+  void pass_on_errors();
+
+  /// mpirun's exit code, 128 + signal if one ended it; nothing while it runs.
+  std::optional<int> ended();
+
+  /// The first error of a rank: the line without "lockstep: error: ".
+  const std::string& words() const { return words_; }
+
+ private:
+  void note_error(const std::string& line);
+
+  pid_t pid_ = -1;
+  int errors_ = -1;
+  bool running_ = true;
+  std::string line_;  // of stderr, not ended yet
+  std::string words_;
+};
+
+/// Where MPI keeps its files while ranks run on this node: directories in /tmp and /dev/shm, removed
+/// at the end of the scope. Without them each killed rank leaves megabytes in /dev/shm behind.
+class MpiFiles {
+ public:
+  MpiFiles();
+  ~MpiFiles();
+  MpiFiles(const MpiFiles&) = delete;
+  MpiFiles& operator=(const MpiFiles&) = delete;
+
+  /// Variables for mpirun: of Open MPI 5 and 4; other MPIs do not know them.
+  std::vector<std::pair<std::string, std::string>> environment() const;
+
+ private:
+  std::string session_, segments_;  // empty: could not be made, MPI takes its own
+};
+
+/// From now on processes whose parent died become children of this one instead of init's.
+void adopt_orphans();
+
+/// Kills all children of this process, ranks whose mpirun died above all, and waits for them:
+/// nobody may write to the run's directory when the next ranks start. False if some did not go
+/// within `seconds` (a process that waits for a dead file system cannot be killed).
+bool kill_children(double seconds);
+
+}  // namespace lockstep

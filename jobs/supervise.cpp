@@ -1,0 +1,193 @@
+#include "jobs/supervise.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cerrno>
+#include <cstring>
+#include <iostream>
+#include <optional>
+
+#include "data/error.h"
+#include "data/timing.h"
+#include "jobs/launched_ranks.h"
+#include "jobs/run_progress.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kRepeat_s = 1;      // a signal may come before the ranks listen: it is said again
+constexpr double kKillMost_s = 20;
+
+/// The signals that a supervisor acts on, as a file: nothing happens between two looks at it.
+class Signals {
+ public:
+  Signals() {
+    sigset_t mine;
+    sigemptyset(&mine);
+    for (int number : {SIGTERM, SIGUSR1, SIGHUP, SIGINT, SIGCHLD}) sigaddset(&mine, number);
+    sigprocmask(SIG_BLOCK, &mine, &before_);
+    file_ = signalfd(-1, &mine, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (file_ < 0) throw IoError(std::string("cannot listen to signals: ") + std::strerror(errno));
+  }
+  ~Signals() {
+    close(file_);
+    sigprocmask(SIG_SETMASK, &before_, nullptr);
+  }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  int file() const { return file_; }
+  const sigset_t& before() const { return before_; }
+
+  /// The next one, 0 if there is none.
+  int take() const {
+    signalfd_siginfo info{};
+    return read(file_, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+  }
+
+ private:
+  sigset_t before_{};
+  int file_ = -1;
+};
+
+class Supervisor {
+ public:
+  Supervisor(const LaunchPlan& plan, const SuperviseOptions& options)
+      : plan_(plan), options_(options), reached_(read_progress(options.run_directory)),
+        record_(record_of_starts()), policy_(options.restarts, reached_) {}
+
+  int run();
+
+ private:
+  Ending run_once();
+  void listen(LaunchedRanks* ranks);
+  void wait(double seconds);
+  LaunchPlan next_plan() const;
+  void tell(const Ending& ending, const RestartDecision& decision);
+  std::uintmax_t record_of_starts() const;
+
+  LaunchPlan plan_;
+  SuperviseOptions options_;
+  RunProgress reached_;
+  std::uintmax_t record_;  // environment.json as it was; a run that has begun has another
+  RestartPolicy policy_;
+  Signals signals_;
+  int stop_signals_ = 0;
+  bool interrupted_ = false;
+  int restarts_ = 0;
+  std::int64_t steps_lost_ = 0;
+};
+
+std::uintmax_t Supervisor::record_of_starts() const {
+  std::error_code none;
+  const auto bytes = fs::file_size(options_.run_directory / "environment.json", none);
+  return none ? 0 : bytes;
+}
+
+/// A run that was to begin anew has begun once it has recorded itself: from then on it resumes.
+LaunchPlan Supervisor::next_plan() const {
+  LaunchPlan plan = plan_;
+  if (options_.begins_anew && record_of_starts() != record_)
+    plan.command.insert(plan.command.end(), {"--set", "run.resume=true"});
+  return plan;
+}
+
+void Supervisor::listen(LaunchedRanks* ranks) {
+  while (const int number = signals_.take()) {
+    if (number == SIGCHLD) continue;
+    interrupted_ = interrupted_ || number == SIGINT || stop_signals_ > 0;
+    ++stop_signals_;
+    if (ranks) ranks->signal(interrupted_ ? SIGTERM : SIGUSR1);
+  }
+}
+
+Ending Supervisor::run_once() {
+  std::optional<MpiFiles> files_of_mpi;
+  LaunchPlan plan = next_plan();
+  if (options_.one_node) {
+    const auto variables = files_of_mpi.emplace().environment();
+    plan.environment.insert(plan.environment.end(), variables.begin(), variables.end());
+  }
+  LaunchedRanks ranks(plan, signals_.before());
+  double last_said = seconds_now();
+  std::optional<int> code;
+  while (!(code = ranks.ended())) {
+    std::array<pollfd, 2> files{{{signals_.file(), POLLIN, 0}, {ranks.errors(), POLLIN, 0}}};
+    poll(files.data(), files.size(), stop_signals_ > 0 ? static_cast<int>(kRepeat_s * 1000) : -1);
+    ranks.pass_on_errors();
+    listen(&ranks);
+    if (stop_signals_ == 0 || interrupted_ || seconds_now() - last_said < kRepeat_s) continue;
+    ranks.signal(SIGUSR1);
+    last_said = seconds_now();
+  }
+  if (!kill_children(kKillMost_s))
+    spdlog::warn("launch: processes of the last start cannot be killed; they hang in the kernel");
+  ranks.pass_on_errors();
+  return {*code, ranks.words(), read_progress(options_.run_directory)};
+}
+
+/// Sleeps, but listens.
+void Supervisor::wait(double seconds) {
+  const double end = seconds_now() + seconds;
+  for (double left = seconds; left > 0 && stop_signals_ == 0; left = end - seconds_now()) {
+    pollfd file{signals_.file(), POLLIN, 0};
+    poll(&file, 1, static_cast<int>(std::ceil(left * 1000)));
+    listen(nullptr);
+  }
+}
+
+void Supervisor::tell(const Ending& ending, const RestartDecision& decision) {
+  const std::string how = describe_exit_code(ending.exit_code) +
+                          (ending.words.empty() ? "" : ": " + ending.words);
+  spdlog::warn("launch: the training ended after step {}, {}", ending.reached.step, how);
+  if (!decision.restart) {
+    spdlog::error("launch: {}", decision.why);
+    return;
+  }
+  const std::int64_t lost = std::max<std::int64_t>(0, ending.reached.step - ending.reached.checkpoint);
+  steps_lost_ += lost;
+  spdlog::info("launch: {}; starting again {}from {}; {} steps will be done again", decision.why,
+               decision.wait_s > 0 ? fmt::format("in {:.0f} s ", decision.wait_s) : "",
+               ending.reached.checkpoint > 0
+                   ? "the checkpoint of step " + std::to_string(ending.reached.checkpoint)
+                   : "the beginning",
+               lost);
+}
+
+int Supervisor::run() {
+  constexpr int kRequeue = static_cast<int>(ExitCode::kRequeue);
+  while (true) {
+    const Ending ending = run_once();
+    if (interrupted_) return ending.exit_code;
+    const RestartDecision decision = policy_.after(ending);
+    if (!decision.why.empty()) tell(ending, decision);
+    if (!decision.restart) {
+      if (restarts_ > 0)
+        spdlog::info("launch: {} restarts, {} steps done again", restarts_, steps_lost_);
+      return ending.exit_code;
+    }
+    // Asked to stop, and the ranks failed meanwhile: what is on the disk is where to go on.
+    if (stop_signals_ == 0) wait(decision.wait_s);
+    if (stop_signals_ > 0) return interrupted_ ? ending.exit_code : kRequeue;
+    ++restarts_;
+  }
+}
+
+}  // namespace
+
+int supervise(const LaunchPlan& plan, const SuperviseOptions& options) {
+  adopt_orphans();
+  std::cout.flush();
+  return Supervisor(plan, options).run();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,23 @@
+#pragma once
+#include <filesystem>
+
+#include "jobs/launch_plan.h"
+#include "jobs/restart_policy.h"
+
+namespace lockstep {
+
+struct SuperviseOptions {
+  std::filesystem::path run_directory;
+  bool begins_anew = false;  // run.resume = false: of the first start only
+  bool one_node = true;      // then what killed ranks leave in /tmp and /dev/shm can be removed
+  RestartOptions restarts;
+};
+
+/// Runs a training to its end, through failures: starts the ranks again from the newest good
+/// checkpoint, as RestartPolicy decides, and says each time what was lost. Returns an exit code.
+///
+/// SIGTERM, SIGUSR1 and SIGHUP are passed on as SIGUSR1 (mpirun would kill the ranks at a SIGTERM):
+/// they finish the step, save and exit with 75. A second one ends them at once, as SIGINT does.
+int supervise(const LaunchPlan& plan, const SuperviseOptions& options);
+
+}  // namespace lockstep
