@@ -136,6 +136,8 @@ void Trainer::record(const RunStart& run_start) {
 void Trainer::start(const RunStart& run_start) {
   const std::filesystem::path checkpoints = run_directory_ / "checkpoints";
   if (world_.rank() == 0) {
+    create_directories_durably(run_directory_);
+    lock_ = std::make_unique<RunLock>(run_directory_);
     if (!job_.run.resume) set_aside_run(run_directory_);
     create_directories_durably(checkpoints);
   }
@@ -244,6 +246,9 @@ bool Trainer::boundary() {
   if (saver_->saving() && sum / kWritten == world_.size())
     saved_ = saver_->publish(metrics_.get());
   stopped_ = sum % kWritten > 0;
+  if (lock_ && lock_->lost())
+    throw ConfigError(run_directory_.string() + ": another job has taken this directory; one of them "
+                      "must have another run.name");
   if (job_.train.hash_every > 0 && where_.step % job_.train.hash_every == 0) compare_parameters();
   if (due_for_checkpoint() || stopped_) save();
   return !stopped_;

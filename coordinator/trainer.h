@@ -9,6 +9,7 @@
 #include "coordinator/job_data.h"
 #include "coordinator/metrics.h"
 #include "coordinator/progress.h"
+#include "coordinator/run_lock.h"
 #include "coordinator/run_record.h"
 #include "coordinator/saver.h"
 
@@ -62,6 +63,7 @@ class Trainer {
   Storage activations_ = Storage::kF32;
   std::string all_reduce_table_;  // the text of the file; empty: none
   std::filesystem::path run_directory_;
+  std::unique_ptr<RunLock> lock_;           // rank 0
   std::unique_ptr<Engine> engine_;          // works_
   std::unique_ptr<Graph> graph_;            // !works_: the model's state alone, for checkpoints
   std::unique_ptr<ModelState> idle_state_;

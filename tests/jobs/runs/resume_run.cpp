@@ -135,6 +135,17 @@ TEST_F(Resume, EarlyStoppingEndsAResumedRunWhereItEndsAWholeOne) {
   EXPECT_EQ(metrics("whole"), metrics("again"));
 }
 
+TEST_F(Resume, ASecondJobInTheSameDirectoryIsRefused) {
+  Process first(room_.command("same", 1, {"train.epochs=10000"}), log("same"));
+  while (first.running() && metrics("same").empty())
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  Process second(room_.command("same", 1), log("second"));
+  EXPECT_EQ(second.wait(), 64);
+  EXPECT_NE(file_text(log("second")).find("another job trains here: process "), std::string::npos)
+      << file_text(log("second"));
+  EXPECT_TRUE(first.running()) << file_text(log("same"));
+}
+
 TEST_F(Resume, AnotherModelsCheckpointIsRefused) {
   train("small", 1, {"train.max_steps=3"});
   Process process(room_.command("small", 1, {"model.depth=14"}), log("small"));
