@@ -78,6 +78,15 @@ struct CheckpointOptions {
   int keep = 3;                        // newest verified; the best is kept besides
 };
 
+/// [watchdog]; seconds after which training counts as hung.
+struct WatchdogOptions {
+  bool enabled = true;
+  double start_s = 600;                // until the first step
+  double step_s = 0;                   // 0: 20 times the longest lately, at least 60
+  double collective_s = 0;             // waiting for other ranks in one, during a step; 0: as the step
+  double checkpoint_s = 900;           // waiting for a save
+};
+
 /// One job file, with every default filled in.
 struct Job {
   RunOptions run;
@@ -90,6 +99,7 @@ struct Job {
   ParallelOptions parallel;
   MemoryOptions memory;
   CheckpointOptions checkpoint;
+  WatchdogOptions watchdog;
 };
 
 }  // namespace lockstep

@@ -62,11 +62,12 @@ int lanes_of_rank(int wanted, const Communicator& world) {
 }
 
 Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
-                 const volatile std::sig_atomic_t& stop)
+                 const volatile std::sig_atomic_t& stop, Watchdog& watchdog)
     : job_(job), world_(world),
       works_(job.parallel.coordinator != "dedicated" || world.rank() > 0),
       first_worker_(job.parallel.coordinator == "dedicated" ? 1 : 0),
       workers_(world.split(works_ ? 1 : 0, world.rank(), "workers")), stop_(stop),
+      watchdog_(watchdog),
       data_(open_job_data(job, world)),
       run_directory_(std::filesystem::path(job.run.directory) / job.run.name) {
   if (world.size() == first_worker_)
@@ -217,6 +218,7 @@ void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
 }
 
 StepMetrics Trainer::step(TrainingFeed& feed) {
+  watchdog_.enter(Activity::kStep, where_.step);
   const Positions whole = step_positions(where_.cursor, data_.train_samples, job_.train.batch);
   StepMetrics m{.epoch = where_.epoch, .samples = whole.count()};
   m.learning_rate = learning_rate_at(job_.optimizer, job_.schedule, fractional_epoch(),
@@ -225,6 +227,7 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
   compute(feed, m);
   if (first_worker_ > 0) world_.broadcast_value(m, first_worker_, "step metrics");
   m.step_seconds = now() - begin;
+  watchdog_.step_took(m.step_seconds);
   m.step = ++where_.step;
   where_.cursor = whole.end;
   return m;
@@ -240,6 +243,7 @@ bool Trainer::due_for_checkpoint() const {
 /// Ranks agree on what all of them have to do next: stop (a signal may reach one rank only), or
 /// publish the checkpoint that all have written.
 bool Trainer::boundary() {
+  watchdog_.enter(Activity::kCheckpoint, where_.step);
   constexpr std::int64_t kWritten = std::int64_t{1} << 32;
   const std::int64_t mine = (stop_ != 0 ? 1 : 0) + (saver_->ready() ? kWritten : 0);
   const std::int64_t sum = world_.all_reduce(mine, ReduceOp::kSum, "step boundary");
@@ -303,6 +307,8 @@ void Trainer::end_of_epoch() {
   const bool due = job_.train.validate_every > 0 &&
                    (where_.epoch % job_.train.validate_every == 0 || where_.step >= total_steps_);
   if (!due) return;
+  watchdog_.enter(Activity::kValidation, where_.step,
+                  static_cast<double>(data_.val_samples) / job_.train.batch);
   share_statistics();
   const ValidationMetrics v = validate();
   last_validation_ = v;

@@ -12,6 +12,7 @@
 #include "coordinator/run_lock.h"
 #include "coordinator/run_record.h"
 #include "coordinator/saver.h"
+#include "coordinator/watchdog.h"
 
 namespace lockstep {
 
@@ -24,9 +25,9 @@ enum class TrainingEnd { kDone, kStoppedBySignal };
 class Trainer {
  public:
   /// `stop` is set by a signal handler: the step is finished, a checkpoint saved, and run() returns.
-  /// `run_start` is kept with the run and with its checkpoints.
+  /// `run_start` is kept with the run and with its checkpoints. `watchdog` is told what goes on.
   Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
-          const volatile std::sig_atomic_t& stop);
+          const volatile std::sig_atomic_t& stop, Watchdog& watchdog);
   ~Trainer();
 
   TrainingEnd run();
@@ -59,6 +60,7 @@ class Trainer {
   int first_worker_;     // world rank of worker 0
   Communicator workers_; // those that train (on a rank that only coordinates: itself alone)
   const volatile std::sig_atomic_t& stop_;
+  Watchdog& watchdog_;
   JobData data_;
   Storage activations_ = Storage::kF32;
   std::string all_reduce_table_;  // the text of the file; empty: none

@@ -13,7 +13,8 @@ void check_job(const Job& job, const std::function<std::string(const std::string
     throw ConfigError(where(key) + ": " + key + " = '" + find_job_key(key)->get(job) +
                       "': " + complaint);
   };
-  const auto& [run, data, augment, model, train, optimizer, schedule, parallel, memory, checkpoint] = job;
+  const auto& [run, data, augment, model, train, optimizer, schedule, parallel, memory, checkpoint,
+              watchdog] = job;
 
   require(data.source.starts_with("synthetic") || !data.path.empty(), "data.path",
           "data.source = " + data.source + " needs the path of its files");

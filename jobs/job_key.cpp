@@ -302,6 +302,18 @@ std::vector<JobKey> checkpoint_keys() {
       number(FIELD(checkpoint.keep), at_least(1), "Newest ones kept; the best is kept besides."),
   };
 }
+
+std::vector<JobKey> watchdog_keys() {
+  return {
+      flag(FIELD(watchdog.enabled), "End training that hangs, and say which rank and what is to blame."),
+      number(FIELD(watchdog.start_s), above(0), "Seconds until the first step."),
+      number(FIELD(watchdog.step_s), at_least(0),
+             "Of a step; 0: 20 times the longest lately, at least 60."),
+      number(FIELD(watchdog.collective_s), at_least(0),
+             "Of waiting for other ranks during a step; 0: as for the step."),
+      number(FIELD(watchdog.checkpoint_s), above(0), "Of waiting for a save."),
+  };
+}
 #undef FIELD
 
 std::string_view leaf(std::string_view name) { return name.substr(name.find('.') + 1); }
@@ -312,7 +324,7 @@ const std::vector<JobKey>& job_keys() {
   static const std::vector<JobKey> keys = [] {
     std::vector<JobKey> all;
     for (auto section : {run_keys, data_keys, augment_keys, model_keys, train_keys, optimizer_keys,
-                         schedule_keys, parallel_keys, memory_keys, checkpoint_keys}) {
+                         schedule_keys, parallel_keys, memory_keys, checkpoint_keys, watchdog_keys}) {
       for (JobKey& key : section()) all.push_back(std::move(key));
     }
     return all;

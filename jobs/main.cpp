@@ -16,7 +16,6 @@
 #include "data/spelling.h"
 #include "data/version.h"
 #include "jobs/commands.h"
-#include "jobs/value_text.h"
 #include "worker/comm/mpi.h"
 #include "worker/comm/preflight.h"
 
@@ -74,14 +73,9 @@ int run(const std::vector<std::string>& arguments) {
 
 /// This rank, if a launcher started more than one; known before MPI is.
 std::optional<int> rank_of_many() {
-  const auto launched = launcher_size([](const char* name) { return std::getenv(name); });
-  if (!launched || launched->ranks < 2) return std::nullopt;
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
-    const char* text = std::getenv(name);
-    int rank = 0;
-    if (text && read_value(std::string_view(text), rank)) return rank;
-  }
-  return std::nullopt;
+  const ReadVariable read = [](const char* name) { return std::getenv(name); };
+  const auto launched = launcher_size(read);
+  return launched && launched->ranks > 1 ? launcher_rank(read) : std::nullopt;
 }
 
 /// Prints the error and ends the process, and all other ranks with it.

@@ -31,9 +31,8 @@ bool is(int code, ExitCode wanted) { return code == static_cast<int>(wanted); }
 
 /// What somebody has to mend, if the training has not even begun. Later it may be a file system that
 /// comes and goes.
-bool is_wrong_input(int code) {
-  return is(code, ExitCode::kUsage) || is(code, ExitCode::kBadData) ||
-         is(code, ExitCode::kMissingFile);
+bool is_wrong_data(int code) {
+  return is(code, ExitCode::kBadData) || is(code, ExitCode::kMissingFile);
 }
 
 }  // namespace
@@ -54,7 +53,7 @@ RestartDecision RestartPolicy::after(const Ending& ending) {
   const bool progress =
       ending.reached.step > best_.step || ending.reached.checkpoint > best_.checkpoint;
   progressed_ = progressed_ || progress;
-  if (is_wrong_input(ending.exit_code) && !progressed_)
+  if (is(ending.exit_code, ExitCode::kUsage) || (is_wrong_data(ending.exit_code) && !progressed_))
     return {.why = "the same would happen again: not started again"};
   const bool same = died_the_same_way(ending);
   last_ = ending;

@@ -2,6 +2,8 @@
 #include <spdlog/spdlog.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include "coordinator/trainer.h"
@@ -30,6 +32,15 @@ void install_signal_handlers() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
+WatchdogPlace watchdog_place(const Job& job) {
+  const ReadVariable read = [](const char* name) { return std::getenv(name); };
+  const auto launcher = launcher_size(read);
+  return {.run_directory = std::filesystem::path(job.run.directory) / job.run.name,
+          .start = name_of_start(),
+          .rank = launcher_rank(read).value_or(0),
+          .ranks = launcher ? launcher->ranks : 1};
+}
+
 /// As it can be typed again.
 std::string command_line(std::span<const std::string> arguments) {
   std::string line = "lockstep train";
@@ -51,15 +62,18 @@ int run_train(std::span<const std::string> arguments) {
   const Job job = load_job(job_file->file, job_file->overrides);
 
   install_signal_handlers();
+  Watchdog watchdog(job.watchdog, watchdog_place(job));  // starting MPI may hang too
   MpiSession mpi;
   const Communicator world = Communicator::world();
+  const Watchdog::Listening listening(watchdog, world.log());
   if (world.rank() > 0) spdlog::set_level(spdlog::level::warn);
   for (const std::string& warning : preflight(world).warnings)
     if (world.rank() == 0) spdlog::warn("{}", warning);
 
   const RunStart run_start{.job_text = to_ini(job), .command_line = command_line(arguments)};
-  Trainer trainer(job, run_start, world, stop_requested);
+  Trainer trainer(job, run_start, world, stop_requested, watchdog);
   const TrainingEnd end = trainer.run();
+  watchdog.enter(Activity::kEnd, 0);
   if (world.rank() == 0) {
     if (trainer.last_validation())
       std::cout << (trainer.last_validation()->mean_iou ? "validation mean IoU " : "validation accuracy ")

@@ -89,13 +89,19 @@ TEST(RestartPolicy, ACrashTwiceAtTheSameStepEndsIt) {
   EXPECT_FALSE(policy.after(crash).restart);
 }
 
-TEST(RestartPolicy, WrongInputEndsItUnlessTheTrainingHadBegun) {
-  for (int code : {64, 65, 66}) {
+TEST(RestartPolicy, WrongDataEndItUnlessTheTrainingHadBegun) {
+  for (int code : {65, 66}) {
     RestartPolicy fresh({}, {.step = 10}), begun({}, {.step = 10});
     EXPECT_FALSE(fresh.after({.exit_code = code, .reached = {.step = 10}}).restart);
     EXPECT_TRUE(begun.after(killed(11)).restart);
     EXPECT_TRUE(begun.after({.exit_code = code, .reached = {.step = 11}}).restart);
   }
+}
+
+// Also if there is progress: of the job that has the directory.
+TEST(RestartPolicy, AWrongJobAlwaysEndsIt) {
+  RestartPolicy policy({}, {.step = 10});
+  EXPECT_FALSE(policy.after({.exit_code = 64, .reached = {.step = 20}}).restart);
 }
 
 TEST(RestartPolicy, SignalsAreNamed) {

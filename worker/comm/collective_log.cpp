@@ -67,7 +67,8 @@ std::string describe(const CollectiveRecord& record, std::int64_t now_ns) {
                 static_cast<double>(end_ns - record.begin_ns) * 1e-6);
   return std::string(record.group.data()) + " #" + std::to_string(record.sequence) + " " +
          to_string(record.kind) + " \"" + record.name.data() + "\" " +
-         std::to_string(record.bytes) + " bytes, " + (record.under_way() ? "under way for " : "") +
+         std::to_string(record.bytes) + " bytes, " +
+         (record.peer >= 0 ? "peer rank " + std::to_string(record.peer) + ", " : "") + (record.under_way() ? "under way for " : "") +
          milliseconds + " ms";
 }
 
@@ -79,7 +80,7 @@ std::int64_t CollectiveLog::now_ns() {
 CollectiveLog::CollectiveLog() : start_ticks_(ticks_now()), start_ns_(now_ns()) {}
 
 std::uint64_t CollectiveLog::begin(CollectiveKind kind, std::uint64_t sequence, std::int64_t bytes,
-                                   std::string_view name, std::string_view group) {
+                                   std::string_view name, std::string_view group, int peer) {
   const std::uint64_t ticket = count_.load(std::memory_order_relaxed);
   Entry& entry = entries_[ticket % kCapacity];
   const std::uint64_t version = entry.version.load(std::memory_order_relaxed);
@@ -88,6 +89,7 @@ std::uint64_t CollectiveLog::begin(CollectiveKind kind, std::uint64_t sequence, 
   entry.sequence.store(sequence, std::memory_order_relaxed);
   entry.kind.store(kind, std::memory_order_relaxed);
   entry.bytes.store(bytes, std::memory_order_relaxed);
+  entry.peer.store(peer, std::memory_order_relaxed);
   store_text(name, entry.name.data(), CollectiveRecord::kNameLength);
   store_text(group, entry.group.data(), CollectiveRecord::kGroupLength);
   entry.begin_ticks.store(ticks_now(), std::memory_order_relaxed);
@@ -111,6 +113,7 @@ CollectiveRecord CollectiveLog::read(const Entry& entry) const {
     record.sequence = entry.sequence.load(kRelaxed);
     record.kind = entry.kind.load(kRelaxed);
     record.bytes = entry.bytes.load(kRelaxed);
+    record.peer = entry.peer.load(kRelaxed);
     load_text(entry.name, record.name);
     load_text(entry.group, record.group);
     begin = entry.begin_ticks.load(kRelaxed);
@@ -138,6 +141,12 @@ std::vector<CollectiveRecord> CollectiveLog::snapshot() const {
   return records;
 }
 
+std::optional<CollectiveRecord> CollectiveLog::last() const {
+  const std::uint64_t all = count();
+  if (all == 0) return std::nullopt;
+  return read(entries_[(all - 1) % kCapacity]);
+}
+
 std::string CollectiveLog::dump() const {
   std::string text;
   const std::int64_t now = now_ns();
@@ -146,9 +155,10 @@ std::string CollectiveLog::dump() const {
 }
 
 CollectiveScope::CollectiveScope(CollectiveLog& log, CollectiveKind kind, std::uint64_t sequence,
-                                 std::int64_t bytes, std::string_view name, std::string_view group)
+                                 std::int64_t bytes, std::string_view name, std::string_view group,
+                                 int peer)
     : log_(log),
-      ticket_(log.begin(kind, sequence, bytes, name, group)),
+      ticket_(log.begin(kind, sequence, bytes, name, group, peer)),
       exceptions_at_begin_(std::uncaught_exceptions()) {}
 
 CollectiveScope::~CollectiveScope() {

@@ -2,6 +2,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@ struct CollectiveRecord {
   std::uint64_t sequence = 0;  // counts the collectives of the group; equal on all its ranks
   CollectiveKind kind = CollectiveKind::kBarrier;
   std::int64_t bytes = 0;                     // of this rank's buffer
+  int peer = -1;                              // rank of the group at a message's other end
   std::int64_t begin_ns = 0;                  // steady clock
   std::int64_t end_ns = 0;                    // 0: still under way
   std::array<char, kNameLength> name = {};    // zero-terminated
@@ -50,13 +52,15 @@ class CollectiveLog {
 
   /// Records the start of a collective. Returns the ticket for end().
   std::uint64_t begin(CollectiveKind kind, std::uint64_t sequence, std::int64_t bytes,
-                      std::string_view name, std::string_view group);
+                      std::string_view name, std::string_view group, int peer = -1);
   /// Records its end. A record that was already overwritten is left alone.
   void end(std::uint64_t ticket);
 
   /// Copies the records, oldest first.
   std::vector<CollectiveRecord> snapshot() const;
-  /// The same as text, one line each.
+  /// The newest record.
+  std::optional<CollectiveRecord> last() const;
+  /// All as text, one line each.
   std::string dump() const;
   /// How many were recorded since the start, the overwritten ones too.
   std::uint64_t count() const { return count_.load(std::memory_order_acquire); }
@@ -72,6 +76,7 @@ class CollectiveLog {
     Word sequence = 0;
     std::atomic<CollectiveKind> kind = CollectiveKind::kBarrier;
     std::atomic<std::int64_t> bytes = 0;
+    std::atomic<int> peer = -1;
     Word begin_ticks = 0;
     Word end_ticks = 0;  // 0: still under way
     std::array<Word, CollectiveRecord::kGroupLength / sizeof(std::uint64_t)> group = {};
@@ -90,7 +95,8 @@ class CollectiveLog {
 class CollectiveScope {
  public:
   CollectiveScope(CollectiveLog& log, CollectiveKind kind, std::uint64_t sequence,
-                  std::int64_t bytes, std::string_view name, std::string_view group);
+                  std::int64_t bytes, std::string_view name, std::string_view group,
+                  int peer = -1);
   ~CollectiveScope();
   CollectiveScope(const CollectiveScope&) = delete;
   CollectiveScope& operator=(const CollectiveScope&) = delete;

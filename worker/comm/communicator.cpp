@@ -177,11 +177,12 @@ Communicator::State::~State() {
 }
 
 CollectiveScope Communicator::State::record(CollectiveKind kind, std::size_t bytes,
-                                            std::string_view what) {
+                                            std::string_view what, int peer) {
   // Messages are not counted: only collectives come in the same order on all ranks.
   const bool message = kind == CollectiveKind::kSend || kind == CollectiveKind::kRecv;
   if (!message) ++sequence;
-  return CollectiveScope(*log, kind, sequence, static_cast<std::int64_t>(bytes), what, name);
+  return CollectiveScope(*log, kind, sequence, static_cast<std::int64_t>(bytes), what, name,
+                         peer);
 }
 
 Communicator::Communicator(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -278,7 +279,7 @@ std::vector<std::string> Communicator::gather(const std::string& mine, int root,
 
 void Communicator::send(std::span<const std::byte> bytes, int to, int tag,
                         std::string_view name) const {
-  const auto scope = state_->record(CollectiveKind::kSend, bytes.size(), name);
+  const auto scope = state_->record(CollectiveKind::kSend, bytes.size(), name, to);
   const CallContext context = context_of(name, to, bytes.size());
   for_each_piece(bytes.size(), [&](std::size_t offset, int length) {
     MPI_Request request = MPI_REQUEST_NULL;
@@ -290,7 +291,7 @@ void Communicator::send(std::span<const std::byte> bytes, int to, int tag,
 
 void Communicator::recv(std::span<std::byte> bytes, int from, int tag,
                         std::string_view name) const {
-  const auto scope = state_->record(CollectiveKind::kRecv, bytes.size(), name);
+  const auto scope = state_->record(CollectiveKind::kRecv, bytes.size(), name, from);
   const CallContext context = context_of(name, from, bytes.size());
   for_each_piece(bytes.size(), [&](std::size_t offset, int length) {
     MPI_Request request = MPI_REQUEST_NULL;

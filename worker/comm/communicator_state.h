@@ -60,7 +60,8 @@ struct Communicator::State {
   State& operator=(const State&) = delete;
 
   /// Logs a collective until the end of the scope.
-  CollectiveScope record(CollectiveKind kind, std::size_t bytes, std::string_view what);
+  CollectiveScope record(CollectiveKind kind, std::size_t bytes, std::string_view what,
+                         int peer = -1);
 };
 
 /// A counter for loops that poll: call pause() after each try that found nothing. It spins, then

@@ -173,6 +173,16 @@ std::optional<LauncherSize> launcher_size(const ReadVariable& read) {
   return std::nullopt;
 }
 
+std::optional<int> launcher_rank(const ReadVariable& read) {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
+    const char* value = read(name);
+    char* end = nullptr;
+    const long rank = value ? std::strtol(value, &end, 10) : -1;
+    if (rank >= 0 && end != value && *end == '\0') return static_cast<int>(rank);
+  }
+  return std::nullopt;
+}
+
 RankFacts facts_of_this_rank(const Communicator& world) {
   char host[MPI_MAX_PROCESSOR_NAME] = {};
   char library[MPI_MAX_LIBRARY_VERSION_STRING] = {};

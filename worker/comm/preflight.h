@@ -21,6 +21,9 @@ using ReadVariable = std::function<const char*(const char*)>;
 /// OMPI_COMM_WORLD_SIZE, PMI_SIZE, PMIX_SIZE or SLURM_STEP_NUM_TASKS, the first that is set.
 std::optional<LauncherSize> launcher_size(const ReadVariable& read);
 
+/// This process's rank: OMPI_COMM_WORLD_RANK, PMI_RANK, PMIX_RANK or SLURM_PROCID.
+std::optional<int> launcher_rank(const ReadVariable& read);
+
 /// What a rank knows about itself before anything has been decided.
 struct RankFacts {
   std::string host;
