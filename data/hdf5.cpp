@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <cerrno>
+
 namespace lockstep::hdf5 {
 namespace {
 
@@ -66,8 +68,12 @@ File create_file(const std::filesystem::path& path, std::uint64_t user_block_byt
   // No times of change in the file: the same state gives the same bytes.
   check(H5Pset_obj_track_times(creation.get(), false), "H5Pset_obj_track_times", path.string());
   check(H5Pset_userblock(creation.get(), user_block_bytes), "H5Pset_userblock", path.string());
-  return File(check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()),
-                    "H5Fcreate", path.string()));
+  hid_t file = H5I_INVALID_HID;
+  do {  // HDF5 goes on with a write that a signal interrupts, but not with an open
+    errno = 0;
+    file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get());
+  } while (file < 0 && errno == EINTR);
+  return File(check(file, "H5Fcreate", path.string()));
 }
 
 File open_file(const std::filesystem::path& path) {

@@ -220,19 +220,20 @@ void write_dataset(const File& file, const std::string& name, ElementType type,
                         to_text(dims) + " of " + name_of(type));
   }
   const Lock lock;
-  const Dataset dataset = create_dataset(file, name, type, dims);
-  if (values.empty()) return;
-  check(H5Dwrite(dataset.get(), memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
-        "H5Dwrite", name);
+  Dataset dataset = create_dataset(file, name, type, dims);
+  if (!values.empty())
+    check(H5Dwrite(dataset.get(), memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+          "H5Dwrite", name);
+  dataset.close(name);  // small ones are written only now
 }
 
 std::uint64_t reserve_dataset(const File& file, const std::string& name, ElementType type,
                               std::int64_t elements) {
   const Lock lock;
-  const Dataset dataset = create_dataset(file, name, type, {elements});
-  if (elements == 0) return 0;
-  const haddr_t offset = H5Dget_offset(dataset.get());
+  Dataset dataset = create_dataset(file, name, type, {elements});
+  const haddr_t offset = elements == 0 ? 0 : H5Dget_offset(dataset.get());
   if (offset == HADDR_UNDEF) throw_call_error("H5Dget_offset", name);
+  dataset.close(name);
   return offset;
 }
 
