@@ -2,41 +2,64 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "coordinator/batches.h"
+#include "coordinator/feed.h"
 #include "data/loader.h"
 #include "data/order.h"
 #include "layers/loss.h"
 
 namespace lockstep {
 
+namespace {
+
+/// Parts of an evaluation, each of at most `most` images; at least one, maybe of none.
+std::vector<Positions> in_parts(Positions whole, std::int64_t most) {
+  std::vector<Positions> parts;
+  for (std::int64_t at = whole.begin; at < whole.end; at += most)
+    parts.push_back({at, std::min(at + most, whole.end)});
+  if (parts.empty()) parts.push_back({whole.begin, whole.begin});  // takes part in the sum
+  return parts;
+}
+
+}  // namespace
+
 ValidationMetrics evaluate(Engine& engine, const Dataset& dataset, std::int64_t samples,
                            const AugmentOptions& augment, int loader_threads,
-                           const Communicator& group) {
-  const Positions mine = part_of({0, samples}, group.rank(), group.size());
-  const int capacity = engine.eval_plan().max_images;
-  Loader loader(dataset, augment, 0, {.threads = loader_threads, .batch_capacity = capacity});
-  std::vector<int> sizes;
-  for (std::int64_t at = mine.begin; at < mine.end; at += capacity) {
-    std::vector<std::int64_t> indices(
-        static_cast<std::size_t>(std::min<std::int64_t>(capacity, mine.end - at)));
-    std::iota(indices.begin(), indices.end(), at);
-    sizes.push_back(static_cast<int>(indices.size()));
-    loader.request({.epoch = 0, .samples = std::move(indices), .training = false});
-  }
-  if (sizes.empty()) {  // this rank has none, but takes part in the sum
-    sizes.push_back(0);
-    loader.request({.epoch = 0, .samples = {}, .training = false});
-  }
+                           const Communicator& group, bool loads) {
+  const Plan& plan = engine.eval_plan();
+  const std::int64_t at_once = std::int64_t{plan.max_images} * plan.micro_batches;  // of a stage: several
+  const std::vector<Positions> runs = in_parts(part_of({0, samples}, group.rank(), group.size()), at_once);
+  std::optional<Loader> loader;
+  if (loads)
+    loader.emplace(dataset, augment, 0,
+                   LoaderOptions{.threads = loader_threads, .batch_capacity = static_cast<int>(at_once)});
   Executor& executor = engine.evaluator();
-  for (int size : sizes) executor.prepare(size);
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const Batch batch = loader.next();
-    const StepContext context{.pixels = batch.pixels.data(), .labels = batch.labels.data(),
-                              .first_micro_batch = i == 0, .images = sizes[i],
-                              .update_running = false};
-    executor.run(context, i + 1 == sizes.size());
+  std::vector<std::vector<Positions>> micro_batches;
+  for (const Positions& run : runs) {
+    micro_batches.push_back(in_parts(run, plan.max_images));
+    micro_batches.back().resize(static_cast<std::size_t>(plan.micro_batches), {run.end, run.end});
+    std::vector<int> sizes;
+    for (const Positions& part : micro_batches.back()) sizes.push_back(static_cast<int>(part.count()));
+    executor.prepare(sizes);
+    if (!loads) continue;
+    std::vector<std::int64_t> indices(static_cast<std::size_t>(run.count()));
+    std::iota(indices.begin(), indices.end(), run.begin);
+    loader->request({.epoch = 0, .samples = std::move(indices), .training = false});
+  }
+  std::vector<StepContext> contexts;
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    const Batch batch = loads ? loader->next() : Batch{};
+    contexts.clear();
+    for (const Positions& part : micro_batches[r]) {
+      const auto images = slice(batch, {}, {part.begin - runs[r].begin, part.end - runs[r].begin});
+      contexts.push_back({.pixels = images.pixels.data(), .labels = images.labels.data(),
+                          .first_micro_batch = r == 0 && contexts.empty(),
+                          .images = static_cast<int>(part.count()), .update_running = false});
+    }
+    executor.run(contexts, r + 1 == runs.size());
   }
   const auto sums = executor.loss_sums();
   const double count = std::max(sums[3], 1.0);

@@ -42,11 +42,12 @@ Grid::Grid(int workers, int stages, std::span<const std::uint64_t> host_of_worke
   for (int slot = 0; slot < workers; ++slot) slot_of_[at(worker_at_[at(slot)])] = slot;
 }
 
-Grid make_grid(int stages, const Communicator& workers) {
+Grid make_grid(int stages, const Communicator& world, int first_worker) {
   std::array<char, 256> name{};
   gethostname(name.data(), name.size() - 1);
   const std::uint64_t host = hash64(std::as_bytes(std::span(name)));
-  return Grid(workers.size(), stages, workers.all_gather_value(host, "hosts"));
+  const std::vector<std::uint64_t> hosts = world.all_gather_value(host, "hosts");
+  return Grid(world.size() - first_worker, stages, std::span(hosts).subspan(at(first_worker)));
 }
 
 GridGroups split_grid(const Grid& grid, const Communicator& workers) {

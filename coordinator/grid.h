@@ -35,8 +35,8 @@ struct GridGroups {
   Communicator same_replica;  // activations, loss
 };
 
-/// Where the workers are, found out by asking. Collective.
-Grid make_grid(int stages, const Communicator& workers);
+/// Of the ranks of `world` from `first_worker` on, which are asked for their nodes. Collective.
+Grid make_grid(int stages, const Communicator& world, int first_worker = 0);
 
 /// Collective.
 GridGroups split_grid(const Grid& grid, const Communicator& workers);

@@ -64,6 +64,11 @@ struct ParallelOptions {
   std::string all_reduce = "auto";     // auto | ring | mpi
   std::string all_reduce_table;        // file of lockstep bench allreduce --table; empty: none
   int bucket_kib = 4096;               // gradients reduced together
+  int stages = 1;                      // ranks that share one replica of the model
+  std::string schedule = "1f1b";       // of stages: gpipe | 1f1b | interleaved:V | zero-bubble
+  bool fold = false;                   // two chunks a stage: an encoder's with its decoder's
+  std::vector<std::string> cuts;       // blocks at which chunks begin, besides the first; empty: the best
+  bool probe = true;                   // cut by measured times; false: by FLOPs and bytes
 };
 
 /// [memory]

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "data/timing.h"
+#include "layers/loss.h"
 
 namespace lockstep {
 
@@ -37,7 +38,7 @@ struct Input {
     std::normal_distribution<float> normal;
     pixels.resize(positions.size() * static_cast<std::size_t>(graph.value(graph.input()).shape.elements()));
     std::ranges::generate(pixels, [&] { return normal(random); });
-    labels.assign(positions.size(), 0);
+    labels.assign(positions.size() * static_cast<std::size_t>(labels_of_image(graph)), 0);
   }
   std::vector<float> pixels;
   std::vector<std::int32_t> labels;
@@ -73,6 +74,46 @@ double CallTimes::step(const Plan& plan, int images, int micro_batches) const {
     seconds += item.last_micro_batch_only ? sum : sum * micro_batches;
   }
   return seconds;
+}
+
+OpTimes CallTimes::ops(const Graph& graph, int images, int lanes) const {
+  OpTimes times(graph.ops().size(), PartTimes{0, 0, 0});
+  for (const auto& [key, sum] : sums_) {
+    const auto& [kind, id, input] = key;
+    if (id == kNone) continue;
+    PartTimes& op = times[static_cast<std::size_t>(id)];
+    const double lane = sum.seconds * ((images + lanes - 1) / lanes), team = sum.seconds / lanes;
+    switch (kind) {
+      case CallKind::kForward:
+      case CallKind::kStatistics:
+        op.forward += lane;
+        break;
+      case CallKind::kPackWeights:
+        op.forward += team;
+        break;
+      case CallKind::kCombineStatistics:
+      case CallKind::kFinishStatistics:
+      case CallKind::kCombineLoss:
+        op.forward += sum.seconds;
+        break;
+      case CallKind::kBackwardWeights:
+        op.backward_weights += lane;
+        break;
+      case CallKind::kFoldGradient:
+        op.backward_weights += team;
+        break;
+      case CallKind::kPackWeightsBackward:
+        op.backward_data += team;
+        break;
+      case CallKind::kCombineBackward:
+      case CallKind::kFinishBackward:
+        op.backward_data += sum.seconds;
+        break;
+      default:
+        op.backward_data += lane;
+    }
+  }
+  return times;
 }
 
 ReplaySeconds CallTimes::replays(const Graph& graph, int images, int lanes) const {
@@ -116,6 +157,14 @@ CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communica
   std::vector<double> medians;
   for (const std::vector<double>& of_call : seconds) medians.push_back(median(of_call));
   return CallTimes(engine.train_plan(), medians, options.max_images);
+}
+
+OpTimes probe_op_times(const Graph& graph, EngineOptions options, const Communicator& group) {
+  const Communicator alone = group.split(group.rank(), 0, "probe");
+  options.pipeline = {};
+  OpTimes times = probe_calls(graph, options, alone).ops(graph, options.max_images, options.lanes);
+  group.broadcast(times, 0, "probe");
+  return times;
 }
 
 CallTimes probe_for_plan(const Graph& graph, EngineOptions& options, const Communicator& group) {

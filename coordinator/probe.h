@@ -4,6 +4,7 @@
 #include <tuple>
 #include <vector>
 
+#include "coordinator/chain_weights.h"
 #include "coordinator/engine.h"
 
 namespace lockstep {
@@ -20,6 +21,9 @@ class CallTimes {
 
   /// A whole step's, of one rank: phases one after another, lanes side by side. Without messages.
   double step(const Plan& plan, int images, int micro_batches) const;
+
+  /// Of every op and of one micro-batch, if the plan was the whole model's, without recomputation.
+  OpTimes ops(const Graph& graph, int images, int lanes) const;
 
   /// For the solver: computing each value again for the images of a rank's micro-batch.
   ReplaySeconds replays(const Graph& graph, int images, int lanes) const;
@@ -38,6 +42,9 @@ class CallTimes {
 /// median time of each call. All ranks of a node do it at once, as in training. `alone` is a group of
 /// this rank only. Takes a second or two.
 CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communicator& alone);
+
+/// Probes on all ranks of `group`; what rank 0 measured. Collective.
+OpTimes probe_op_times(const Graph& graph, EngineOptions options, const Communicator& group);
 
 /// Probes on all ranks of `group`, and lets recompute = auto reckon with what rank 0 measured. Collective.
 CallTimes probe_for_plan(const Graph& graph, EngineOptions& options, const Communicator& group);

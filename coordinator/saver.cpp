@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "data/error.h"
 
@@ -16,7 +18,11 @@ constexpr const char* kFailed = "failed: ";
 struct StateTensor {
   std::string name;
   std::vector<std::int64_t> dims;
-  std::span<float> values;
+  std::span<float> values;  // empty: another rank's
+  std::size_t floats() const {
+    return static_cast<std::size_t>(
+        std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>()));
+  }
 };
 
 /// Every tensor of a checkpoint, to be loaded into.
@@ -48,27 +54,51 @@ std::vector<TensorView> checkpoint_tensors(ModelState& state) {
   return views;
 }
 
+std::vector<int> checkpoint_writers(const Graph& graph, const std::vector<int>& stage_of_op,
+                                    const Grid& grid, int first_rank) {
+  std::vector<int> stages;           // by tensor, in the order of tensors_of
+  std::vector<std::int64_t> bytes;
+  const auto add = [&](int stage, std::int64_t floats) {
+    stages.push_back(stage);
+    bytes.push_back(floats * static_cast<std::int64_t>(sizeof(float)));
+  };
+  std::vector<int> of_parameter(graph.parameters().size(), 0), of_statistic(graph.statistics().size(), 0);
+  for (std::size_t op = 0; op < stage_of_op.size(); ++op) {
+    for (ParameterId p : graph.ops()[op].parameters) of_parameter[static_cast<std::size_t>(p)] = stage_of_op[op];
+    if (const int first = graph.ops()[op].first_statistic; first != kNone)
+      for (int i : {first, first + 1}) of_statistic[static_cast<std::size_t>(i)] = stage_of_op[op];
+  }
+  for (std::size_t p = 0; p < of_parameter.size(); ++p)
+    for (int copies = 0; copies < 2; ++copies)  // itself and its momentum
+      add(of_parameter[p], graph.parameters()[p].elements());
+  for (std::size_t i = 0; i < of_statistic.size(); ++i) add(of_statistic[i], graph.statistics()[i].channels);
+
+  std::vector<int> writers(stages.size(), 0);
+  for (int s = 0; s < grid.stages(); ++s) {
+    std::vector<std::int64_t> sizes;
+    for (std::size_t t = 0; t < stages.size(); ++t)
+      if (stages[t] == s) sizes.push_back(bytes[t]);
+    const std::vector<int> dealt = deal_tensors(sizes, grid.replicas());
+    for (std::size_t t = 0, i = 0; t < stages.size(); ++t)
+      if (stages[t] == s) writers[t] = first_rank + grid.worker(dealt[i++], s);
+  }
+  return writers;
+}
+
 Saver::Saver(std::filesystem::path checkpoints, ModelState& state, const Communicator& group,
-             int first_writer, int keep_newest)
+             int first_writer, const std::vector<int>& writers, int keep_newest)
     : checkpoints_(std::move(checkpoints)), group_(group), first_writer_(first_writer),
       keep_newest_(keep_newest), tensors_(checkpoint_tensors(state)) {
-  std::vector<std::int64_t> sizes;
-  for (const TensorView& t : tensors_)
-    sizes.push_back(static_cast<std::int64_t>(t.values.size_bytes()));
-  const std::vector<int> writer_of = deal_tensors(sizes, group.size() - first_writer);
   std::size_t floats = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    if (writer_of[i] != group.rank() - first_writer) continue;
+    if (writers[i] != group.rank()) continue;
+    if (tensors_[i].values.empty())
+      throw InternalError("checkpoint: rank " + std::to_string(group.rank()) + " is to write " +
+                          tensors_[i].name + ", which it does not hold");
     mine_.push_back(i);
     floats += tensors_[i].values.size();
   }
   writer_ = std::make_unique<CheckpointWriter>(floats);
-}
-
-std::size_t Saver::bytes() const {
-  std::size_t total = 0;
-  for (const TensorView& t : tensors_) total += t.values.size_bytes();
-  return total;
 }
 
 bool Saver::start(const TrainingState& where) {
@@ -135,30 +165,60 @@ bool Saver::publish(MetricsFile* metrics) {
   return failure.empty();
 }
 
-TrainingState load_checkpoint(const Checkpoint& checkpoint, ModelState& state) {
-  const std::vector<StateTensor> tensors = tensors_of(state);
+namespace {
+
+/// @throws CheckpointError if the checkpoint has other tensors than the model.
+void check_tensors(const Checkpoint& checkpoint, const std::vector<StateTensor>& tensors) {
   const std::string where = checkpoint.directory().string();
   if (checkpoint.names().size() != tensors.size())
     throw CheckpointError(where + ": holds " + std::to_string(checkpoint.names().size()) +
                           " tensors, the model has " + std::to_string(tensors.size()) +
                           "; it is of another model: use another run.name, or the job it was made with");
-  for (const StateTensor& t : tensors) {
+  for (const StateTensor& t : tensors)
     if (!checkpoint.contains(t.name) || checkpoint.dims(t.name) != t.dims)
       throw CheckpointError(where + ": lacks " + t.name + " of the model's shape; it is of another model: "
                             "use another run.name, or the job it was made with");
-    checkpoint.read(t.name, t.values);
+}
+
+/// Tensor by tensor, so that no rank needs memory for what it does not hold.
+void give_tensors(const Checkpoint* checkpoint, ModelState& state, const Communicator& group) {
+  std::vector<float> passing;
+  for (const StateTensor& t : tensors_of(state)) {
+    std::span<float> values = t.values;
+    if (values.empty()) {
+      passing.resize(t.floats());
+      values = passing;
+    }
+    if (checkpoint) checkpoint->read(t.name, values);
+    broadcast_segment(values, group, t.name.c_str());
   }
+}
+
+/// From the seed. Processors may round differently, so the first replica's values are everybody's.
+void begin(ModelState& state, std::uint64_t seed, const Communicator& replicas) {
+  state.initialize(seed);
+  broadcast_segment(state.parameters(), replicas, "parameters");
+  broadcast_segment(state.momentum(), replicas, "momentum");
+  broadcast_segment(state.statistics(), replicas, "statistics");
+}
+
+}  // namespace
+
+TrainingState load_checkpoint(const Checkpoint& checkpoint, ModelState& state) {
+  const std::vector<StateTensor> tensors = tensors_of(state);
+  check_tensors(checkpoint, tensors);
+  for (const StateTensor& t : tensors) checkpoint.read(t.name, t.values);
   return checkpoint.state();
 }
 
 TrainingState load_or_initialize(const std::filesystem::path& checkpoints, bool resume,
                                  std::uint64_t seed, ModelState& state,
-                                 const Communicator& group) {
+                                 const Communicator& group, const Communicator& replicas) {
   TrainingState where{.seed = seed};
+  NewestGood found;
   if (group.rank() == 0) {
     for (const std::string& name : remove_stale_temporaries(checkpoints))
       spdlog::info("removed {}: left by a save that did not finish", name);
-    NewestGood found;
     if (resume) found = open_newest_good(checkpoints);
     for (const std::string& message : found.rejected) spdlog::warn("checkpoint rejected: {}", message);
     if (!found.checkpoint && !found.rejected.empty())
@@ -166,10 +226,9 @@ TrainingState load_or_initialize(const std::filesystem::path& checkpoints, bool 
                             found.rejected.front() + "). To begin anew, use another run.name, or "
                             "run.resume = false, which sets this one's files aside");
     if (found.checkpoint) {
-      where = load_checkpoint(*found.checkpoint, state);
+      check_tensors(*found.checkpoint, tensors_of(state));
+      where = found.checkpoint->state();
       spdlog::info("resuming from {}", found.checkpoint->directory().string());
-    } else {
-      state.initialize(seed);
     }
   }
   struct Plain {
@@ -187,9 +246,11 @@ TrainingState load_or_initialize(const std::filesystem::path& checkpoints, bool 
   where.seed = plain.seed;
   where.best_metric = plain.best_metric;
   where.best_step = plain.best_step < 0 ? std::nullopt : std::optional(plain.best_step);
-  broadcast_segment(state.parameters(), group, "parameters");
-  broadcast_segment(state.momentum(), group, "momentum");
-  broadcast_segment(state.statistics(), group, "statistics");
+  const Checkpoint* checkpoint = found.checkpoint ? &*found.checkpoint : nullptr;
+  if (group.all_reduce(std::int64_t{checkpoint != nullptr}, ReduceOp::kMax, "checkpoint found"))
+    give_tensors(checkpoint, state, group);
+  else
+    begin(state, seed, replicas);
   return where;
 }
 

@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "coordinator/grid.h"
 #include "coordinator/metrics.h"
 #include "data/checkpoint_writer.h"
 #include "worker/comm/communicator.h"
@@ -10,17 +11,23 @@
 
 namespace lockstep {
 
-/// Every tensor of a checkpoint; the views point into the state.
+/// Every tensor of a checkpoint; the views point into the state, and are empty where this rank does not
+/// hold the tensor.
 std::vector<TensorView> checkpoint_tensors(ModelState& state);
+
+/// Which rank writes each of them: those of a stage are dealt out to its replicas by bytes.
+/// `stage_of_op` is empty where there are no stages. Ranks of `grid` begin at `first_rank`.
+std::vector<int> checkpoint_writers(const Graph& graph, const std::vector<int>& stage_of_op,
+                                    const Grid& grid, int first_rank);
 
 /// Saves checkpoints beside training; DESIGN of the protocol in data/checkpoint.h. All ranks of the
 /// group call every function, in step. A save that fails (a full disk) is reported and training goes
 /// on: the older checkpoints are untouched.
 class Saver {
  public:
-  /// Ranks from `first_writer` on share the writing.
+  /// Ranks from `first_writer` on share the writing; `writers`: by tensor, a rank that holds it.
   Saver(std::filesystem::path checkpoints, ModelState& state, const Communicator& group,
-        int first_writer, int keep_newest);
+        int first_writer, const std::vector<int>& writers, int keep_newest);
 
   /// Copies the state and starts to write it; an older save must be published. False, on all ranks,
   /// if that cannot begin.
@@ -34,9 +41,6 @@ class Saver {
   /// False, on all ranks, if it failed; true where there was nothing to do.
   bool publish(MetricsFile* metrics);
 
-  /// What start() would take: bytes of the whole checkpoint.
-  std::size_t bytes() const;
-
  private:
   std::filesystem::path checkpoints_;
   const Communicator& group_;
@@ -47,11 +51,13 @@ class Saver {
   std::optional<TrainingState> saving_;
 };
 
-/// Loads the newest good checkpoint on rank 0 and gives it to the whole group, or starts from the
-/// seed. Says on rank 0 what was rejected and why. Returns where training goes on (step 0: anew).
-/// @throws CheckpointError if the checkpoint is of another model.
+/// Loads the newest good checkpoint on rank 0 and gives every rank the tensors that it holds, or starts
+/// from the seed. Says on rank 0 what was rejected and why. Returns where training goes on (step 0:
+/// anew). `replicas`: the ranks that hold the same tensors. @throws CheckpointError if the checkpoint is
+/// of another model.
 TrainingState load_or_initialize(const std::filesystem::path& checkpoints, bool resume,
-                                 std::uint64_t seed, ModelState& state, const Communicator& group);
+                                 std::uint64_t seed, ModelState& state, const Communicator& group,
+                                 const Communicator& replicas);
 
 /// Reads one checkpoint into the state (this rank alone). @throws CheckpointError.
 TrainingState load_checkpoint(const Checkpoint& checkpoint, ModelState& state);

@@ -11,6 +11,7 @@
 
 #include "coordinator/all_reduce_choice.h"
 #include "coordinator/evaluation.h"
+#include "coordinator/stage_setup.h"
 #include "data/error.h"
 #include "data/files.h"
 #include "layers/cpu/instruction_set.h"
@@ -66,46 +67,82 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
     : job_(job), world_(world),
       works_(job.parallel.coordinator != "dedicated" || world.rank() > 0),
       first_worker_(job.parallel.coordinator == "dedicated" ? 1 : 0),
-      workers_(world.split(works_ ? 1 : 0, world.rank(), "workers")), stop_(stop),
+      workers_(world.split(works_ ? 1 : 0, world.rank(), "workers")),
+      grid_(make_grid(job.parallel.stages, world, first_worker_)), stop_(stop),
       watchdog_(watchdog),
       data_(open_job_data(job, world)),
       run_directory_(std::filesystem::path(job.run.directory) / job.run.name) {
   if (world.size() == first_worker_)
     throw ConfigError("parallel.coordinator = dedicated needs at least 2 ranks; use worker");
   agree_on_instruction_set(world);
+  if (staged() && works_) groups_.emplace(split_grid(grid_, workers_));
   Graph graph = build_model(job.model, data_.input, data_.classes);
-  const int workers = world.size() - first_worker_;
-  EngineOptions options =
-      engine_options(job, graph, workers, lanes_of_rank(job.parallel.threads, world));
-  all_reduce_table_ = table_text(job, run_directory_, world);
-  options.all_reduce.table = table_of(job, all_reduce_table_, workers_);
+  EngineOptions options = make_options(graph);
   data_.augment.planar = planar_input(options.layout);
   activations_ = options.activations;
   if (works_) {
-    engine_ = std::make_unique<Engine>(std::move(graph), options, workers_);
+    make_engine(std::move(graph), options);
   } else {
     graph_ = std::make_unique<Graph>(std::move(graph));
     idle_state_ = std::make_unique<ModelState>(*graph_);
   }
-  loader_ = std::make_unique<Loader>(
-      data_.train_set(), data_.augment, job.run.seed,
-      LoaderOptions{.threads = job.data.threads, .depth = job.data.prefetch,
-                    .batch_capacity = works_ ? options.max_images : 1});
+  if (loads()) make_loader(options.max_images);
   prepare_sizes();
   start(run_start);
 }
 
 Trainer::~Trainer() = default;
 
+/// On all ranks: what a run's ranks agree on is found out together.
+EngineOptions Trainer::make_options(const Graph& graph) {
+  EngineOptions options =
+      engine_options(job_, graph, grid_.replicas(), lanes_of_rank(job_.parallel.threads, world_));
+  all_reduce_table_ = table_text(job_, run_directory_, world_);
+  options.all_reduce.table = table_of(job_, all_reduce_table_, replicas());
+  return options;
+}
+
+void Trainer::make_engine(Graph graph, EngineOptions options) {
+  if (!staged()) {
+    engine_ = std::make_unique<Engine>(std::move(graph), options, workers_);
+    return;
+  }
+  const OpTimes times = op_times(job_, graph, options, workers_);
+  const PipelineChoice choice = choose_stages(job_, graph, options, times);
+  if (workers_.rank() == 0) spdlog::info("{}", describe(choice, job_.parallel.schedule));
+  pipeline_ = options.pipeline = choice.pipeline;
+  options.stage = groups_->same_replica.rank();
+  engine_ = std::make_unique<Engine>(std::move(graph), options, groups_->same_stage, &groups_->same_replica);
+  check_stages(engine_->train_plan(), groups_->same_replica);
+  check_stages(engine_->eval_plan(), groups_->same_replica);
+}
+
+/// Of micro-batches; of whole steps where a pipeline takes all of their micro-batches at once.
+void Trainer::make_loader(int micro_batch_images) {
+  const int micro_batches = job_.train.micro_batches;
+  LoaderOptions options{.threads = job_.data.threads, .depth = job_.data.prefetch,
+                        .batch_capacity = micro_batch_images};
+  if (staged()) {
+    options.depth = (job_.data.prefetch + micro_batches - 1) / micro_batches;
+    options.batch_capacity = micro_batch_images * micro_batches;
+  }
+  loader_ = std::make_unique<Loader>(data_.train_set(), data_.augment, job_.run.seed, options);
+}
+
 /// Makes ready for the micro-batches of full steps and of an epoch's last one, so that no step does.
 void Trainer::prepare_sizes() {
   if (!works_) return;
+  const int micro_batches = job_.train.micro_batches;
   const std::int64_t last = data_.train_samples % job_.train.batch;
-  for (std::int64_t samples : {std::min<std::int64_t>(job_.train.batch, data_.train_samples), last})
-    for (int i = 0; i < job_.train.micro_batches; ++i)
-      engine_->trainer().prepare(static_cast<int>(
-          micro_batch_positions({0, samples}, workers_.rank(), workers_.size(), i,
-                                job_.train.micro_batches).count()));
+  for (std::int64_t samples : {std::min<std::int64_t>(job_.train.batch, data_.train_samples), last}) {
+    std::vector<int> sizes;
+    for (int i = 0; i < micro_batches; ++i)
+      sizes.push_back(static_cast<int>(
+          micro_batch_positions({0, samples}, replica(), grid_.replicas(), i, micro_batches).count()));
+    const std::size_t at_once = staged() ? sizes.size() : 1;
+    for (std::size_t i = 0; i < sizes.size(); i += at_once)
+      engine_->trainer().prepare(std::span(sizes).subspan(i, at_once));
+  }
 }
 
 /// Where this run ends: what is left of its epochs from where it is, in steps of today's batch.
@@ -142,15 +179,17 @@ void Trainer::start(const RunStart& run_start) {
     if (!job_.run.resume) set_aside_run(run_directory_);
     create_directories_durably(checkpoints);
   }
-  where_ = load_or_initialize(checkpoints, job_.run.resume, job_.run.seed, state(), world_);
+  where_ = load_or_initialize(checkpoints, job_.run.resume, job_.run.seed, state(), world_, replicas());
   if (where_.cursor >= data_.train_samples) {  // the job has fewer samples than before
     ++where_.epoch;
     where_.cursor = 0;
   }
   total_steps_ = last_step();
   record(run_start);
+  const Graph& graph = state().graph();
+  const std::vector<int> stages = staged() ? stage_of_ops(graph, pipeline_) : std::vector<int>{};
   saver_ = std::make_unique<Saver>(checkpoints, state(), world_, first_worker_,
-                                   job_.checkpoint.keep);
+                                   checkpoint_writers(graph, stages, grid_, first_worker_), job_.checkpoint.keep);
   if (world_.rank() == 0) {
     metrics_ = std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step);
     if (const MetricsFile::LostWork& lost = metrics_->lost(); lost.steps > 0)
@@ -158,28 +197,40 @@ void Trainer::start(const RunStart& run_start) {
                    where_.step, lost.seconds);
     progress_ = std::make_unique<Progress>(total_steps_, job_.run.log_every_s);
   }
-  if (!works_) return;
+  if (works_) compare_plans();
+}
+
+void Trainer::compare_plans() {
   const std::string onednn = cpu::onednn_version();
   const std::uint64_t hash =
       plan_hash(engine_->train_plan()) ^ hash64(std::as_bytes(std::span(onednn)));
-  for (std::uint64_t other : workers_.all_gather_value(hash, "plan hash"))
+  for (std::uint64_t other : replicas().all_gather_value(hash, "plan hash"))
     if (other != hash)
       throw ConfigError("ranks have made different plans of this job, or use different versions of "
                         "oneDNN; start the same binary with the same job and libraries everywhere");
 }
 
+/// By replica, the rank of the world that loads its images.
+std::vector<int> Trainer::loading_ranks() const {
+  std::vector<int> ranks;
+  for (int r = 0; r < grid_.replicas(); ++r) ranks.push_back(first_worker_ + grid_.worker(r, 0));
+  return ranks;
+}
+
 TrainingFeed Trainer::make_feed() {
-  return {*loader_,
+  const int micro_batches = job_.train.micro_batches;
+  return {loader_.get(),
           data_.train_scatter.get(),
           {.samples = data_.train_samples,
            .batch = job_.train.batch,
-           .worker = works_ ? workers_.rank() : kNone,
-           .workers = world_.size() - first_worker_,
+           .replica = replica(),
+           .replicas = grid_.replicas(),
            .world_size = world_.size(),
-           .first_worker = first_worker_,
-           .micro_batches = job_.train.micro_batches,
+           .loading_rank = loading_ranks(),
+           .micro_batches = micro_batches,
+           .at_once = staged(),
            .seed = job_.run.seed,
-           .ahead = job_.data.prefetch},
+           .ahead = staged() ? (job_.data.prefetch + micro_batches - 1) / micro_batches : job_.data.prefetch},
           where_.epoch,
           where_.cursor};
 }
@@ -191,22 +242,29 @@ double Trainer::fractional_epoch() const {
 
 /// This rank's micro-batches; on a rank that only coordinates, just the data's way.
 void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
-  for (int i = 0; i < job_.train.micro_batches; ++i) {
+  int done = 0;
+  while (done < job_.train.micro_batches) {
     const double asked = now();
-    const TrainingFeed::MicroBatch part = feed.next();
+    const std::span<const TrainingFeed::MicroBatch> parts = feed.next();
     m.data_seconds += now() - asked;
+    const bool first = done == 0;
+    done += static_cast<int>(parts.size());
     if (!works_) continue;
-    const StepContext context{.step = where_.step, .seed = job_.run.seed,
-                              .loss_divisor = static_cast<double>(m.samples),
-                              .positions = part.positions,
-                              .pixels = part.batch.pixels.data(),
-                              .labels = part.batch.labels.data(),
-                              .first_micro_batch = i == 0,
-                              .images = static_cast<int>(part.positions.size()),
-                              .learning_rate = static_cast<float>(m.learning_rate)};
+    contexts_.clear();
+    for (const TrainingFeed::MicroBatch& part : parts)
+      contexts_.push_back({.step = where_.step, .seed = job_.run.seed,
+                           .loss_divisor = static_cast<double>(m.samples),
+                           .positions = part.positions,
+                           .pixels = part.pixels.data(),
+                           .labels = part.labels.data(),
+                           .first_micro_batch = first && contexts_.empty(),
+                           .images = static_cast<int>(part.positions.size()),
+                           .learning_rate = static_cast<float>(m.learning_rate)});
     Executor& executor = engine_->trainer();
-    executor.prepare(context.images);  // returns at once, except after a resume in mid-epoch
-    executor.run(context, i + 1 == job_.train.micro_batches);
+    sizes_.clear();
+    for (const StepContext& context : contexts_) sizes_.push_back(context.images);
+    executor.prepare(sizes_);  // returns at once, except after a resume in mid-epoch
+    executor.run(contexts_, done == job_.train.micro_batches);
     m.times += executor.times();
   }
   if (!works_) return;
@@ -264,31 +322,33 @@ void Trainer::save() {
   saved_ = saver_->start(where_);
 }
 
-/// Without SyncBN every worker has running statistics of its own; the first worker's are the run's.
+/// Without SyncBN every replica has running statistics of its own; the first one's are the run's.
 void Trainer::share_statistics() {
   if (!job_.train.sync_bn && works_)
-    workers_.broadcast(std::as_writable_bytes(state().statistics()), 0, "statistics");
+    replicas().broadcast(std::as_writable_bytes(state().statistics()), 0, "statistics");
 }
 
 void Trainer::compare_parameters() {
   if (!works_) return;
   const std::uint64_t hash = hash64(std::as_bytes(state().parameters()));
-  const auto all = workers_.all_gather_value(hash, "parameter hash");
-  for (int r = 0; r < workers_.size(); ++r)
+  const auto all = replicas().all_gather_value(hash, "parameter hash");
+  const int stage = grid_.stage_of(workers_.rank());
+  const auto rank_of = [&](int r) { return std::to_string(first_worker_ + grid_.worker(r, stage)); };
+  for (int r = 0; r < grid_.replicas(); ++r)
     if (all[static_cast<std::size_t>(r)] != all[0])
-      throw CommError("step " + std::to_string(where_.step) + ": the parameters of rank " +
-                      std::to_string(first_worker_ + r) + " differ from rank " +
-                      std::to_string(first_worker_) + "'s; a memory or a sum is damaged. Restart: "
+      throw CommError("step " + std::to_string(where_.step) + ": the parameters of rank " + rank_of(r) +
+                      " differ from rank " + rank_of(0) + "'s; a memory or a sum is damaged. Restart: "
                       "training resumes from the newest good checkpoint");
 }
 
 ValidationMetrics Trainer::validate() {
   if (data_.val_scatter && !val_scattered_) {
-    std::vector<std::vector<std::int64_t>> wanted(static_cast<std::size_t>(first_worker_));
+    std::vector<std::vector<std::int64_t>> wanted(static_cast<std::size_t>(world_.size()));
     const EpochOrder order = EpochOrder::identity(data_.val_samples);
-    for (int w = 0; w < world_.size() - first_worker_; ++w) {
-      const Positions part = part_of({0, data_.val_samples}, w, world_.size() - first_worker_);
-      wanted.push_back(order.samples(part.begin, part.end));
+    const std::vector<int> ranks = loading_ranks();
+    for (int i = 0; i < grid_.replicas(); ++i) {
+      const Positions part = part_of({0, data_.val_samples}, i, grid_.replicas());
+      wanted[static_cast<std::size_t>(ranks[static_cast<std::size_t>(i)])] = order.samples(part.begin, part.end);
     }
     data_.val_scatter->send(wanted);
     val_scattered_ = true;
@@ -296,7 +356,7 @@ ValidationMetrics Trainer::validate() {
   ValidationMetrics v;
   if (works_)
     v = evaluate(*engine_, data_.val_set(), data_.val_samples, data_.augment, job_.data.threads,
-                 workers_);
+                 replicas(), loads());
   if (first_worker_ > 0) world_.broadcast_value(v, first_worker_, "validation metrics");
   v.step = where_.step;
   v.epoch = where_.epoch;

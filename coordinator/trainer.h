@@ -6,6 +6,7 @@
 
 #include "coordinator/engine.h"
 #include "coordinator/feed.h"
+#include "coordinator/grid.h"
 #include "coordinator/job_data.h"
 #include "coordinator/metrics.h"
 #include "coordinator/progress.h"
@@ -36,6 +37,10 @@ class Trainer {
   const std::optional<ValidationMetrics>& last_validation() const { return last_validation_; }
 
  private:
+  EngineOptions make_options(const Graph& graph);
+  void make_engine(Graph graph, EngineOptions options);
+  void make_loader(int micro_batch_images);
+  void compare_plans();
   void start(const RunStart& run_start);
   void record(const RunStart& run_start);
   void prepare_sizes();
@@ -52,6 +57,12 @@ class Trainer {
   bool due_for_checkpoint() const;
   bool no_longer_improves() const;
   double fractional_epoch() const;
+  bool staged() const { return grid_.stages() > 1; }
+  int replica() const { return works_ ? grid_.replica_of(workers_.rank()) : kNone; }
+  bool loads() const { return works_ && grid_.stage_of(workers_.rank()) == 0; }
+  /// Ranks that hold the same parameters as this one; its place there is its replica's.
+  const Communicator& replicas() const { return groups_ ? groups_->same_stage : workers_; }
+  std::vector<int> loading_ranks() const;
   ModelState& state() { return engine_ ? engine_->state() : *idle_state_; }
 
   const Job& job_;
@@ -59,6 +70,9 @@ class Trainer {
   bool works_;           // false: rank 0 of a job with coordinator = dedicated
   int first_worker_;     // world rank of worker 0
   Communicator workers_; // those that train (on a rank that only coordinates: itself alone)
+  Grid grid_;            // of the workers
+  std::optional<GridGroups> groups_;  // staged
+  Pipeline pipeline_;                 // staged
   const volatile std::sig_atomic_t& stop_;
   Watchdog& watchdog_;
   JobData data_;
@@ -69,7 +83,9 @@ class Trainer {
   std::unique_ptr<Engine> engine_;          // works_
   std::unique_ptr<Graph> graph_;            // !works_: the model's state alone, for checkpoints
   std::unique_ptr<ModelState> idle_state_;
-  std::unique_ptr<Loader> loader_;
+  std::unique_ptr<Loader> loader_;  // loads()
+  std::vector<StepContext> contexts_;  // of one run of the executor
+  std::vector<int> sizes_;
   std::unique_ptr<Saver> saver_;
   std::unique_ptr<MetricsFile> metrics_;  // rank 0
   std::unique_ptr<Progress> progress_;    // rank 0

@@ -43,6 +43,10 @@ void check_job(const Job& job, const std::function<std::string(const std::string
   require(parallel.all_reduce == "auto" || parallel.all_reduce_table.empty(),
           "parallel.all_reduce_table", "only with parallel.all_reduce = auto");
 
+  require(!parallel.fold || !parallel.schedule.starts_with("interleaved"), "parallel.fold",
+          "gives every stage two chunks already; use it with parallel.schedule = gpipe, 1f1b or zero-bubble");
+  require(parallel.cuts.empty() || parallel.stages > 1, "parallel.cuts", "only with parallel.stages above 1");
+  require(!parallel.fold || parallel.stages > 1, "parallel.fold", "only with parallel.stages above 1");
   require(train.micro_batches <= train.batch, "train.micro_batches",
           "more pieces than train.batch = " + std::to_string(train.batch) + " has images");
   require(train.early_stopping == 0 || train.validate_every > 0, "train.early_stopping",

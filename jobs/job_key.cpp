@@ -92,6 +92,14 @@ JobKey text(std::string name, Field field, std::string valid, Accept accept, std
   return make_key(std::move(name), field, std::move(help), std::move(valid), accept);
 }
 
+template <typename Field>
+JobKey texts(std::string name, Field field, std::string valid, std::string help) {
+  return make_key(std::move(name), field, std::move(help), std::move(valid),
+                  [](const std::vector<std::string>& values) {
+                    return std::ranges::none_of(values, &std::string::empty);
+                  });
+}
+
 bool is_file_name(const std::string& text) {
   return !text.empty() && text != "." && text != ".." && text.find('/') == std::string::npos;
 }
@@ -263,6 +271,13 @@ std::vector<JobKey> schedule_keys() {
   };
 }
 
+bool is_pipeline_schedule(const std::string& text) {
+  constexpr std::string_view kInterleaved = "interleaved:";
+  int chunks = 0;
+  return text == "gpipe" || text == "1f1b" || text == "zero-bubble" ||
+         (text.starts_with(kInterleaved) && read_value(text.substr(kInterleaved.size()), chunks) && chunks >= 2);
+}
+
 std::vector<JobKey> parallel_keys() {
   return {
       number(FIELD(parallel.threads), at_least(0),
@@ -275,6 +290,20 @@ std::vector<JobKey> parallel_keys() {
           FIELD(parallel.all_reduce_table), "a path", [](const std::string&) { return true; },
           "auto: takes what lockstep bench allreduce --table FILE found the fastest."),
       number(FIELD(parallel.bucket_kib), at_least(1), "Gradients that are reduced together."),
+      number(FIELD(parallel.stages), at_least(1),
+             "Ranks that share one replica of the model; there are workers / stages replicas. Batch norm "
+             "takes its statistics of each micro-batch, over the replicas."),
+      text(FIELD(parallel.schedule), "gpipe, 1f1b, zero-bubble, or interleaved:V with V at least 2",
+           is_pipeline_schedule,
+           "Order of the stages' micro-batches (train.micro_batches). interleaved:V: V chunks of the "
+           "model a stage. zero-bubble: weight gradients fill the gaps."),
+      flag(FIELD(parallel.fold),
+           "Two chunks a stage, so that a U-Net's encoder lies with its decoder and long skips stay "
+           "on a rank."),
+      texts(FIELD(parallel.cuts), "names of blocks with commas between them",
+            "Blocks at which chunks begin, besides the first (lockstep plan shows names); empty: the "
+            "slowest stage takes the least time."),
+      flag(FIELD(parallel.probe), "Measure the model's ops for that, a second or two; off: reckon by FLOPs and bytes."),
   };
 }
 

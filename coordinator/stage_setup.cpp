@@ -1,0 +1,98 @@
+#include "coordinator/stage_setup.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/message_check.h"
+#include "coordinator/probe.h"
+
+namespace lockstep {
+
+namespace {
+
+std::size_t at(int id) { return static_cast<std::size_t>(id); }
+
+StageAction::Kind kind_of(MessageKind kind) {
+  if (kind == MessageKind::kStartSend) return StageAction::Kind::kStartSend;
+  return kind == MessageKind::kStartReceive ? StageAction::Kind::kStartReceive : StageAction::Kind::kFinish;
+}
+
+/// The transfers of a plan in their order.
+std::vector<StageAction> actions_of(const Plan& plan) {
+  std::vector<StageAction> actions;
+  std::vector<int> started(at(plan.transfers), kNone);
+  for (const PlanItem& item : plan.items) {
+    const auto* message = std::get_if<Message>(&item.what);
+    if (!message || !is_transfer(message->kind)) continue;
+    StageAction action{.kind = kind_of(message->kind), .name = message->name, .peer = message->peer, .tag = message->tag};
+    if (action.kind == StageAction::Kind::kFinish) {
+      action.started = started[at(message->transfer)];
+    } else {
+      action.bytes = plan.buffer(message->buffer).image_bytes * at(plan.max_images);
+      started[at(message->transfer)] = static_cast<int>(actions.size());
+    }
+    actions.push_back(std::move(action));
+  }
+  return actions;
+}
+
+std::string to_text(const std::vector<StageAction>& actions) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const StageAction& a : actions)
+    list.push_back({static_cast<int>(a.kind), a.name, a.peer, a.tag, a.bytes, a.started});
+  return list.dump();
+}
+
+std::vector<StageAction> from_text(const std::string& text) {
+  std::vector<StageAction> actions;
+  for (const auto& a : nlohmann::json::parse(text))
+    actions.push_back({static_cast<StageAction::Kind>(a[0].get<int>()), a[1], a[2], a[3], a[4], a[5]});
+  return actions;
+}
+
+}  // namespace
+
+PipelineOptions pipeline_options(const Job& job) {
+  PipelineOptions options{.stages = job.parallel.stages, .micro_batches = job.train.micro_batches,
+                          .schedule = parse_pipeline_schedule(job.parallel.schedule, job.parallel.fold),
+                          .cuts = job.parallel.cuts};
+  if (job.memory.recompute == "none")  // else what is kept is for the plan to find
+    options.stage_bytes = static_cast<double>(job.memory.budget_mib) * (1 << 20);
+  return options;
+}
+
+OpTimes op_times(const Job& job, const Graph& graph, const EngineOptions& options, const Communicator& workers) {
+  if (!job.parallel.probe || !job.parallel.cuts.empty()) return estimate_op_times(graph, options.max_images);
+  return probe_op_times(graph, options, workers);
+}
+
+PipelineChoice choose_stages(const Job& job, const Graph& graph, const EngineOptions& options, const OpTimes& times) {
+  return choose_pipeline(graph, chain_weights(graph, fuse(graph), options.activations, options.max_images, times),
+                         pipeline_options(job));
+}
+
+std::vector<int> stage_of_ops(const Graph& graph, const Pipeline& pipeline) {
+  std::vector<int> stages(graph.ops().size(), 0);
+  for (std::size_t c = 0; c < pipeline.chunks.size(); ++c)
+    for (OpId id = pipeline.chunks[c].first; id <= pipeline.chunks[c].last; ++id)
+      stages[at(id)] = pipeline.stage_of_chunk[c];
+  return stages;
+}
+
+std::string describe(const PipelineChoice& choice, const std::string& schedule) {
+  std::string text = std::to_string(choice.pipeline.stages) + " stages, " + schedule + ", chunks from ";
+  for (std::size_t c = 0; c < choice.begins.size(); ++c) text += (c ? ", " : "") + choice.begins[c];
+  char bubble[32];
+  std::snprintf(bubble, sizeof bubble, "; expected bubble %.1f%%",
+                100 * forecast(choice.pipeline, choice.times).bubble());
+  return text + bubble;
+}
+
+void check_stages(const Plan& plan, const Communicator& same_replica) {
+  std::vector<std::vector<StageAction>> stages;
+  const std::vector<std::string> texts = same_replica.gather(to_text(actions_of(plan)), 0, "messages of stages");
+  for (const std::string& text : texts) stages.push_back(from_text(text));
+  check_messages(stages);
+}
+
+}  // namespace lockstep
