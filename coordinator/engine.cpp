@@ -34,6 +34,7 @@ cpu::CpuBackendOptions backend_options(const EngineOptions& options, const Owned
 MemoryLimits memory_limits(const EngineOptions& options, const OwnedTensors& owned) {
   MemoryLimits limits = options.memory;
   limits.question.owned = owned;
+  limits.question.loads = options.stage == 0;
   return limits;
 }
 

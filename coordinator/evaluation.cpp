@@ -26,15 +26,15 @@ std::vector<Positions> in_parts(Positions whole, std::int64_t most) {
 
 }  // namespace
 
-ValidationMetrics evaluate(Engine& engine, const Dataset& dataset, std::int64_t samples,
+ValidationMetrics evaluate(Engine& engine, const Dataset* dataset, std::int64_t samples,
                            const AugmentOptions& augment, int loader_threads,
-                           const Communicator& group, bool loads) {
+                           const Communicator& group) {
   const Plan& plan = engine.eval_plan();
   const std::int64_t at_once = std::int64_t{plan.max_images} * plan.micro_batches;  // of a stage: several
   const std::vector<Positions> runs = in_parts(part_of({0, samples}, group.rank(), group.size()), at_once);
   std::optional<Loader> loader;
-  if (loads)
-    loader.emplace(dataset, augment, 0,
+  if (dataset)
+    loader.emplace(*dataset, augment, 0,
                    LoaderOptions{.threads = loader_threads, .batch_capacity = static_cast<int>(at_once)});
   Executor& executor = engine.evaluator();
   std::vector<std::vector<Positions>> micro_batches;
@@ -44,14 +44,14 @@ ValidationMetrics evaluate(Engine& engine, const Dataset& dataset, std::int64_t 
     std::vector<int> sizes;
     for (const Positions& part : micro_batches.back()) sizes.push_back(static_cast<int>(part.count()));
     executor.prepare(sizes);
-    if (!loads) continue;
+    if (!dataset) continue;
     std::vector<std::int64_t> indices(static_cast<std::size_t>(run.count()));
     std::iota(indices.begin(), indices.end(), run.begin);
     loader->request({.epoch = 0, .samples = std::move(indices), .training = false});
   }
   std::vector<StepContext> contexts;
   for (std::size_t r = 0; r < runs.size(); ++r) {
-    const Batch batch = loads ? loader->next() : Batch{};
+    const Batch batch = dataset ? loader->next() : Batch{};
     contexts.clear();
     for (const Positions& part : micro_batches[r]) {
       const auto images = slice(batch, {}, {part.begin - runs[r].begin, part.end - runs[r].begin});

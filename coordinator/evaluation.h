@@ -9,11 +9,11 @@
 namespace lockstep {
 
 /// Loss, accuracy and (of pixels) mean IoU over the first `samples` of `dataset`, shared among the
-/// replicas, the ranks of `group`; every sample counts once. All ranks get the same figures. `loads`: this rank
-/// is its replica's first stage. Throws what the loader throws.
-ValidationMetrics evaluate(Engine& engine, const Dataset& dataset, std::int64_t samples,
+/// replicas, the ranks of `group`; every sample counts once. All ranks get the same figures. `dataset` is null
+/// on later stages, whose images the first one loads. Throws what the loader throws.
+ValidationMetrics evaluate(Engine& engine, const Dataset* dataset, std::int64_t samples,
                            const AugmentOptions& augment, int loader_threads,
-                           const Communicator& group, bool loads = true);
+                           const Communicator& group);
 
 /// The batches of training data, in the order of epoch 0, that reestimate_statistics() runs: at most
 /// `batches`, each as large as the ranks of a group can hold.

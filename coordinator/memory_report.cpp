@@ -70,12 +70,13 @@ void prepare_kernel(Kernel& kernel, const Phase& phase, int piece, const Plan& p
 std::size_t floats(std::size_t count) { return count * sizeof(float); }
 
 /// The most bytes of a checkpoint that any rank writes.
-std::size_t largest_snapshot(const Graph& graph, int ranks) {
+std::size_t largest_snapshot(const Graph& graph, const OwnedTensors& owned, int ranks) {
   std::vector<std::int64_t> sizes;
-  for (const Parameter& p : graph.parameters())
-    sizes.insert(sizes.end(), 2, p.elements() * std::int64_t{sizeof(float)});  // and its momentum
-  for (const Statistic& s : graph.statistics())
-    sizes.push_back(s.channels * std::int64_t{sizeof(float)});
+  for (int p = 0; p < static_cast<int>(graph.parameters().size()); ++p)  // and its momentum
+    if (owned.parameter(p)) sizes.insert(sizes.end(), 2, graph.parameter(p).elements() * std::int64_t{sizeof(float)});
+  for (int s = 0; s < static_cast<int>(graph.statistics().size()); ++s)
+    if (owned.statistic(s))
+      sizes.push_back(graph.statistics()[static_cast<std::size_t>(s)].channels * std::int64_t{sizeof(float)});
   std::vector<std::size_t> bytes(static_cast<std::size_t>(ranks), 0);
   const std::vector<int> writer_of = deal_tensors(sizes, ranks);
   for (std::size_t i = 0; i < sizes.size(); ++i)
@@ -83,7 +84,9 @@ std::size_t largest_snapshot(const Graph& graph, int ranks) {
   return *std::ranges::max_element(bytes);
 }
 
-std::size_t loader_bytes(const Graph& graph, int images, int depth) {
+/// A stage's loader has all micro-batches of a step in a batch.
+std::size_t loader_bytes(const Graph& graph, const Plan& plan, int depth) {
+  const int images = plan.max_images * plan.micro_batches;
   const auto values = static_cast<std::size_t>(graph.value(graph.input()).shape.elements());
   const std::size_t batch =
       static_cast<std::size_t>(images) * (values * sizeof(float) + sizeof(std::int32_t));
@@ -211,15 +214,15 @@ std::vector<MemoryGroup> rank_memory(const Graph& graph, const Plan& train, cons
   groups.push_back({"scratch of the lanes",
                     {{"training", lanes * lane_scratch_bytes(train, backend)},
                      {"evaluation", lanes * lane_scratch_bytes(eval, backend)}}});
-  MemoryGroup data{
-      "data", {{"training batches", loader_bytes(graph, train.max_images, question.prefetch)}}};
-  if (question.validates)
-    data.parts.push_back(
-        {"validation batches", loader_bytes(graph, eval.max_images, LoaderOptions{}.depth)});
-  if (question.dataset_bytes > 0)
+  MemoryGroup data{"data", {}};
+  const int ahead = (question.prefetch + train.micro_batches - 1) / train.micro_batches;
+  if (question.loads) data.parts.push_back({"training batches", loader_bytes(graph, train, ahead)});
+  if (question.loads && question.validates)
+    data.parts.push_back({"validation batches", loader_bytes(graph, eval, LoaderOptions{}.depth)});
+  if (question.loads && question.dataset_bytes > 0)
     data.parts.push_back({"samples held in memory", question.dataset_bytes});
   groups.push_back(std::move(data));
-  groups.push_back({"checkpoint", {{"snapshot", largest_snapshot(graph, question.workers)}}});
+  groups.push_back({"checkpoint", {{"snapshot", largest_snapshot(graph, question.owned, question.workers)}}});
   groups.push_back(
       {"communication",
        {{"segments of gradients", ring},

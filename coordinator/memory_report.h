@@ -41,6 +41,7 @@ struct MemoryQuestion {
   int prefetch = 3;               // batches that the loader keeps ahead
   bool validates = true;          // a second loader, with the first one's memory beside it
   std::size_t dataset_bytes = 0;  // samples that a rank holds in memory
+  bool loads = true;              // false: a later stage, whose images the first one loads
   OwnedTensors owned = {};        // of the model's; a stage holds its own
 };
 
@@ -58,6 +59,8 @@ struct Traffic {
   int sync_messages = 0;                  // batch norm's sums, over all micro-batches of a step
   std::size_t sync_bytes = 0;             // in them
   std::size_t loss_bytes = 0;
+  int stage_messages = 0;  // to other stages: values, gradients, labels
+  std::size_t stage_bytes_sent = 0;
   // By the rank that sends the most, with our ring and recursive doubling.
   std::size_t gradient_bytes_sent = 0;  // 2(P-1)/P of the gradients
   std::size_t sync_bytes_sent = 0;

@@ -86,7 +86,12 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
     graph_ = std::make_unique<Graph>(std::move(graph));
     idle_state_ = std::make_unique<ModelState>(*graph_);
   }
-  if (loads()) make_loader(options.max_images);
+  if (loads()) {
+    make_loader(options.max_images);
+  } else if (!data_.train_scatter) {  // what they tell is known
+    data_.train.reset();
+    data_.val.reset();
+  }
   prepare_sizes();
   start(run_start);
 }
@@ -355,8 +360,8 @@ ValidationMetrics Trainer::validate() {
   }
   ValidationMetrics v;
   if (works_)
-    v = evaluate(*engine_, data_.val_set(), data_.val_samples, data_.augment, job_.data.threads,
-                 replicas(), loads());
+    v = evaluate(*engine_, loads() ? &data_.val_set() : nullptr, data_.val_samples, data_.augment,
+                 job_.data.threads, replicas());
   if (first_worker_ > 0) world_.broadcast_value(v, first_worker_, "validation metrics");
   v.step = where_.step;
   v.epoch = where_.epoch;

@@ -110,7 +110,7 @@ Evaluated evaluate_checkpoint(const Job& job, const EvalRequest& request,
   const std::int64_t samples = val ? data.val_samples : data.train_samples;
   scatter(val ? data.val_scatter.get() : data.train_scatter.get(), EpochOrder::identity(samples),
           {{0, samples}}, world.size());
-  const ValidationMetrics metrics = evaluate(engine, val ? data.val_set() : data.train_set(),
+  const ValidationMetrics metrics = evaluate(engine, val ? &data.val_set() : &data.train_set(),
                                              samples, data.augment, job.data.threads, world);
   const std::int64_t step = result.metrics.step, epoch = result.metrics.epoch;
   result.metrics = metrics;

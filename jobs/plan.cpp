@@ -11,6 +11,7 @@
 #include "jobs/commands.h"
 #include "jobs/job_file.h"
 #include "jobs/plan_input.h"
+#include "jobs/plan_stages.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/model_table.h"
 
@@ -130,6 +131,7 @@ class PlannedStep {
 
 int run_plan(std::span<const std::string> arguments) {
   int ranks = 1, threads = 0;
+  std::size_t memory_mib = 0;
   CommandSyntax syntax{.usage = "plan JOB.cfg [OPTIONS]",
                        .about =
                            "Shows what a job will need before it is submitted: the model's "
@@ -141,7 +143,12 @@ int run_plan(std::span<const std::string> arguments) {
       "threads", po::value<int>(&threads)->value_name("T"),
       "Threads of each rank. Default: as train would take them here.")(
       "ops", "The model's table op by op instead of block by block.")(
-      "phases", "Print the phases and messages of a training step.");
+      "phases", "Print the phases and messages of a training step.")(
+      "auto",
+      "Compare grids of replicas and stages, schedules, micro-batches and recomputation by predicted "
+      "time, and say which fits best.")(
+      "memory-per-rank", po::value<std::size_t>(&memory_mib)->value_name("MIB"),
+      "auto: what a rank has. Default: memory.budget_mib.");
   const auto values = parse_command_line(syntax, arguments);
   if (!values) return 0;
   if (ranks < 1) throw ConfigError("lockstep plan: --ranks must be at least 1");
@@ -155,6 +162,15 @@ int run_plan(std::span<const std::string> arguments) {
     throw ConfigError("parallel.coordinator = dedicated needs at least --ranks 2");
   cpu::use_instruction_set(cpu::usable_instruction_set());  // as train does
   const PlanInput in = plan_input(job);
+  const StagesRequest request{.ranks = ranks, .threads = threads, .memory_per_rank = memory_mib << 20};
+  if (values->count("auto")) {
+    print_alternatives(job, in, request);
+    return 0;
+  }
+  if (job.parallel.stages > 1) {
+    print_stages(job, in, request);
+    return 0;
+  }
   PlannedStep step(job, in, ranks, threads > 0 ? threads : job.parallel.threads);
   step.print_model(values->count("ops") ? TableDetail::kOps : TableDetail::kBlocks);
   step.print_ranks();

@@ -1,0 +1,24 @@
+#include "jobs/plan_times.h"
+
+#include "coordinator/trainer.h"
+#include "worker/comm/mpi.h"
+
+namespace lockstep {
+
+PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads)
+    : workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
+      graph_(build_model(job.model, in.input, in.classes)),
+      options_(engine_options(job, graph_, Grid(workers_, job.parallel.stages).replicas(),
+                              lanes_of_rank(threads > 0 ? threads : job.parallel.threads, 1))) {
+  options_.memory.question.dataset_bytes = in.dataset_bytes;
+  if (!job.parallel.probe) return;
+  const MpiSession mpi;
+  const Communicator alone = Communicator::world();
+  measured_ = probe_calls(graph_, options_, alone);
+}
+
+OpTimes PlanTimes::ops(int images) const {
+  return measured_ ? measured_->ops(graph_, images, options_.lanes) : estimate_op_times(graph_, images);
+}
+
+}  // namespace lockstep
