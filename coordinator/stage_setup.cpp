@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "coordinator/message_check.h"
+#include "coordinator/planner.h"
 #include "coordinator/probe.h"
 
 namespace lockstep {
@@ -11,30 +12,6 @@ namespace lockstep {
 namespace {
 
 std::size_t at(int id) { return static_cast<std::size_t>(id); }
-
-StageAction::Kind kind_of(MessageKind kind) {
-  if (kind == MessageKind::kStartSend) return StageAction::Kind::kStartSend;
-  return kind == MessageKind::kStartReceive ? StageAction::Kind::kStartReceive : StageAction::Kind::kFinish;
-}
-
-/// The transfers of a plan in their order.
-std::vector<StageAction> actions_of(const Plan& plan) {
-  std::vector<StageAction> actions;
-  std::vector<int> started(at(plan.transfers), kNone);
-  for (const PlanItem& item : plan.items) {
-    const auto* message = std::get_if<Message>(&item.what);
-    if (!message || !is_transfer(message->kind)) continue;
-    StageAction action{.kind = kind_of(message->kind), .name = message->name, .peer = message->peer, .tag = message->tag};
-    if (action.kind == StageAction::Kind::kFinish) {
-      action.started = started[at(message->transfer)];
-    } else {
-      action.bytes = plan.buffer(message->buffer).image_bytes * at(plan.max_images);
-      started[at(message->transfer)] = static_cast<int>(actions.size());
-    }
-    actions.push_back(std::move(action));
-  }
-  return actions;
-}
 
 std::string to_text(const std::vector<StageAction>& actions) {
   nlohmann::json list = nlohmann::json::array();
@@ -90,7 +67,7 @@ std::string describe(const PipelineChoice& choice, const std::string& schedule) 
 
 void check_stages(const Plan& plan, const Communicator& same_replica) {
   std::vector<std::vector<StageAction>> stages;
-  const std::vector<std::string> texts = same_replica.gather(to_text(actions_of(plan)), 0, "messages of stages");
+  const std::vector<std::string> texts = same_replica.gather(to_text(stage_actions(plan)), 0, "messages of stages");
   for (const std::string& text : texts) stages.push_back(from_text(text));
   check_messages(stages);
 }
