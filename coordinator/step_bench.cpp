@@ -22,6 +22,10 @@ const Job& checked(const Job& job, const Communicator& group) {
     throw ConfigError(
         "a benchmark of the step has no coordinator that does nothing else; add "
         "--set parallel.coordinator=worker");
+  if (job.parallel.stages > 1)
+    throw ConfigError(
+        "a benchmark of the step has no stages yet; look at step_ms in metrics.jsonl of a short "
+        "training, or add --set parallel.stages=1");
   if (job.train.batch < group.size())
     throw ConfigError("train.batch = " + std::to_string(job.train.batch) + " leaves some of " +
                       std::to_string(group.size()) + " ranks without images; make it larger");
