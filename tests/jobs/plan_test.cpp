@@ -42,6 +42,31 @@ TEST_F(PlanCommand, MoreRanksHoldLessEach) {
   EXPECT_EQ(bytes_of(four.output, R"(sent by a rank alone on its node: gradients, 2\(P-1\)/P)"), gradients * 3 / 2);
 }
 
+TEST_F(PlanCommand, StagesShareTheModel) {
+  const auto result = room.run("plan job.cfg --ranks 2 --set parallel.stages=2 --set parallel.probe=off --set train.micro_batches=4 "
+                               "--set parallel.cuts=group2.block0");
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_TRUE(result.says("grid 1 replicas x 2 stages, 1 threads a rank, up to 4 images in each of 4 micro-batches"));
+  EXPECT_TRUE(result.says("0  stem to group1.block0"));
+  EXPECT_TRUE(result.says("1  group2.block0 to loss"));
+  EXPECT_TRUE(result.says("estimated from FLOPs and bytes; bubble "));
+  const auto three = room.run("plan job.cfg --ranks 3 --set parallel.stages=2");
+  EXPECT_EQ(three.exit_code, 64);
+  EXPECT_TRUE(three.complains("does not divide 3 workers")) << three.errors;
+}
+
+TEST_F(PlanCommand, AutoComparesGrids) {
+  const auto roomy = room.run("plan job.cfg --ranks 2 --auto --set parallel.probe=off");
+  ASSERT_EQ(roomy.exit_code, 0) << roomy.errors;
+  EXPECT_TRUE(std::regex_search(roomy.output, std::regex("\n *2 x 1 .* best\n")));
+  EXPECT_TRUE(std::regex_search(roomy.output, std::regex("\n *1 x 2 +zero-bubble .*% slower")));
+  EXPECT_TRUE(roomy.says("use  --set parallel.stages=1 --set train.micro_batches=1 "));
+  room.write("tight.cfg", std::string(kTinyJob) + "[memory]\nbudget_mib = 1\n");
+  const auto tight = room.run("plan tight.cfg --ranks 2 --auto --memory-per-rank 100 --set parallel.probe=off");
+  EXPECT_EQ(tight.exit_code, 0) << tight.errors;
+  EXPECT_TRUE(tight.says("100.0 MiB a rank"));
+}
+
 TEST_F(PlanCommand, OpsAndPhases) {
   const auto result = room.run("plan job.cfg --ops --phases --threads 2");
   ASSERT_EQ(result.exit_code, 0) << result.errors;
