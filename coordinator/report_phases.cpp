@@ -124,6 +124,7 @@ std::string text_of(const Call& call, const Plan& plan, const Graph& graph, bool
   if (call.relu) text += " + relu";
   if (call.op != kNone) text += "  " + graph.op(call.op).name;
   if (lanes) text += "  by " + std::to_string(call.chunk_images);
+  if (plan.micro_batches > 1) text += "  micro-batch " + std::to_string(call.micro_batch);
   const char* separator = ": ";
   for (const Operand& operand : call.operands) {
     text += separator + text_of(operand, plan);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "coordinator/planner.h"
+#include "coordinator/report_text.h"
 #include "coordinator/stage_messages.h"
 #include "data/error.h"
 #include "layers/cpu/cpu_backend.h"
@@ -159,6 +160,16 @@ TEST(StagePlan, EvaluationHoldsFewMicroBatches) {
     return plan_of(graph, gpipe(linear_pipeline(graph, 2, micro_batches)), 0, false).arena_bytes;
   };
   EXPECT_EQ(bytes(16), bytes(8));
+}
+
+TEST(StagePlan, PhasesNameMessagesAndMicroBatches) {
+  const Graph graph = resnet();
+  const std::string text = phases_text(plan_of(graph, gpipe(linear_pipeline(graph, 2, 2)), 1), graph);
+  for (const char* part :
+       {"labels, micro-batch 1, from stage 0 to 1: start to receive 4 B/image from stage 0",
+        "from stage 0 to 1: wait until it is here", "from stage 1 to 0: wait until it is sent",
+        "gradient norm: sum ", "loss of all stages: ", "  micro-batch 1: "})
+    EXPECT_NE(text.find(part), std::string::npos) << part;
 }
 
 TEST(StagePlan, SharesTheModel) {
