@@ -80,11 +80,11 @@ void LowerBuilder::start_receives(int index) {
     const std::size_t bytes =
         labels ? at(labels_of_image(graph_)) * sizeof(std::int32_t) : value_bytes(m.value);
     Message& transfer = transfers_[i];
-    transfer.buffer = image_buffer(transfer.name,
-                                   m.what == StageMessage::What::kGradient
-                                       ? BufferKind::kActivationGradient
-                                       : BufferKind::kActivation,
-                                   bytes);
+    transfer.buffer =
+        image_buffer(transfer.name,
+                     m.what == StageMessage::What::kGradient ? BufferKind::kActivationGradient
+                                                             : BufferKind::kActivation,
+                     bytes);
     draft_.buffer(transfer.buffer).travels = true;
     transfer.kind = MessageKind::kStartReceive;
     draft_.arrivals.push_back({transfer, part_level_ - 1});
@@ -114,8 +114,8 @@ void LowerBuilder::finish_receives(int index) {
   }
 }
 
-/// A send has arrived for certain, by what other stages do, when the part `index` begins: waiting for
-/// it cannot make stages wait for each other.
+/// A send has arrived for certain, by what other stages do, when the part `index` begins: waiting
+/// for it cannot make stages wait for each other.
 void LowerBuilder::finish_sends(int index) {
   const auto parts = options_.pipeline.order[at(options_.stage)].size();
   for (std::size_t i = 0; i < messages_.size(); ++i) {
@@ -144,14 +144,14 @@ void LowerBuilder::send(int index) {
 
 BufferId LowerBuilder::sent_buffer(const StageMessage& m) {
   if (m.what == StageMessage::What::kLabels)
-    return add_buffer({.name = "labels", .segment = Segment::kLabels,
+    return add_buffer({.name = "labels",
+                       .segment = Segment::kLabels,
                        .image_bytes = at(labels_of_image(graph_)) * sizeof(std::int32_t)});
   if (m.what == StageMessage::What::kValue) return micro_->values[at(m.value)];
   std::vector<BufferId> parts;
   for (const Contribution& c : micro_->contributions[at(m.value)])
     if (c.chunk == m.reader) parts.push_back(c.gradient);
-  if (parts.empty())
-    throw InternalError("pipeline: nothing makes the " + describe(m, graph_));
+  if (parts.empty()) throw InternalError("pipeline: nothing makes the " + describe(m, graph_));
   return sum(std::move(parts), m.value, graph_.value(m.value).producer, 1).front();
 }
 

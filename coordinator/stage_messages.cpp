@@ -77,8 +77,8 @@ class MessageFinder {
   int position(PartKind kind, int chunk, int micro_batch) const {
     const auto found = position_.find({kind, chunk, micro_batch});
     if (found == position_.end())
-      throw ConfigError("pipeline: stage " + std::to_string(stage_of(chunk)) + " lacks the part \"" +
-                        describe(Part{kind, chunk, micro_batch}) + "\"");
+      throw ConfigError("pipeline: stage " + std::to_string(stage_of(chunk)) +
+                        " lacks the part \"" + describe(Part{kind, chunk, micro_batch}) + "\"");
     return found->second;
   }
 
@@ -141,7 +141,7 @@ class MessageFinder {
 
   /// Runs all orders as ranks would, each as far as its messages let it, and notes by part how many
   /// parts of every stage must have ended before it. `waits`: also for sends to have arrived.
-  /// Returns what the stages that cannot go on wait for; nullptr: it came to its end.
+  /// Returns by stage what it waits for if it cannot go on; nullptr: it came to its end.
   std::vector<const StageMessage*> simulate(const std::vector<StageMessage>& messages, bool waits) {
     const std::size_t stages = pipeline_.order.size();
     Needs receives(stages), sends(stages);
@@ -220,8 +220,7 @@ class MessageFinder {
   int arrival(const StageMessage& m) const {
     const auto& parts = ended_[at(m.from)];
     int part = m.sent_in + 1;
-    while (part < static_cast<int>(parts.size()) &&
-           parts[at(part)][at(m.to)] <= m.received_before)
+    while (part < static_cast<int>(parts.size()) && parts[at(part)][at(m.to)] <= m.received_before)
       ++part;
     return part;
   }
@@ -242,9 +241,10 @@ std::vector<StageMessage> stage_messages(const Graph& graph, const Pipeline& pip
 }
 
 std::string describe(const StageMessage& m, const Graph& graph) {
-  std::string text = m.what == What::kLabels ? "labels"
-                     : (m.what == What::kGradient ? "gradient of " : "value ") +
-                           graph.value(m.value).name;
+  std::string text =
+      m.what == What::kLabels
+          ? "labels"
+          : (m.what == What::kGradient ? "gradient of " : "value ") + graph.value(m.value).name;
   return text + ", micro-batch " + std::to_string(m.micro_batch) + ", from stage " +
          std::to_string(m.from) + " to " + std::to_string(m.to);
 }

@@ -23,9 +23,9 @@ struct StageMessage {
   int tag = 0;              // counts the messages of two stages, modulo 32767
 };
 
-/// All messages of a step, ordered by sender, then by the part that sends. A value goes straight from
-/// the chunk that makes it to each stage that reads it, once; labels go from the stage of the images
-/// to that of the loss.
+/// All messages of a step, ordered by sender, then by the part that sends. A value goes straight
+/// from the chunk that makes it to each stage that reads it, once; labels go from the stage of the
+/// images to that of the loss.
 /// @throws ConfigError if the orders do not fit together: a part is missing, comes before what it
 ///         reads, or stages would wait for each other for ever (it names the messages).
 std::vector<StageMessage> stage_messages(const Graph& graph, const Pipeline& pipeline);

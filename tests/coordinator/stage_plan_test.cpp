@@ -20,14 +20,15 @@ using What = StageMessage::What;
 Graph resnet() {
   return build_model({.family = "custom", .counts = {2, 2}, .widths = {16, 32}}, {3, 16, 16}, 10);
 }
-Graph unet() {
-  return build_model({.family = "unet", .widths = {8, 16, 32}}, {3, 16, 16}, 10);
-}
+Graph unet() { return build_model({.family = "unet", .widths = {8, 16, 32}}, {3, 16, 16}, 10); }
 
 Plan plan_of(const Graph& graph, const Pipeline& pipeline, int stage, bool training = true,
              const Recomputation& recompute = {}) {
-  PlanOptions options{.training = training, .batch_statistics = training, .lanes = 2,
-                      .max_images = 3, .bucket_bytes = 16 << 10};
+  PlanOptions options{.training = training,
+                      .batch_statistics = training,
+                      .lanes = 2,
+                      .max_images = 3,
+                      .bucket_bytes = 16 << 10};
   options.pipeline = training ? pipeline : forward_only(pipeline);
   options.stage = stage;
   options.recompute = recompute;
@@ -88,8 +89,10 @@ TEST(StageMessages, ReleaseAGradientWhenTheNextMicroBatchComes) {
 TEST(StageMessages, RefuseStagesThatWaitForEachOther) {
   const Graph graph = resnet();
   Pipeline p = gpipe(linear_pipeline(graph, 2, 2));
-  p.order[0] = {{PartKind::kForward, 0, 0}, {PartKind::kBackward, 0, 0},
-                {PartKind::kForward, 0, 1}, {PartKind::kBackward, 0, 1}};
+  p.order[0] = {{PartKind::kForward, 0, 0},
+                {PartKind::kBackward, 0, 0},
+                {PartKind::kForward, 0, 1},
+                {PartKind::kBackward, 0, 1}};
   const std::string error = error_of(graph, p);
   EXPECT_NE(error.find("\"backward of chunk 0, micro-batch 0\" waits for the gradient of "),
             std::string::npos)
@@ -103,8 +106,9 @@ TEST(StageMessages, RefuseOrdersThatLackAPart) {
   const Graph graph = resnet();
   Pipeline p = gpipe(linear_pipeline(graph, 2, 2));
   p.order[1].pop_back();
-  EXPECT_NE(error_of(graph, p).find("stage 1 lacks the part \"backward of chunk 1, micro-batch 1\""),
-            std::string::npos);
+  EXPECT_NE(
+      error_of(graph, p).find("stage 1 lacks the part \"backward of chunk 1, micro-batch 1\""),
+      std::string::npos);
 }
 
 TEST(StagePlan, RefusesACutInsideAFusedNorm) {
@@ -121,7 +125,8 @@ TEST(StagePlan, KeepsEveryByteUntilItIsRead) {
     const Pipeline linear = linear_pipeline(graph, 3, 4);
     for (const Pipeline& p :
          {gpipe(linear), one_f_one_b(linear), split_backward(one_f_one_b(linear)),
-          gpipe(two_chunk_pipeline(graph, 2, 3, false)), gpipe(two_chunk_pipeline(graph, 2, 3, true))})
+          gpipe(two_chunk_pipeline(graph, 2, 3, false)),
+          gpipe(two_chunk_pipeline(graph, 2, 3, true))})
       for (const bool training : {true, false}) {
         std::vector<std::vector<StageAction>> actions;
         for (int stage = 0; stage < p.stages; ++stage) {
@@ -145,8 +150,8 @@ TEST(StagePlan, HoldsFewerMicroBatchesWithOneForwardOneBackward) {
 }
 
 TEST(StagePlan, RecomputationSavesMemory) {
-  const Graph graph = build_model({.family = "custom", .counts = {8, 8}, .widths = {16, 32}},
-                                  {3, 16, 16}, 10);
+  const Graph graph =
+      build_model({.family = "custom", .counts = {8, 8}, .widths = {16, 32}}, {3, 16, 16}, 10);
   const Recomputation recompute = recompute_every(chain_of(graph, fuse(graph)), 2);
   const Pipeline p = gpipe(linear_pipeline(graph, 2, 4));
   for (int stage : {0, 1})
@@ -164,7 +169,8 @@ TEST(StagePlan, EvaluationHoldsFewMicroBatches) {
 
 TEST(StagePlan, PhasesNameMessagesAndMicroBatches) {
   const Graph graph = resnet();
-  const std::string text = phases_text(plan_of(graph, gpipe(linear_pipeline(graph, 2, 2)), 1), graph);
+  const std::string text =
+      phases_text(plan_of(graph, gpipe(linear_pipeline(graph, 2, 2)), 1), graph);
   for (const char* part :
        {"labels, micro-batch 1, from stage 0 to 1: start to receive 4 B/image from stage 0",
         "from stage 0 to 1: wait until it is here", "from stage 1 to 0: wait until it is sent",

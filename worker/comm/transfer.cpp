@@ -81,14 +81,13 @@ void Transfer::start_send(std::span<const std::byte> bytes, int to, int tag,
   State& s = *state_;
   s.start(CollectiveKind::kSend, bytes.size(), to, name,
           [&](std::size_t offset, int length, MPI_Request* request) {
-            check_mpi(MPI_Isend(bytes.data() + offset, length, MPI_BYTE, to, tag, s.group.comm,
-                                request),
-                      "MPI_Isend", s.context);
+            check_mpi(
+                MPI_Isend(bytes.data() + offset, length, MPI_BYTE, to, tag, s.group.comm, request),
+                "MPI_Isend", s.context);
           });
 }
 
-void Transfer::start_receive(std::span<std::byte> bytes, int from, int tag,
-                             std::string_view name) {
+void Transfer::start_receive(std::span<std::byte> bytes, int from, int tag, std::string_view name) {
   State& s = *state_;
   s.start(CollectiveKind::kRecv, bytes.size(), from, name,
           [&](std::size_t offset, int length, MPI_Request* request) {

@@ -8,10 +8,10 @@
 
 namespace lockstep {
 
-/// A message between two ranks that travels beside computation. One end calls start_send(), the other
-/// start_receive() with as many bytes and the same tag (0 to 32767); messages of two ranks with one
-/// tag arrive in their order. Reusable: starting again allocates nothing. If it is destroyed under
-/// way, it is given up. Must not outlive the group.
+/// A message between two ranks that travels beside computation. One end calls start_send(), the
+/// other start_receive() with as many bytes and the same tag (0 to 32767); messages of two ranks
+/// with one tag arrive in their order. Reusable: starting again allocates nothing. If it is
+/// destroyed under way, it is given up. Must not outlive the group.
 class Transfer {
  public:
   explicit Transfer(const Communicator& group);

@@ -1,5 +1,5 @@
-// Stages and schedules change no bit: loss, parameters and running statistics after several steps are
-// those of one rank that accumulates the same micro-batches.
+// Stages and schedules change no bit: loss, parameters and running statistics after several steps
+// are those of one rank that accumulates the same micro-batches.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -33,7 +33,8 @@ const Net kUNet{"U-Net", {.family = "unet", .widths = {8, 16, 32}}};
 const Net kDenseNet{"DenseNet", {.family = "densenet", .depth = 13, .growth = 16}};
 
 TestBatch batch_of(const Net& net, int step) {
-  TestBatch batch = random_batch(net.input, net.images, kClasses, 3 + static_cast<std::uint64_t>(step));
+  TestBatch batch =
+      random_batch(net.input, net.images, kClasses, 3 + static_cast<std::uint64_t>(step));
   if (!labels_pixels(net.model)) return batch;
   batch.labels.clear();
   for (int i = 0; i < static_cast<int>(net.images) * net.input.pixels(); ++i)
@@ -42,15 +43,15 @@ TestBatch batch_of(const Net& net, int step) {
 }
 
 /// All micro-batches of one step on this rank's stage.
-void run_stages(Executor& executor, LayoutKind layout, const TestBatch& batch,
-                const TestStep& how, int replica = 0, int replicas = 1) {
+void run_stages(Executor& executor, LayoutKind layout, const TestBatch& batch, const TestStep& how,
+                int replica = 0, int replicas = 1) {
   std::vector<BatchPart> parts;
   std::vector<StepContext> contexts;
   std::vector<int> sizes;
   for (int m = 0; m < how.micro_batches; ++m)
-    parts.push_back(part_of_batch(batch, layout,
-                                  micro_batch_positions({0, batch.count()}, replica, replicas, m,
-                                                        how.micro_batches)));
+    parts.push_back(part_of_batch(
+        batch, layout,
+        micro_batch_positions({0, batch.count()}, replica, replicas, m, how.micro_batches)));
   for (const BatchPart& part : parts) {
     contexts.push_back({.step = how.step,
                         .seed = 5,
@@ -147,7 +148,8 @@ class Stages : public testing::Test {
     const float* mine = stage.evaluator().logits(last);
     ASSERT_EQ(mine != nullptr, has_loss);
     if (!mine) return;
-    const auto images = micro_batch_positions({0, batch.count()}, 0, 1, last, kMicroBatches).count();
+    const auto images =
+        micro_batch_positions({0, batch.count()}, 0, 1, last, kMicroBatches).count();
     const Shape& shape = whole.graph().value(logits_of(whole.graph())).shape;
     EXPECT_TRUE(std::equal(mine, mine + images * shape.elements(), whole.evaluator().logits()));
   }
@@ -183,8 +185,9 @@ TEST_F(Stages, ChangeNoBitOfUnevenMicroBatches) {
 }
 
 TEST_F(Stages, ChangeNoBitOfDropout) {
-  const Net nets[] = {{"dropout", custom({.dropout = 0.2f})},
-                      {"stochastic depth", custom({.pre_activation = true, .stochastic_depth = 0.5f})}};
+  const Net nets[] = {
+      {"dropout", custom({.dropout = 0.2f})},
+      {"stochastic depth", custom({.pre_activation = true, .stochastic_depth = 0.5f})}};
   for (const Net& net : nets) expect_same(net, {schedules(net).back()});
 }
 
@@ -225,7 +228,8 @@ TEST_F(Stages, ForwardAloneCollectsTheSameStatistics) {
   staged.stage = world_.rank();
   Engine whole(graph, options, alone_), stage(graph, staged, alone_, &world_);
   for (Engine* e : {&whole, &stage}) e->state().initialize(1);
-  const std::vector<float> before(whole.state().statistics().begin(), whole.state().statistics().end());
+  const std::vector<float> before(whole.state().statistics().begin(),
+                                  whole.state().statistics().end());
   run_step(whole.estimator(), options.layout, alone_, batch_of(kResNet, 0), step_of(0));
   run_stages(stage.estimator(), options.layout, batch_of(kResNet, 0), step_of(0));
   EXPECT_FALSE(std::ranges::equal(whole.state().statistics(), before));

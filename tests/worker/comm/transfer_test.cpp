@@ -19,8 +19,8 @@ class TransferTest : public testing::Test {
   Communicator world_ = Communicator::world();
 };
 
-/// Every rank sends to the next one, in sizes that MPI sends at once and such that it does not, twice
-/// by the same objects.
+/// Every rank sends to the next one, in sizes that MPI sends at once and such that it does not,
+/// twice by the same objects.
 TEST_F(TransferTest, GoesRoundARing) {
   Transfer out(world_), in(world_);
   for (const std::size_t count : {0u, 1u, 1000u, 1u << 20, 3u}) {
@@ -46,8 +46,8 @@ TEST_F(TransferTest, TagsTellMessagesApart) {
     in.emplace_back(world_);
   }
   for (int i : {1, 0})
-    in[static_cast<std::size_t>(i)].start_receive(std::as_writable_bytes(std::span(received + i, 1)),
-                                                  previous(), i, "tags");
+    in[static_cast<std::size_t>(i)].start_receive(
+        std::as_writable_bytes(std::span(received + i, 1)), previous(), i, "tags");
   for (int i : {0, 1})
     out[static_cast<std::size_t>(i)].start_send(std::as_bytes(std::span<const int>(mine + i, 1)),
                                                 next(), i, "tags");
