@@ -180,6 +180,7 @@ void Trainer::start(const RunStart& run_start) {
   const std::filesystem::path checkpoints = run_directory_ / "checkpoints";
   if (world_.rank() == 0) {
     create_directories_durably(run_directory_);
+    spdlog::info("run directory {}", run_directory_.string());
     lock_ = std::make_unique<RunLock>(run_directory_);
     if (!job_.run.resume) set_aside_run(run_directory_);
     create_directories_durably(checkpoints);

@@ -82,7 +82,7 @@ class Supervisor {
   RestartPolicy policy_;
   Signals signals_;
   int stop_signals_ = 0;
-  bool interrupted_ = false;
+  bool terminated_ = false, interrupted_ = false;
   int restarts_ = 0;
   std::int64_t steps_lost_ = 0;
 };
@@ -104,7 +104,8 @@ LaunchPlan Supervisor::next_plan() const {
 void Supervisor::listen(LaunchedRanks* ranks) {
   while (const int number = signals_.take()) {
     if (number == SIGCHLD) continue;
-    interrupted_ = interrupted_ || number == SIGINT || stop_signals_ > 0;
+    interrupted_ = interrupted_ || number == SIGINT || (number == SIGTERM && terminated_);
+    terminated_ = terminated_ || number == SIGTERM;
     ++stop_signals_;
     if (ranks) ranks->signal(interrupted_ ? SIGTERM : SIGUSR1);
   }

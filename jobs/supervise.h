@@ -17,7 +17,7 @@ struct SuperviseOptions {
 /// checkpoint, as RestartPolicy decides, and says each time what was lost. Returns an exit code.
 ///
 /// SIGTERM, SIGUSR1 and SIGHUP are passed on as SIGUSR1 (mpirun would kill the ranks at a SIGTERM):
-/// they finish the step, save and exit with 75. A second one ends them at once, as SIGINT does.
+/// they finish the step, save and exit with 75. A second SIGTERM ends them at once, as SIGINT does.
 int supervise(const LaunchPlan& plan, const SuperviseOptions& options);
 
 }  // namespace lockstep

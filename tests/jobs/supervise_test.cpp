@@ -141,6 +141,19 @@ TEST_F(Supervise, RanksThatFailWhileStoppingAreNotStartedAgain) {
   EXPECT_EQ(starts(), 1);
 }
 
+TEST_F(Supervise, OnlyASecondTermEndsTheRanksAtOnce) {
+  const pid_t pid = start("trap 'touch heard' USR1; touch up; while :; do sleep 0.02; done");
+  wait_for("up");
+  for (int signal : {SIGUSR1, SIGUSR1, SIGTERM, SIGUSR1}) {
+    kill(pid, signal);
+    wait_for("heard");
+    EXPECT_EQ(waitpid(pid, nullptr, WNOHANG), 0);
+    fs::remove(room_.directory() / "heard");
+  }
+  kill(pid, SIGTERM);
+  EXPECT_EQ(wait(pid), 128 + SIGTERM);
+}
+
 TEST_F(Supervise, AnInterruptEndsTheRanks) {
   const pid_t pid = start("touch up; sleep 1000");
   wait_for("up");
