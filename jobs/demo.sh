@@ -23,6 +23,14 @@ descendants() {
   done
 }
 
+# mpirun and the ranks: not what filters the output, which bash makes a child of the launcher too.
+ranks() {
+  local pid
+  for pid in $(descendants "$1"); do
+    case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in *" train "*) echo "$pid" ;; esac
+  done
+}
+
 # The newest step in metrics.jsonl.
 steps_done() {
   local last=
@@ -44,7 +52,7 @@ until [ "$(steps_done)" -ge 225 ]; do
 done
 
 say "kill -9 of mpirun and all ranks, after $(steps_done) steps: it goes on from the newest good checkpoint"
-kill -9 $(descendants $launch)
+kill -9 $(ranks $launch)
 wait $launch
 trap - EXIT
 

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -32,6 +33,7 @@ constexpr std::size_t kLongestLine = 4096;  // of what is kept to look for an er
   if (getppid() != parent) _exit(127);  // it died before that was set
   setpgid(0, 0);                        // what the terminal signals goes to the supervisor alone
   ::signal(SIGUSR1, SIG_IGN);        // until mpirun listens, it must not die of it
+  ::signal(SIGPIPE, SIG_DFL);
   sigprocmask(SIG_SETMASK, &signals, nullptr);
   for (const auto& [name, value] : plan.environment) setenv(name.c_str(), value.c_str(), 1);
   std::vector<char*> words;
@@ -63,17 +65,6 @@ pid_t parent_of(const fs::path& process) {
 std::string fresh_directory(const fs::path& parent) {
   std::string name = (parent / "lockstep-launch-XXXXXX").string();
   return mkdtemp(name.data()) ? name : std::string();
-}
-
-void signal_children(int number) {
-  std::error_code gone;
-  for (fs::directory_iterator entry("/proc", gone), end; !gone && entry != end;
-       entry.increment(gone)) {
-    pid_t pid = 0;
-    if (read_value(std::string_view(entry->path().filename().native()), pid) &&
-        parent_of(entry->path()) == getpid())
-      kill(pid, number);
-  }
 }
 
 }  // namespace
@@ -154,14 +145,30 @@ std::vector<std::pair<std::string, std::string>> MpiFiles::environment() const {
 
 void adopt_orphans() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
 
-bool kill_children(double seconds) {
+std::vector<pid_t> children() {
+  std::vector<pid_t> found;
+  std::error_code gone;
+  for (fs::directory_iterator entry("/proc", gone), end; !gone && entry != end;
+       entry.increment(gone)) {
+    pid_t pid = 0;
+    if (read_value(std::string_view(entry->path().filename().native()), pid) &&
+        parent_of(entry->path()) == getpid())
+      found.push_back(pid);
+  }
+  return found;
+}
+
+bool kill_children(const std::vector<pid_t>& spared, double seconds) {
   const double deadline = seconds_now() + seconds;
   do {
-    signal_children(SIGKILL);
-    pid_t ended = 0;
-    while ((ended = waitpid(-1, nullptr, WNOHANG)) > 0) {
+    bool any = false;
+    for (const pid_t pid : children()) {
+      if (std::find(spared.begin(), spared.end(), pid) != spared.end()) continue;
+      any = true;
+      kill(pid, SIGKILL);
+      waitpid(pid, nullptr, WNOHANG);
     }
-    if (ended < 0 && errno == ECHILD) return true;
+    if (!any) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   } while (seconds_now() < deadline);
   return false;

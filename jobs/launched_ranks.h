@@ -64,9 +64,12 @@ class MpiFiles {
 /// From now on processes whose parent died become children of this one instead of init's.
 void adopt_orphans();
 
-/// Kills all children of this process, ranks whose mpirun died above all, and waits for them:
-/// nobody may write to the run's directory when the next ranks start. False if some did not go
+/// The children of this process. A shell may have given it some: the `tee` of `2> >(tee LOG)`.
+std::vector<pid_t> children();
+
+/// Kills all children of this process but `spared`, ranks whose mpirun died above all, and waits for
+/// them: nobody may write to the run's directory when the next ranks start. False if some did not go
 /// within `seconds` (a process that waits for a dead file system cannot be killed).
-bool kill_children(double seconds);
+bool kill_children(const std::vector<pid_t>& spared, double seconds);
 
 }  // namespace lockstep

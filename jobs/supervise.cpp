@@ -13,6 +13,7 @@
 #include <cstring>
 #include <iostream>
 #include <optional>
+#include <vector>
 
 #include "data/error.h"
 #include "data/timing.h"
@@ -81,6 +82,7 @@ class Supervisor {
   std::uintmax_t record_;  // environment.json as it was; a run that has begun has another
   RestartPolicy policy_;
   Signals signals_;
+  std::vector<pid_t> spared_ = children();  // that were there before the ranks
   int stop_signals_ = 0;
   bool terminated_ = false, interrupted_ = false;
   int restarts_ = 0;
@@ -130,7 +132,7 @@ Ending Supervisor::run_once() {
     ranks.signal(SIGUSR1);
     last_said = seconds_now();
   }
-  if (!kill_children(kKillMost_s))
+  if (!kill_children(spared_, kKillMost_s))
     spdlog::warn("launch: processes of the last start cannot be killed; they hang in the kernel");
   ranks.pass_on_errors();
   return {*code, ranks.words(), read_progress(options_.run_directory)};
@@ -187,6 +189,7 @@ int Supervisor::run() {
 
 int supervise(const LaunchPlan& plan, const SuperviseOptions& options) {
   adopt_orphans();
+  signal(SIGPIPE, SIG_IGN);  // who reads the log may end before the training does
   std::cout.flush();
   return Supervisor(plan, options).run();
 }
