@@ -118,8 +118,9 @@ std::size_t sum_scratch_bytes(std::size_t doubles, int ranks, const AllReduceOpt
 
 std::size_t async_scratch_bytes(std::size_t floats, int ranks, const AllReduceOptions& options) {
   if (ranks == 1 || options.algorithm == AllReduceAlgorithm::kMpi) return 0;
-  const std::size_t ring = ring_scratch_bytes<float>(floats, ranks, options);
-  if (options.algorithm == AllReduceAlgorithm::kRing) return ring;
+  if (options.algorithm == AllReduceAlgorithm::kRing)
+    return ring_scratch_bytes<float>(floats, ranks, options);
+  const std::size_t ring = ring_scratch_bytes<float>(floats, 2, options);  // of as few as two nodes
   return std::max(ring, StagedSum::window_bytes(ranks));
 }
 

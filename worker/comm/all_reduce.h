@@ -7,8 +7,11 @@
 // copied (direct_sum.h, with a picture); else (P-1)/P of the bytes are copied in, as many out
 // (staged_sum.h, another). All add in the order of ranks, so they give the same bits.
 //
-// Among nodes, messages. Ring (large). P ranks stand in a ring; each sends to the next and receives
-// from the one before. The values are cut into P chunks, c0 .. cP-1. In step t rank r sends chunk
+// Among nodes, messages. Where nodes have several ranks and gradients lie in shared memory, the
+// ranks of a node sum theirs first, and one of each node goes on (two_level_sum.h).
+//
+// Ring (large). P ranks stand in a ring; each sends to the next and receives from the one before.
+// The values are cut into P chunks, c0 .. cP-1. In step t rank r sends chunk
 // r-t and receives chunk r-t-1 (mod P):
 //   steps 0 .. P-2     reduce-scatter: what arrives is added to the own chunk and sent on in the
 //   next

@@ -7,7 +7,8 @@ namespace {
 
 std::vector<SumMethod> methods(const Communicator& group, SumKind kind) {
   std::vector<SumMethod> all;
-  if (group.nodes() == 1) all.push_back(SumMethod::kShared);
+  const bool two_level = kind == SumKind::kGradients && group.nodes() < group.size();
+  if (group.nodes() == 1 || two_level) all.push_back(SumMethod::kShared);
   if (kind == SumKind::kSums) all.push_back(SumMethod::kRecursiveDoubling);
   all.push_back(SumMethod::kRing);
   return all;

@@ -13,6 +13,7 @@
 #include "worker/comm/direct_sum.h"
 #include "worker/comm/ring_engine.h"
 #include "worker/comm/staged_sum.h"
+#include "worker/comm/two_level_sum.h"
 
 namespace lockstep {
 namespace {
@@ -57,6 +58,19 @@ class RingReduction : public Reduction {
  private:
   std::vector<float> scratch_;
   RingEngine<float> engine_;
+};
+
+class TwoLevelReduction : public Reduction {
+ public:
+  explicit TwoLevelReduction(TwoLevelSum sum) : sum_(std::move(sum)) {}
+  void start(std::span<float> values, std::uint64_t sequence, std::string_view name) override {
+    sum_.start(values, static_cast<int>(sequence % kBlockingTag), name);
+  }
+  bool progress() override { return sum_.progress(); }
+  void abandon() override { sum_.abandon(); }
+
+ private:
+  TwoLevelSum sum_;
 };
 
 class MpiReduction : public Reduction {
@@ -106,8 +120,12 @@ std::unique_ptr<Reduction> make_reduction(State& group, std::size_t values,
   if (automatic) measured = options.table.find(SumKind::kGradients, values * sizeof(float));
   if (options.algorithm == AllReduceAlgorithm::kMpi || measured == SumMethod::kMpi)
     return std::make_unique<MpiReduction>(group.comm, values);
-  if (automatic && measured.value_or(SumMethod::kShared) == SumMethod::kShared)
+  if (automatic && measured.value_or(SumMethod::kShared) == SumMethod::kShared) {
     if (auto reduction = node_reduction(group, memory)) return reduction;
+    if (memory)
+      if (auto sum = TwoLevelSum::make(group, values, options, *memory))
+        return std::make_unique<TwoLevelReduction>(std::move(*sum));
+  }
   return std::make_unique<RingReduction>(group.reductions, values, options);
 }
 

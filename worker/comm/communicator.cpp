@@ -63,6 +63,22 @@ MPI_Comm part_of_node(MPI_Comm node, int ranks_per_node) {
   return part;
 }
 
+/// The first ranks of the nodes, where there are several with several ranks. Collective.
+Channel first_ranks_of(const Communicator::State& group) {
+  if (group.nodes == 1 || group.nodes == group.size) return {};
+  Channel first{.crowded = group.crowded};
+  check_mpi(MPI_Comm_split(group.comm, group.node_rank == 0 ? 0 : MPI_UNDEFINED, 0, &first.comm),
+            "MPI_Comm_split", {"first ranks of nodes"});
+  if (first.comm == MPI_COMM_NULL) return first;
+  check_mpi(MPI_Comm_set_errhandler(first.comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  check_mpi(MPI_Comm_rank(first.comm, &first.rank), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(first.comm, &first.size), "MPI_Comm_size");
+  first.ranks.resize(static_cast<std::size_t>(first.size));
+  check_mpi(MPI_Allgather(&group.rank, 1, MPI_INT, first.ranks.data(), 1, MPI_INT, first.comm),
+            "MPI_Allgather", {"first ranks of nodes"});
+  return first;
+}
+
 // The first rank of `comm` that is known to be dead, or -1.
 int lost_rank([[maybe_unused]] MPI_Comm comm) {
 #if defined(OMPI_HAVE_MPI_EXT_FTMPI)
@@ -158,6 +174,7 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name, const Gr
   const int leads = node_rank == 0;
   check_mpi(MPI_Allreduce(&leads, &nodes, 1, MPI_INT, MPI_SUM, comm), "MPI_Allreduce", {"nodes"});
   reductions = {.comm = duplicate(comm), .rank = rank, .size = size, .crowded = crowded};
+  first_ranks = first_ranks_of(*this);
   log = parent ? parent->log : std::make_shared<CollectiveLog>();
   if (size == 1 || node_size < size) return;
   SharedMemory window(*this, NodeSlots::window_bytes(), "small sums");
@@ -171,6 +188,7 @@ Communicator::State::~State() {
   MPI_Finalized(&finalized);
   // MPI_Comm_free is collective: ranks that end by an exception must not wait in it for others.
   if (finalized || std::uncaught_exceptions() > 0) return;
+  if (first_ranks.comm != MPI_COMM_NULL) MPI_Comm_free(&first_ranks.comm);
   if (reductions.comm != MPI_COMM_NULL) MPI_Comm_free(&reductions.comm);
   if (node != MPI_COMM_NULL) MPI_Comm_free(&node);
   if (comm != MPI_COMM_NULL) MPI_Comm_free(&comm);

@@ -39,6 +39,7 @@ struct Communicator::State {
   MPI_Comm comm = MPI_COMM_NULL;  // collectives of MPI, send, recv
   MPI_Comm node = MPI_COMM_NULL;  // the ranks on this node, by rank
   Channel reductions;             // all ranks; no tag of a message can meet these
+  Channel first_ranks;            // the first of each node; without a communicator on the others
   int rank = 0;
   int size = 1;
   int node_rank = 0;
