@@ -128,6 +128,10 @@ int held_after(PartKind kind) {
 
 }  // namespace
 
+double ideal_bubble(const Pipeline& pipeline) {
+  return forecast(pipeline, {.chunks = std::vector<PartTimes>(pipeline.stage_of_chunk.size()), .transfer = {}}).bubble();
+}
+
 std::vector<int> most_in_flight(const Pipeline& pipeline) {
   std::vector<int> now(pipeline.stage_of_chunk.size(), 0), most = now;
   for (const std::vector<Part>& parts : pipeline.order)

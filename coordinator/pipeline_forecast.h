@@ -58,6 +58,9 @@ struct PipelineForecast {
 /// Runs the stages' lists on a clock. @throws InternalError if they wait for each other.
 PipelineForecast forecast(const Pipeline& pipeline, const PipelineTimes& times);
 
+/// The bubble if all parts took equally long and messages no time: what the order alone costs.
+double ideal_bubble(const Pipeline& pipeline);
+
 /// The most micro-batches whose forward is done and whose backward is not, by chunk; and, by stage,
 /// of all its chunks together.
 std::vector<int> most_in_flight(const Pipeline& pipeline);

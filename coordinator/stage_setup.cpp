@@ -72,4 +72,16 @@ void check_stages(const Plan& plan, const Communicator& same_replica) {
   check_messages(stages);
 }
 
+StageEngine make_stage_engine(const Job& job, Graph graph, EngineOptions options, const Communicator& workers,
+                              const GridGroups& groups) {
+  const OpTimes times = op_times(job, graph, options, workers);
+  StageEngine made{.choice = choose_stages(job, graph, options, times), .engine = nullptr};
+  options.pipeline = made.choice.pipeline;
+  options.stage = groups.same_replica.rank();
+  made.engine = std::make_unique<Engine>(std::move(graph), options, groups.same_stage, &groups.same_replica);
+  check_stages(made.engine->train_plan(), groups.same_replica);
+  check_stages(made.engine->eval_plan(), groups.same_replica);
+  return made;
+}
+
 }  // namespace lockstep

@@ -1,4 +1,6 @@
 #pragma once
+#include <memory>
+
 #include "coordinator/engine.h"
 #include "coordinator/grid.h"
 #include "coordinator/pipeline_choice.h"
@@ -24,5 +26,16 @@ std::string describe(const PipelineChoice& choice, const std::string& schedule);
 /// Runs the messages of a plan against those of the other stages, before a step does. Collective among
 /// the stages of a replica. @throws InternalError that names what does not match.
 void check_stages(const Plan& plan, const Communicator& same_replica);
+
+/// A job's pipeline, and the engine of this rank's stage of it.
+struct StageEngine {
+  PipelineChoice choice;
+  std::unique_ptr<Engine> engine;
+};
+
+/// Chooses, makes and checks. `options` are those of a replica; `groups`, of this one among `workers`,
+/// must outlive the engine. Collective. @throws ConfigError.
+StageEngine make_stage_engine(const Job& job, Graph graph, EngineOptions options, const Communicator& workers,
+                              const GridGroups& groups);
 
 }  // namespace lockstep

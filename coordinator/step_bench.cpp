@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <optional>
 #include <random>
 
 #include "coordinator/all_reduce_choice.h"
@@ -17,19 +16,22 @@ namespace lockstep {
 
 namespace {
 
-const Job& checked(const Job& job, const Communicator& group) {
+void check(const Job& job, int replicas, const StepBench::Options& options) {
   if (job.parallel.coordinator == "dedicated")
     throw ConfigError(
         "a benchmark of the step has no coordinator that does nothing else; add "
         "--set parallel.coordinator=worker");
-  if (job.parallel.stages > 1)
-    throw ConfigError(
-        "a benchmark of the step has no stages yet; look at step_ms in metrics.jsonl of a short "
-        "training, or add --set parallel.stages=1");
-  if (job.train.batch < group.size())
+  if (job.train.batch < replicas)
     throw ConfigError("train.batch = " + std::to_string(job.train.batch) + " leaves some of " +
-                      std::to_string(group.size()) + " ranks without images; make it larger");
-  return job;
+                      std::to_string(replicas) + " replicas without images; make it larger");
+  if (job.parallel.stages == 1) return;
+  const std::string stages = "parallel.stages = " + std::to_string(job.parallel.stages);
+  if (options.predict)
+    throw ConfigError("--predict is for ranks that run the whole model, and " + stages +
+                      "; lockstep plan forecasts stages. Leave it out, or add --set parallel.stages=1");
+  if (options.without_reduce && replicas == 1)
+    throw ConfigError("--no-reduce: " + stages + " on as many ranks is one replica, which reduces no "
+                      "gradients; leave it out, or start twice the ranks");
 }
 
 const char* pass_of(CallKind kind) {
@@ -64,7 +66,7 @@ const char* pass_of(CallKind kind) {
 Plan without_gradient_reduction(Plan plan) {
   std::erase_if(plan.items, [](const PlanItem& item) {
     const auto* message = std::get_if<Message>(&item.what);
-    return message && message->kind != MessageKind::kAllReduceSums;
+    return message && (message->kind == MessageKind::kStartReduce || message->kind == MessageKind::kFinishReduce);
   });
   plan.buckets.clear();
   return plan;
@@ -72,41 +74,52 @@ Plan without_gradient_reduction(Plan plan) {
 
 StepBench::StepBench(const Job& job, const Shape& input, int classes, const Communicator& group,
                      const Options& options)
-    : group_(group), batch_(checked(job, group).train.batch) {
+    : group_(group), grid_(make_grid(job.parallel.stages, group)), batch_(job.train.batch) {
+  check(job, grid_.replicas(), options);
   agree_on_instruction_set(group);
+  if (staged()) groups_.emplace(split_grid(grid_, group));
   Graph graph = build_model(job.model, input, classes);
   threads_ = lanes_of_rank(job.parallel.threads, group);
-  EngineOptions engine_options = lockstep::engine_options(job, graph, group.size(), threads_);
-  engine_options.all_reduce.table = table_of(job, table_text(job, {}, group), group);
+  EngineOptions engine_options = lockstep::engine_options(job, graph, grid_.replicas(), threads_);
+  engine_options.all_reduce.table = table_of(job, table_text(job, {}, group), same_stage());
   if (options.nhwc) engine_options.layout = LayoutKind::kNhwc;
-  std::optional<CallTimes> times;
-  if (options.predict || engine_options.memory.recompute.kind == RecomputeKind::kAuto)
-    times = probe_for_plan(graph, engine_options, group);
-  engine_ = std::make_unique<Engine>(std::move(graph), engine_options, group);
-  if (times)
-    predicted_seconds_ = times->step(engine_->train_plan(), engine_options.max_images, job.train.micro_batches);
+  make_engine(job, std::move(graph), engine_options, options.predict);
   engine_->state().initialize(job.run.seed);
   if (options.without_reduce) {
     plan_without_reduce_ = without_gradient_reduction(engine_->train_plan());
     without_reduce_ = engine_->make_trainer(plan_without_reduce_);
   }
   make_images(job, input, classes);
+  prepare_steps();
   start_profile();
 }
 
+void StepBench::make_engine(const Job& job, Graph graph, EngineOptions options, bool predict) {
+  if (staged()) {
+    StageEngine made = make_stage_engine(job, std::move(graph), options, group_, *groups_);
+    choice_ = std::move(made.choice);
+    engine_ = std::move(made.engine);
+    return;
+  }
+  std::optional<CallTimes> times;
+  if (predict || options.memory.recompute.kind == RecomputeKind::kAuto)
+    times = probe_for_plan(graph, options, group_);
+  engine_ = std::make_unique<Engine>(std::move(graph), options, group_);
+  if (times)
+    predicted_seconds_ = times->step(engine_->train_plan(), options.max_images, job.train.micro_batches);
+}
+
 void StepBench::make_images(const Job& job, const Shape& input, int classes) {
-  const int rank = group_.rank();
+  const int replica = grid_.replica_of(group_.rank());
   int largest = 0;
   for (int i = 0; i < job.train.micro_batches; ++i) {
     const Positions part =
-        micro_batch_positions({0, batch_}, rank, group_.size(), i, job.train.micro_batches);
+        micro_batch_positions({0, batch_}, replica, grid_.replicas(), i, job.train.micro_batches);
     micro_batches_.push_back(static_cast<int>(part.count()));
     images_ += micro_batches_.back();
     largest = std::max(largest, micro_batches_.back());
-    for (Executor* executor : {&engine_->trainer(), without_reduce_.get()})
-      if (executor) executor->prepare(micro_batches_.back());
   }
-  std::mt19937 random(static_cast<unsigned>(rank));
+  std::mt19937 random(static_cast<unsigned>(replica));
   std::normal_distribution<float> normal;
   pixels_.resize(static_cast<std::size_t>(largest * input.elements()));
   std::ranges::generate(pixels_, [&] { return normal(random); });
@@ -115,25 +128,31 @@ void StepBench::make_images(const Job& job, const Shape& input, int classes) {
   for (std::int32_t& label : labels_)
     label = static_cast<std::int32_t>(random() % static_cast<unsigned>(classes));
   positions_.resize(static_cast<std::size_t>(largest));
-  std::iota(positions_.begin(), positions_.end(), part_of({0, batch_}, rank, group_.size()).begin);
+  std::iota(positions_.begin(), positions_.end(), part_of({0, batch_}, replica, grid_.replicas()).begin);
+}
+
+void StepBench::prepare_steps() {
+  for (const int images : micro_batches_)
+    contexts_.push_back({.seed = 1,
+                         .loss_divisor = static_cast<double>(batch_),
+                         .positions = std::span(positions_).first(static_cast<std::size_t>(images)),
+                         .pixels = pixels_.data(),
+                         .labels = labels_.data(),
+                         .first_micro_batch = contexts_.empty(),
+                         .images = images,
+                         .learning_rate = 0.01f});
+  for (Executor* executor : {&engine_->trainer(), without_reduce_.get()})
+    for (std::size_t i = 0; executor && i < micro_batches_.size(); i += at_once())
+      executor->prepare(std::span(micro_batches_).subspan(i, at_once()));
 }
 
 double StepBench::time_step(Executor& executor) {
   group_.barrier("bench step");
   const double begin = seconds_now();
   times_ = {};
-  for (std::size_t i = 0; i < micro_batches_.size(); ++i) {
-    const auto images = static_cast<std::size_t>(micro_batches_[i]);
-    executor.run({.step = step_,
-                  .seed = 1,
-                  .loss_divisor = static_cast<double>(batch_),
-                  .positions = std::span(positions_).first(images),
-                  .pixels = pixels_.data(),
-                  .labels = labels_.data(),
-                  .first_micro_batch = i == 0,
-                  .images = micro_batches_[i],
-                  .learning_rate = 0.01f},
-                 i + 1 == micro_batches_.size());
+  for (StepContext& context : contexts_) context.step = step_;
+  for (std::size_t i = 0; i < contexts_.size(); i += at_once()) {
+    executor.run(std::span(contexts_).subspan(i, at_once()), i + at_once() == contexts_.size());
     times_ += executor.times();
   }
   const double seconds = seconds_now() - begin;

@@ -1,10 +1,12 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "coordinator/engine.h"
+#include "coordinator/grid.h"
+#include "coordinator/stage_setup.h"
 
 namespace lockstep {
 
@@ -17,10 +19,12 @@ class StepBench {
     bool without_reduce = false;  // run_without_reduce() will be called
     bool predict = false;         // predicted_seconds() will be called
   };
-  /// @throws ConfigError if the job has a dedicated coordinator, or batches too small for the
-  /// ranks.
+  /// @throws ConfigError if the job has a dedicated coordinator, batches too small for the replicas, or
+  /// stages where what `options` want makes no sense.
   StepBench(const Job& job, const Shape& input, int classes, const Communicator& group,
             const Options& options);
+  StepBench(const StepBench&) = delete;  // the engine knows where groups_ are
+  StepBench& operator=(const StepBench&) = delete;
 
   /// One step; seconds of the slowest rank.
   double run() { return time_step(engine_->trainer()); }
@@ -42,21 +46,36 @@ class StepBench {
   /// steps of run().
   std::map<std::string, double> profile();
 
+  /// How the job's stages share the model; null without stages.
+  const PipelineChoice* pipeline() const { return choice_ ? &*choice_ : nullptr; }
+  int replicas() const { return grid_.replicas(); }
+
   const Graph& graph() const { return engine_->graph(); }
   Storage activations() const { return engine_->train_plan().activations; }
   int threads() const { return threads_; }
-  int images() const { return images_; }  // of this rank, in a step
+  int images() const { return images_; }  // of this rank's replica, in a step
   std::size_t arena_bytes() const { return engine_->arena_bytes(); }
 
  private:
+  bool staged() const { return grid_.stages() > 1; }
+  /// Those that share this rank's gradients.
+  const Communicator& same_stage() const { return groups_ ? groups_->same_stage : group_; }
+  /// Micro-batches that one run of the executor takes.
+  std::size_t at_once() const { return staged() ? contexts_.size() : 1; }
+  void make_engine(const Job& job, Graph graph, EngineOptions options, bool predict);
   void make_images(const Job& job, const Shape& input, int classes);
+  void prepare_steps();
   double time_step(Executor& executor);
 
   const Communicator& group_;
-  std::int64_t batch_;  // of all ranks
+  Grid grid_;
+  std::optional<GridGroups> groups_;  // staged
+  std::int64_t batch_;                // of all replicas
   int threads_ = 1;
   std::unique_ptr<Engine> engine_;
-  std::vector<int> micro_batches_;  // images of each
+  std::optional<PipelineChoice> choice_;  // staged
+  std::vector<int> micro_batches_;        // images of each
+  std::vector<StepContext> contexts_;     // the same
   int images_ = 0;
   std::vector<float> pixels_;
   std::vector<std::int32_t> labels_;

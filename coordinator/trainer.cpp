@@ -107,19 +107,15 @@ EngineOptions Trainer::make_options(const Graph& graph) {
   return options;
 }
 
-void Trainer::make_engine(Graph graph, EngineOptions options) {
+void Trainer::make_engine(Graph graph, const EngineOptions& options) {
   if (!staged()) {
     engine_ = std::make_unique<Engine>(std::move(graph), options, workers_);
     return;
   }
-  const OpTimes times = op_times(job_, graph, options, workers_);
-  const PipelineChoice choice = choose_stages(job_, graph, options, times);
-  if (workers_.rank() == 0) spdlog::info("{}", describe(choice, job_.parallel.schedule));
-  pipeline_ = options.pipeline = choice.pipeline;
-  options.stage = groups_->same_replica.rank();
-  engine_ = std::make_unique<Engine>(std::move(graph), options, groups_->same_stage, &groups_->same_replica);
-  check_stages(engine_->train_plan(), groups_->same_replica);
-  check_stages(engine_->eval_plan(), groups_->same_replica);
+  StageEngine made = make_stage_engine(job_, std::move(graph), options, workers_, *groups_);
+  if (workers_.rank() == 0) spdlog::info("{}", describe(made.choice, job_.parallel.schedule));
+  pipeline_ = made.choice.pipeline;
+  engine_ = std::move(made.engine);
 }
 
 /// Of micro-batches; of whole steps where a pipeline takes all of their micro-batches at once.

@@ -38,7 +38,7 @@ class Trainer {
 
  private:
   EngineOptions make_options(const Graph& graph);
-  void make_engine(Graph graph, EngineOptions options);
+  void make_engine(Graph graph, const EngineOptions& options);
   void make_loader(int micro_batch_images);
   void compare_plans();
   void start(const RunStart& run_start);

@@ -27,23 +27,25 @@ struct Request {
 
 /// Seconds of every round: a step, then what it is compared with.
 struct Result {
-  int ranks = 1, threads = 1;
+  int ranks = 1, threads = 1, replicas = 1;
   std::int64_t batch = 0;
   std::int64_t parameters = 0;
   std::size_t arena_bytes = 0;
   std::string precision;
+  std::optional<PipelineChoice> pipeline;  // with stages
   double predicted = 0;
   std::size_t beside_arena_bytes = 0;
   std::vector<double> step, beside, without_reduce, primitives;
   std::vector<double> forward, data_gradient, weight_gradient;    // of the primitives
   std::map<std::string, int> layouts;                             // of the primitives
-  std::vector<double> compute, sync_bn, reduce, barrier, update;  // of thread 0 in a step
+  std::vector<double> compute, sync_bn, reduce, pipeline_wait, barrier, update;  // of thread 0 in a step
   std::map<std::string, double> profile;
 
   void add(const StepTimes& times) {
     compute.push_back(times.compute);
     sync_bn.push_back(times.sync_bn);
     reduce.push_back(times.reduce);
+    pipeline_wait.push_back(times.pipeline);
     barrier.push_back(times.barrier);
     update.push_back(times.update);
   }
@@ -91,10 +93,12 @@ Result measure(const Job& job, const Job* other, const PlanInput& input, const R
   bench.start_profile();
   Result result{.ranks = world.size(),
                 .threads = bench.threads(),
+                .replicas = bench.replicas(),
                 .batch = job.train.batch,
                 .parameters = bench.graph().parameter_count(),
                 .arena_bytes = bench.arena_bytes(),
                 .precision = bench.activations() == Storage::kBf16 ? "bf16" : "f32",
+                .pipeline = bench.pipeline() ? std::optional(*bench.pipeline()) : std::nullopt,
                 .predicted = bench.predicted_seconds()};
   if (benches.beside) result.beside_arena_bytes = benches.beside->arena_bytes();
   for (int i = 0; i < request.steps; ++i) {
@@ -119,6 +123,10 @@ std::string model_name(const Job& job) {
   return name;
 }
 
+std::string schedule_name(const Job& job) {
+  return job.parallel.schedule + (job.parallel.fold ? " folded" : "");
+}
+
 void print_primitives(const Result& r) {
   std::cout << "convolutions " << fixed(ms(r.primitives), 1)
             << " ms: oneDNN's " << r.precision << " primitives, hot, all " << r.batch / r.ranks
@@ -130,6 +138,14 @@ void print_primitives(const Result& r) {
   std::cout << "\n";
 }
 
+void print_pipeline(const Job& job, const Result& r) {
+  std::cout << (r.replicas > 1 ? std::to_string(r.replicas) + " replicas of " : "")
+            << describe(*r.pipeline, schedule_name(job)) << "\n  " << job.train.micro_batches << " micro-batches, ideal bubble "
+            << fixed(100 * ideal_bubble(r.pipeline->pipeline), 1)
+            << "% (all parts equally long); rank 0 waits " << fixed(ms(r.pipeline_wait), 1)
+            << " ms of a step for other stages\n";
+}
+
 void print_text(const Job& job, const PlanInput& input, const Request& request, const Result& r) {
   const double step = median(r.step);
   std::cout << model_name(job) << " " << to_string(input.input) << ", batch " << r.batch << ", "
@@ -138,6 +154,7 @@ void print_text(const Job& job, const PlanInput& input, const Request& request, 
             << fixed(*std::min_element(r.step.begin(), r.step.end()) * 1e3, 1) << "), "
             << fixed(static_cast<double>(r.batch) / step, 1) << " images/s, arena "
             << (r.arena_bytes >> 20) << " MiB\n";
+  if (r.pipeline) print_pipeline(job, r);
   if (request.predict)
     std::cout << "predicted " << fixed(r.predicted * 1e3, 1) << " ms without messages; measured / predicted "
               << fixed(step / r.predicted, 2) << "\n";
@@ -163,6 +180,15 @@ void print_text(const Job& job, const PlanInput& input, const Request& request, 
     }
 }
 
+void add_pipeline(const Job& job, const Result& r, nlohmann::ordered_json& json) {
+  json["replicas"] = r.replicas;
+  json["stages"] = r.pipeline->pipeline.stages;
+  json["schedule"] = schedule_name(job);
+  json["chunks_from"] = r.pipeline->begins;
+  json["ideal_bubble"] = rounded(ideal_bubble(r.pipeline->pipeline), 4);
+  json["expected_bubble"] = rounded(forecast(r.pipeline->pipeline, r.pipeline->times).bubble(), 4);
+}
+
 void print_json(const Job& job, const Request& request, const Result& r) {
   nlohmann::ordered_json json;
   json["bench"] = "step";
@@ -170,6 +196,7 @@ void print_json(const Job& job, const Request& request, const Result& r) {
   json["ranks"] = r.ranks;
   json["threads"] = r.threads;
   json["batch"] = r.batch;
+  json["micro_batches"] = job.train.micro_batches;
   json["precision"] = r.precision;
   json["parameters"] = r.parameters;
   json["steps"] = request.steps;
@@ -201,9 +228,11 @@ void print_json(const Job& job, const Request& request, const Result& r) {
                           {"weight_gradient_ms", ms(r.weight_gradient)}};
     json["layouts"] = r.layouts;
   }
+  if (r.pipeline) add_pipeline(job, r, json);
   json["thread0_ms"] = {{"compute", ms(r.compute)},
                         {"sync_bn", ms(r.sync_bn)},
                         {"reduce", ms(r.reduce)},
+                        {"pipeline", ms(r.pipeline_wait)},
                         {"barrier", ms(r.barrier)},
                         {"update", ms(r.update)}};
   for (const auto& [name, share] : r.profile)
@@ -215,7 +244,8 @@ CommandSyntax step_syntax(Request& request) {
   CommandSyntax syntax{.usage = "bench step JOB.cfg [OPTIONS]",
                        .about =
                            "Times training steps of a job on synthetic images, and says where the "
-                           "time goes. Start it alone,\nor under lockstep launch, mpirun or srun. "
+                           "time goes. Start it alone,\nor under lockstep launch, mpirun or srun; "
+                           "with parallel.stages above 1 on as many ranks, or a\nmultiple. "
                            "The job's data are only asked for their shape."};
   add_job_options(syntax);
   syntax.options.add_options()("steps", po::value<int>(&request.steps)->value_name("N"),
@@ -247,6 +277,9 @@ int run_bench_step(std::span<const std::string> arguments) {
   const auto job_file = job_arguments(*values);
   if (!job_file) return 0;
   const Job job = load_job(job_file->file, job_file->overrides);
+  if (request.primitives && job.parallel.stages > 1)
+    throw ConfigError("lockstep bench step: --primitives times all convolutions of the net on every rank, and a "
+                      "stage runs some of them; leave it out, or add --set parallel.stages=1");
   const PlanInput input = plan_input(job);
   std::optional<Job> other;
   if (!request.beside.empty()) {

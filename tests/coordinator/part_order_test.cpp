@@ -34,8 +34,7 @@ Pipeline make(const std::string& name, int stages, int micro_batches, bool fold 
 }
 
 double bubble(const std::string& name, int stages, int micro_batches, bool fold = false) {
-  const PipelineSchedule schedule = parse_pipeline_schedule(name, fold);
-  return forecast(make(name, stages, micro_batches, fold), unit_times(schedule, stages)).bubble();
+  return ideal_bubble(make(name, stages, micro_batches, fold));
 }
 
 /// "F0 F1 B0 ...": of one chunk a stage.

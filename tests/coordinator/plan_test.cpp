@@ -12,6 +12,7 @@
 #include "layers/cpu/cpu_backend.h"
 #include "layers/layout.h"
 #include "layers/model.h"
+#include "tests/coordinator/pipelines.h"
 
 namespace lockstep {
 namespace {
@@ -241,6 +242,20 @@ TEST(WithoutGradientReduction, LeavesOutThoseMessagesAndNothingElse) {
   EXPECT_EQ(left_out, static_cast<int>(plan.buckets.size()) + 1);  // their starts, and the finish
   EXPECT_GT(plan.buckets.size(), 1u);
   EXPECT_TRUE(without.buckets.empty());
+}
+
+TEST(WithoutGradientReduction, KeepsWhatStagesSend) {
+  const Graph graph = small_graph();
+  const Pipeline pipeline = one_f_one_b(linear_pipeline(graph, 2, 3));
+  for (int stage = 0; stage < 2; ++stage) {
+    const Plan plan = plan_of(graph, {.pipeline = pipeline, .stage = stage}), without = without_gradient_reduction(plan);
+    const std::vector<StageAction> kept = stage_actions(without), all = stage_actions(plan);
+    EXPECT_TRUE(std::ranges::equal(kept, all, [](const StageAction& a, const StageAction& b) {
+      return a.kind == b.kind && a.name == b.name && a.peer == b.peer && a.tag == b.tag && a.started == b.started;
+    }));
+    EXPECT_TRUE(std::ranges::any_of(all, [](const StageAction& a) { return a.kind != StageAction::Kind::kRun; }));
+    EXPECT_EQ(without.items.size(), plan.items.size() - plan.buckets.size() - 1);
+  }
 }
 
 }  // namespace

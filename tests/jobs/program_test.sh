@@ -63,6 +63,9 @@ expect 64 "error: lockstep bench step: unknown option '--primitive'; did you mea
 expect 64 'error: lockstep bench step: --steps must be at least 1' bench step --steps 0 "$job"
 expect 64 'error: a benchmark of the step has no coordinator' \
   bench step "$job" --set data.source=synthetic --set parallel.coordinator=dedicated
+expect 64 'error: lockstep bench step: --primitives times all convolutions of the net' \
+  bench step "$job" --set data.source=synthetic --set parallel.stages=2 --primitives
+expect 64 'error: parallel.stages = 2 does not divide 1 workers' bench step "$job" --set data.source=synthetic --set parallel.stages=2
 expect 0 '^Usage: lockstep bench allreduce' bench allreduce --help
 expect 64 'error: lockstep bench allreduce: --window must be 1 to 8' bench allreduce --window 9
 expect 64 'error: lockstep bench allreduce: one rank has nothing to sum' bench allreduce

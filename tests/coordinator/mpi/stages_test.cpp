@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "coordinator/step_bench.h"
+#include "data/error.h"
 #include "layers/model.h"
 #include "tests/coordinator/engine_run.h"
 #include "tests/coordinator/pipelines.h"
@@ -281,6 +283,28 @@ TEST_F(Stages, GridHasTheSameGradients) {
     EXPECT_LT(difference(mine, std::vector<double>(other.begin(), other.end())), 1e-4)
         << graph.parameter(p).name;
   }
+}
+
+TEST_F(Stages, AreTimedInWholeSteps) {
+  Job job;
+  job.model = kResNet.model;
+  job.train.batch = static_cast<int>(kResNet.images);
+  job.train.micro_batches = kMicroBatches;
+  job.parallel.stages = stages();
+  job.parallel.threads = 1;
+  job.parallel.probe = false;
+  StepBench bench(job, kResNet.input, kClasses, world_, {});
+  const double seconds = bench.run();
+  EXPECT_GT(bench.times().total(), 0);
+  EXPECT_LE(bench.times().total(), seconds);  // the slowest rank's
+  EXPECT_EQ(bench.replicas(), 1);
+  EXPECT_EQ(bench.images(), kResNet.images);
+  EXPECT_EQ(bench.pipeline() == nullptr, stages() == 1);
+  if (stages() == 1) return;
+  EXPECT_GT(bench.times().pipeline, 0);
+  EXPECT_NEAR(ideal_bubble(bench.pipeline()->pipeline), (stages() - 1.0) / (kMicroBatches + stages() - 1), 1e-12);
+  EXPECT_THROW(StepBench(job, kResNet.input, kClasses, world_, {.predict = true}), ConfigError);
+  EXPECT_THROW(StepBench(job, kResNet.input, kClasses, world_, {.without_reduce = true}), ConfigError);
 }
 
 }  // namespace
