@@ -79,6 +79,11 @@ std::optional<std::string> blame_absent(std::span<const HangReport> reports) {
 std::string blame_waiting(std::span<const HangReport> reports) {
   const HangReport& first = *first_waiting(reports);
   const HangOperation& op = *waits_in(first);
+  const auto outside = std::find_if(reports.begin(), reports.end(),
+                                    [](const HangReport& report) { return !waits_in(report); });
+  if (outside != reports.end())
+    return place(*outside) + " is in no operation, while " + rank_name(first.rank) + " waits in " +
+           describe(op);
   for (const HangReport& other : reports) {
     const HangOperation* its = waits_in(other);
     if (its && (its->group != op.group || its->sequence != op.sequence || its->kind != op.kind ||
@@ -86,11 +91,6 @@ std::string blame_waiting(std::span<const HangReport> reports) {
       return rank_name(first.rank) + " waits in " + describe(op) + ", " + rank_name(other.rank) + " in " +
              describe(*its) + ": they have gone different ways";
   }
-  const auto outside = std::find_if(reports.begin(), reports.end(),
-                                    [](const HangReport& report) { return !waits_in(report); });
-  if (outside != reports.end())
-    return place(*outside) + " is in no operation, while " + rank_name(first.rank) + " waits in " +
-           describe(op);
   return "all ranks are in " + describe(op) + ": the network or MPI does not bring it to an end";
 }
 

@@ -159,6 +159,15 @@ CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communica
   return CallTimes(engine.train_plan(), medians, options.max_images);
 }
 
+std::size_t probe_bytes(const Graph& graph, EngineOptions options) {
+  options.pipeline = {};
+  options.max_images = probe_images(graph, options);
+  const cpu::CpuBackend backend(graph, backend_options(options));
+  const std::size_t tensors = 3 * ModelState::gradient_bytes(graph) +
+                              statistic_offsets(graph).back() * sizeof(float);
+  return tensors + make_plan(graph, backend, plan_options(options, true, true)).arena_bytes;
+}
+
 OpTimes probe_op_times(const Graph& graph, EngineOptions options, const Communicator& group) {
   const Communicator alone = group.split(group.rank(), 0, "probe");
   options.pipeline = {};

@@ -43,6 +43,9 @@ class CallTimes {
 /// this rank only. Takes a second or two.
 CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communicator& alone);
 
+/// Bytes that probe_calls takes: the whole model's state and a small training arena.
+std::size_t probe_bytes(const Graph& graph, EngineOptions options);
+
 /// Probes on all ranks of `group`; what rank 0 measured. Collective.
 OpTimes probe_op_times(const Graph& graph, EngineOptions options, const Communicator& group);
 

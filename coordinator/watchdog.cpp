@@ -121,10 +121,10 @@ Watchdog::Listening::~Listening() {
 }
 
 void Watchdog::enter(Activity activity, std::int64_t step, double steps) {
-  activity_ = activity;
+  since_ns_ = CollectiveLog::now_ns();  // first: the old activity with the new time raises no alarm
   step_ = step;
   steps_ = steps;
-  since_ns_ = CollectiveLog::now_ns();
+  activity_ = activity;
 }
 
 void Watchdog::step_took(double seconds) {

@@ -93,6 +93,7 @@ Evaluated evaluate_checkpoint(const Job& job, const EvalRequest& request,
   Graph graph = build_model(job.model, data.input, data.classes);
   EngineOptions options =
       engine_options(job, graph, world.size(), lanes_of_rank(job.parallel.threads, world));
+  options.memory = {};     // the budget is of training: nothing is kept for a backward pass here
   options.sync_bn = true;  // re-estimated statistics are those of all ranks
   data.augment.planar = planar_input(options.layout);
   Engine engine(std::move(graph), options, world);

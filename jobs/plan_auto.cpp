@@ -175,12 +175,15 @@ void Search::print() const {
                      fixed(100 * forecast(a->choice.pipeline, a->choice.times).bubble(), 1) + "%",
                      a->planned ? in_units(a->bytes) : "-", verdict(*a)});
   std::cout << columns(lines, 2);
+  if (found_.empty())
+    throw ConfigError("lockstep plan --auto: a batch of " + std::to_string(job_.train.batch) + " and this model can be shared by no grid of " +
+                      std::to_string(times_.workers()) + " ranks; use fewer ranks, a number with small factors, or a larger batch");
   if (!best_)
     throw ConfigError("lockstep plan --auto: nothing fits into " + in_units(budget_) + " a rank; the last reason: " +
                       found_.back().refused);
   std::cout << "use  --set parallel.stages=" << best_->stages << " --set train.micro_batches=" << best_->micro_batches;
   if (best_->stages > 1) std::cout << " --set parallel.schedule=" << best_->schedule;
-  if (best_->fold) std::cout << " --set parallel.fold=on";
+  if (best_->fold || job_.parallel.fold) std::cout << " --set parallel.fold=" << (best_->fold ? "on" : "off");
   if (budget_) std::cout << " --set memory.budget_mib=" << (budget_ >> 20);
   std::cout << " --set memory.recompute=" << (best_->recomputes ? "auto" : "none")
             << "\n(batch norm's statistics are of each micro-batch, over the replicas)\n";

@@ -64,7 +64,7 @@ class Supervisor {
  public:
   Supervisor(const LaunchPlan& plan, const SuperviseOptions& options)
       : plan_(plan), options_(options), reached_(read_progress(options.run_directory)),
-        record_(record_of_starts()), policy_(options.restarts, reached_) {}
+        record_(record_of_starts()), policy_(options.restarts, options.begins_anew ? RunProgress{} : reached_) {}
 
   int run();
 

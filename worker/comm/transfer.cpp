@@ -103,7 +103,7 @@ void Transfer::finish() {
   State& s = *state_;
   if (s.requests.empty()) return;
   const auto bytes = static_cast<std::size_t>(s.context.bytes);
-  const auto scope = s.group.record(s.kind, bytes, s.context.name);
+  const auto scope = s.group.record(s.kind, bytes, s.context.name, s.context.peer);
   Backoff backoff(s.group.crowded);
   while (!s.progress()) backoff.pause();
 }
