@@ -34,7 +34,7 @@ asan: deps
 	@$(MAKE) --no-print-directory build PRESET=asan
 	@ctest --test-dir build/asan --output-on-failure --timeout 600 -j $(JOBS) --label-exclude mpi
 
-# The benchmarks of the README, about half an hour on an idle machine of 2 cores: a step beside PyTorch's (tables and picture
+# The benchmarks of the README, about half an hour on an idle machine of 2 cores, an hour where it computes bf16: a step beside PyTorch's (tables and picture
 # in build/bench/), a step beside its convolutions alone, the all-reduce beside MPI's. Brings PyTorch (about 5 GB)
 # unless PYTHON=... has it.
 bench: build
