@@ -46,9 +46,21 @@ batch() {
   exit 1
 }
 
+# said WORDS LOG: a log may be a moment behind the job's state.
+said() {
+  local try
+  for try in $(seq 50); do
+    grep -q -- "$1" "$2" && return
+    sleep 0.2
+  done
+  echo "$2 does not say \"$1\":"
+  cat "$2"
+  exit 1
+}
+
 for start in srun mpirun; do
   LOCKSTEP_START=$start batch $start.log 0 small.cfg --set "run.name=$start"
-  grep -q '2 ranks x 1 threads on 2 nodes (n\[1-2\]), started by '$start $start.log
+  said '2 ranks x 1 threads on 2 nodes (n\[1-2\]), started by '$start $start.log
   # The same words in both files, but for the times.
   python3 - "runs/$start/metrics.jsonl" >$start.losses <<'END'
 import json, sys
@@ -62,9 +74,9 @@ diff srun.losses mpirun.losses
 
 # What is wrong comes out as lockstep's own exit code.
 batch missing.log 66 missing.cfg
-grep -q 'n[12] has no missing.cfg' missing.log
+said 'n[12] has no missing.cfg' missing.log
 LOCKSTEP_START=srun batch wrong.log 64 small.cfg --set train.bacth=3
-grep -q "did you mean 'train.batch'" wrong.log
+said "did you mean 'train.batch'" wrong.log
 LOCKSTEP_START=mpirun batch wrong.log 64 small.cfg --set train.bacth=3
-grep -q "did you mean 'train.batch'" wrong.log
+said "did you mean 'train.batch'" wrong.log
 echo "trained on two nodes by srun and by mpirun, with the same losses"
