@@ -85,10 +85,6 @@ Executor& Engine::estimator() {
   return *estimator_;
 }
 
-std::unique_ptr<Executor> Engine::make_trainer(const Plan& variant) {
-  return make_executor(variant);
-}
-
 Storage choose_storage(const std::string& precision, const Graph& graph) {
   if (precision == "f32") return Storage::kF32;
   std::string obstacle = bf16_obstacle(graph);

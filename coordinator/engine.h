@@ -50,13 +50,12 @@ class Engine {
   Executor& evaluator() { return *evaluator_; }
   /// Forward with batch statistics, to estimate running statistics anew.
   Executor& estimator();
-  /// Executes a variant of the training plan, which must outlive it, on the same memory and threads.
-  std::unique_ptr<Executor> make_trainer(const Plan& variant);
+  /// Executes `plan`, one of these or a variant, which must outlive it, on this memory and these threads.
+  std::unique_ptr<Executor> make_executor(const Plan& plan);
   std::size_t arena_bytes() const { return arena_.bytes(); }
 
  private:
   Plan plan(bool training, bool batch_statistics) const;
-  std::unique_ptr<Executor> make_executor(const Plan& plan);
 
   Graph graph_;
   EngineOptions options_;

@@ -31,14 +31,13 @@ std::vector<StageAction> from_text(const std::string& text) {
   return actions;
 }
 
-/// Whether all ranks can hold the whole model for a moment: within the budget, or half of the
-/// machine's memory.
-bool probe_fits(const Graph& graph, const EngineOptions& options, const Communicator& workers) {
+/// Whether all ranks can hold so much for a moment: within the budget, or half of the machine's
+/// memory.
+bool fits_everywhere(std::size_t bytes, std::size_t budget, const Communicator& workers) {
   const auto pages = static_cast<std::size_t>(std::max(0L, sysconf(_SC_PHYS_PAGES)));
   const std::size_t machine = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) / 2 /
                               static_cast<std::size_t>(workers.node_size());
-  const std::size_t budget = options.memory.budget_bytes;
-  const bool fits = probe_bytes(graph, options) <= (budget > 0 ? std::min(budget, machine) : machine);
+  const bool fits = bytes <= (budget > 0 ? std::min(budget, machine) : machine);
   return workers.all_reduce(std::int64_t{fits}, ReduceOp::kMin, "room for a probe") != 0;
 }
 
@@ -55,10 +54,10 @@ PipelineOptions pipeline_options(const Job& job) {
 
 OpTimes op_times(const Job& job, const Graph& graph, const EngineOptions& options, const Communicator& workers) {
   if (!job.parallel.probe || !job.parallel.cuts.empty()) return estimate_op_times(graph, options.max_images);
-  if (probe_fits(graph, options, workers)) return probe_op_times(graph, options, workers);
+  const std::size_t bytes = probe_bytes(graph, options);
+  if (fits_everywhere(bytes, options.memory.budget_bytes, workers)) return probe_op_times(graph, options, workers);
   if (workers.rank() == 0)
-    spdlog::info("stages are cut by estimated times: a probe needs the whole model on a rank, {} MiB",
-                 probe_bytes(graph, options) >> 20);
+    spdlog::info("stages are cut by estimated times: a probe needs the whole model on a rank, {} MiB", bytes >> 20);
   return estimate_op_times(graph, options.max_images);
 }
 

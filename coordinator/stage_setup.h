@@ -20,7 +20,7 @@ PipelineChoice choose_stages(const Job& job, const Graph& graph, const EngineOpt
 /// By op: which stage runs it.
 std::vector<int> stage_of_ops(const Graph& graph, const Pipeline& pipeline);
 
-/// "3 stages, 1f1b, from stem, group2.block0, group3.block1; ideal bubble 18.2%".
+/// "3 stages, 1f1b, chunks from stem, group2.block0, group3.block1; expected bubble 18.2%".
 std::string describe(const PipelineChoice& choice, const std::string& schedule);
 
 /// Runs the messages of a plan against those of the other stages, before a step does. Collective among

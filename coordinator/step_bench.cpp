@@ -7,7 +7,7 @@
 #include "coordinator/all_reduce_choice.h"
 #include "coordinator/batches.h"
 #include "coordinator/probe.h"
-#include "coordinator/trainer.h"
+#include "coordinator/rank_cpus.h"
 #include "data/error.h"
 #include "data/timing.h"
 #include "layers/loss.h"
@@ -87,7 +87,7 @@ StepBench::StepBench(const Job& job, const Shape& input, int classes, const Comm
   engine_->state().initialize(job.run.seed);
   if (options.without_reduce) {
     plan_without_reduce_ = without_gradient_reduction(engine_->train_plan());
-    without_reduce_ = engine_->make_trainer(plan_without_reduce_);
+    without_reduce_ = engine_->make_executor(plan_without_reduce_);
   }
   make_images(job, input, classes);
   prepare_steps();

@@ -1,66 +1,20 @@
 #include "coordinator/trainer.h"
 
-#include <sched.h>
 #include <spdlog/spdlog.h>
 
-#include <unistd.h>
-
-#include <array>
-#include <chrono>
 #include <cmath>
 
 #include "coordinator/all_reduce_choice.h"
 #include "coordinator/evaluation.h"
+#include "coordinator/rank_cpus.h"
 #include "coordinator/stage_setup.h"
 #include "data/error.h"
 #include "data/files.h"
+#include "data/timing.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
 
 namespace lockstep {
-
-namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
-
-void agree_on_instruction_set(const Communicator& world) {
-  const auto own = static_cast<std::int64_t>(cpu::usable_instruction_set());
-  const std::int64_t common = world.all_reduce(own, ReduceOp::kMin, "instruction set");
-  if (common < own && world.rank() == 0)
-    spdlog::warn("some ranks have an older CPU: all use {}",
-                 cpu::instruction_set_name(static_cast<std::uint32_t>(common)));
-  cpu::use_instruction_set(static_cast<std::uint32_t>(common));
-}
-
-int lanes_of_rank(int wanted, int ranks_on_these_cpus) {
-  if (wanted > 0) return wanted;
-  if (const char* text = std::getenv("OMP_NUM_THREADS"))
-    if (const int n = std::atoi(text); n > 0) return n;
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
-  return std::max(1, CPU_COUNT(&mask) / ranks_on_these_cpus);
-}
-
-int lanes_of_rank(int wanted, const Communicator& world) {
-  struct Cores {
-    std::uint64_t host = 0;
-    cpu_set_t mask;
-  } mine;
-  CPU_ZERO(&mine.mask);
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  mine.host = hash64(std::as_bytes(std::span(name)));
-  sched_getaffinity(0, sizeof mine.mask, &mine.mask);
-  int sharing = 0;
-  for (const Cores& other : world.all_gather_value(mine, "cores"))
-    sharing += other.host == mine.host && CPU_EQUAL(&other.mask, &mine.mask);
-  return lanes_of_rank(wanted, sharing);
-}
 
 Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
                  const volatile std::sig_atomic_t& stop, Watchdog& watchdog)
@@ -246,9 +200,9 @@ double Trainer::fractional_epoch() const {
 void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
   int done = 0;
   while (done < job_.train.micro_batches) {
-    const double asked = now();
+    const double asked = seconds_now();
     const std::span<const TrainingFeed::MicroBatch> parts = feed.next();
-    m.data_seconds += now() - asked;
+    m.data_seconds += seconds_now() - asked;
     const bool first = done == 0;
     done += static_cast<int>(parts.size());
     if (!works_) continue;
@@ -283,10 +237,10 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
   StepMetrics m{.epoch = where_.epoch, .samples = whole.count()};
   m.learning_rate = learning_rate_at(job_.optimizer, job_.schedule, fractional_epoch(),
                                      job_.train.epochs, job_.train.batch);
-  const double begin = now();
+  const double begin = seconds_now();
   compute(feed, m);
   if (first_worker_ > 0) world_.broadcast_value(m, first_worker_, "step metrics");
-  m.step_seconds = now() - begin;
+  m.step_seconds = seconds_now() - begin;
   watchdog_.step_took(m.step_seconds);
   m.step = ++where_.step;
   where_.cursor = whole.end;

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "coordinator/evaluation.h"
+#include "coordinator/rank_cpus.h"
 #include "coordinator/saver.h"
-#include "coordinator/trainer.h"
 #include "data/error.h"
 #include "data/order.h"
 #include "jobs/command_line.h"

@@ -102,7 +102,7 @@ void LaunchedRanks::pass_on_errors() {
   while (errors_ >= 0) {
     const ssize_t count = read(errors_, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return;  // nothing for now
+    if (count < 0) return;  // all that was written is read
     if (count == 0) {
       close(errors_);
       errors_ = -1;

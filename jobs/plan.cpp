@@ -4,8 +4,8 @@
 
 #include "coordinator/batches.h"
 #include "coordinator/engine.h"
+#include "coordinator/rank_cpus.h"
 #include "coordinator/report_text.h"
-#include "coordinator/trainer.h"
 #include "data/error.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"

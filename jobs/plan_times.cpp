@@ -1,6 +1,6 @@
 #include "jobs/plan_times.h"
 
-#include "coordinator/trainer.h"
+#include "coordinator/rank_cpus.h"
 #include "worker/comm/mpi.h"
 
 namespace lockstep {

@@ -3,21 +3,7 @@
 # come to the same bits. Needs root, Slurm and munge.
 # Usage: train_test.sh LOCKSTEP
 set -euo pipefail
-source_dir=$(realpath "$(dirname "$0")/../..")
-lockstep=$(realpath "$1")
-LOCKSTEP_CLUSTER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-slurm-test.XXXXXX")/cluster
-export LOCKSTEP_CLUSTER_DIR LOCKSTEP=$lockstep
-cluster=$source_dir/slurm/local-cluster
-
-stop() {
-  "$cluster" down || true
-  rmdir "$(dirname "$LOCKSTEP_CLUSTER_DIR")"
-}
-trap stop EXIT
-"$cluster" up 2
-SLURM_CONF=$("$cluster" conf)
-export SLURM_CONF
-cd "$LOCKSTEP_CLUSTER_DIR/shared"
+source "$(dirname "$0")/two_nodes.sh" "$1"
 
 cat >small.cfg <<END
 [data]

@@ -135,7 +135,7 @@ struct AsyncAllReduce::Impl {
   State& state;
   std::size_t max_values;
   std::unique_ptr<Reduction> reduction;  // nullptr: one rank
-  std::array<char, CollectiveRecord::kNameLength> name = {};
+  CollectiveName name = {};
   std::uint64_t ticket = 0;
   bool under_way = false;
 };
@@ -175,9 +175,7 @@ void AsyncAllReduce::start(std::span<float> values, std::uint64_t sequence, std:
     return;
   }
   impl.under_way = true;
-  const std::size_t length = std::min(name.size(), impl.name.size() - 1);
-  std::copy_n(name.data(), length, impl.name.data());
-  impl.name[length] = '\0';
+  impl.name = collective_name(name);
   impl.reduction->start(values, sequence, name);
 }
 

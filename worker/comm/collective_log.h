@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -37,6 +38,14 @@ struct CollectiveRecord {
 
   bool under_way() const { return end_ns == 0; }
 };
+
+/// A name that is kept as long as what it names is under way: zero-terminated, cut as in the log.
+using CollectiveName = std::array<char, CollectiveRecord::kNameLength>;
+inline CollectiveName collective_name(std::string_view name) {
+  CollectiveName kept = {};
+  std::copy_n(name.data(), std::min(name.size(), kept.size() - 1), kept.data());
+  return kept;
+}
 
 /// "world #17 all_reduce \"bucket 3\" 65536 bytes, 12.5 ms" or "..., under way for 3000.0 ms".
 std::string describe(const CollectiveRecord& record, std::int64_t now_ns);

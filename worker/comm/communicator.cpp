@@ -158,6 +158,12 @@ void wait_for(bool crowded, MPI_Request& request, const char* call, const CallCo
   }
 }
 
+bool true_on_all(MPI_Comm comm, bool mine, std::string_view name) {
+  int all = mine;
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, comm), "MPI_Allreduce", {name});
+  return all != 0;
+}
+
 Communicator::State::State(MPI_Comm taken, std::string_view group_name, const GroupOptions& how,
                            const State* parent)
     : comm(taken), options(how), name(group_name) {

@@ -65,6 +65,9 @@ struct Communicator::State {
                          int peer = -1);
 };
 
+/// Whether `mine` is true on all ranks of `comm`. Collective.
+bool true_on_all(MPI_Comm comm, bool mine, std::string_view name);
+
 /// A counter for loops that poll: call pause() after each try that found nothing. It spins, then
 /// yields the core between tries: soon where several ranks share a core (the one that we wait for
 /// may need ours), late where each has its own (what else runs there would keep the core for

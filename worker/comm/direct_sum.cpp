@@ -53,9 +53,7 @@ void DirectSum::start(std::span<float> values, std::string_view name) {
     throw InternalError("all-reduce \"" + std::string(name) +
                         "\": the values do not lie, from a cache line on, in the shared memory");
   place_ = {begin, values.size_bytes()};
-  const std::size_t length = std::min(name.size(), name_.size() - 1);
-  std::copy_n(name.data(), length, name_.data());
-  name_[length] = '\0';
+  name_ = collective_name(name);
   ++number_;
   begun_ = done_ = false;
   exhausted_ = 0;

@@ -67,7 +67,7 @@ class DirectSum {
 
   std::vector<std::byte*> chunk_;  // by rank: the one that is being summed
   Place place_;
-  std::array<char, CollectiveRecord::kNameLength> name_ = {};
+  CollectiveName name_ = {};
   std::uint64_t number_ = 0;  // of the sum under way, or of the last
   bool begun_ = false;        // all are ready
   bool done_ = true;

@@ -17,9 +17,7 @@ template <typename T>
 void RingEngine<T>::start(std::span<T> values, int tag, std::string_view name) {
   values_ = values;
   tag_ = tag;
-  const std::size_t length = std::min(name.size(), name_.size() - 1);
-  std::copy_n(name.data(), length, name_.data());
-  name_[length] = '\0';
+  name_ = collective_name(name);
 
   receives_.posted = receives_.retired = sends_.posted = sends_.retired = 0;
   next_receive_ = next_send_ = {};

@@ -105,7 +105,7 @@ class RingEngine {
 
   std::span<T> values_ = {};
   int tag_ = 0;
-  std::array<char, CollectiveRecord::kNameLength> name_ = {};
+  CollectiveName name_ = {};
   Place next_receive_;  // to be posted
   Place next_taken_;    // posted, to be received and added
   Place next_send_;     // to be posted

@@ -72,12 +72,6 @@ int create(Name& name, std::size_t bytes) {
   return -1;
 }
 
-bool all_of(MPI_Comm node, bool mine, std::string_view name) {
-  int all = mine;
-  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, node), "MPI_Allreduce", {name});
-  return all != 0;
-}
-
 }  // namespace
 
 SharedMemory::SharedMemory(const Communicator& group, std::size_t bytes, std::string_view name)
@@ -118,7 +112,7 @@ bool SharedMemory::map_shared(Communicator::State& group, std::string_view purpo
       madvise(p, all, MADV_HUGEPAGE);  // a wish, as everywhere
     }
   }
-  good = all_of(group.node, good, purpose);  // all have opened it, or it is given up
+  good = true_on_all(group.node, good, purpose);  // all have opened it, or it is given up
   if (file >= 0) close(file);
   if (node_rank_ == 0 && name[0] != '\0') shm_unlink(name.data());
   if (!good) {

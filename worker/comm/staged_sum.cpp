@@ -62,9 +62,7 @@ std::span<std::byte> StagedSum::part(std::uint64_t chunk, int rank) const {
 template <typename T>
 void StagedSum::start(std::span<T> values, std::string_view name) {
   values_ = std::as_writable_bytes(values);
-  const std::size_t length = std::min(name.size(), name_.size() - 1);
-  std::copy_n(name.data(), length, name_.data());
-  name_[length] = '\0';
+  name_ = collective_name(name);
   doubles_ = sizeof(T) == sizeof(double);
   part_bytes_ = part_bytes_of(values_.size(), ranks_);
   const std::size_t chunk = part_bytes_ * static_cast<std::size_t>(ranks_);

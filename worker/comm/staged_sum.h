@@ -69,7 +69,7 @@ class StagedSum {
 
   std::vector<const std::byte*> from_;  // by rank, of the part that is being summed
   std::span<std::byte> values_ = {};
-  std::array<char, CollectiveRecord::kNameLength> name_ = {};
+  CollectiveName name_ = {};
   bool doubles_ = false;
   std::size_t part_bytes_ = 0;
   std::uint64_t first_ = 0;  // chunks are counted on and on: the first of this sum,

@@ -10,13 +10,6 @@ namespace {
 using Counter = std::atomic<std::uint64_t>;
 constexpr std::size_t kCopiedAtOnce = 1 << 20;  // bytes, of a call of progress()
 
-bool everywhere(const Communicator::State& group, bool here) {
-  int all = here;
-  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, group.comm), "MPI_Allreduce",
-            {"two-level sums"});
-  return all != 0;
-}
-
 }  // namespace
 
 /// Of a rank. Both hold the number of a sum.
@@ -32,7 +25,8 @@ std::optional<TwoLevelSum> TwoLevelSum::make(Communicator::State& group, std::si
   SharedMemory window(group, sizeof(Window), "flags of two-level sums");
   SharedMemory inside(group, DirectSum::window_bytes(), "flags of sums");
   const bool alone = group.node_size == 1;
-  if (!everywhere(group, alone || (memory.shared() && window.shared() && inside.shared())))
+  if (!true_on_all(group.comm, alone || (memory.shared() && window.shared() && inside.shared()),
+                   "two-level sums"))
     return std::nullopt;
   std::optional<DirectSum> sum;
   if (!alone) sum.emplace(std::move(inside), memory, group.node_rank, group.node_size);
@@ -61,9 +55,7 @@ TwoLevelSum::Window& TwoLevelSum::window(int rank) const {
 void TwoLevelSum::start(std::span<float> values, int tag, std::string_view name) {
   values_ = values;
   tag_ = tag;
-  const std::size_t length = std::min(name.size(), name_.size() - 1);
-  std::copy_n(name.data(), length, name_.data());
-  name_[length] = '\0';
+  name_ = collective_name(name);
   ++number_;
   copied_ = 0;
   phase_ = Phase::kInside;

@@ -58,7 +58,7 @@ class TwoLevelSum {
 
   std::span<float> values_;
   int tag_ = 0;
-  std::array<char, CollectiveRecord::kNameLength> name_ = {};
+  CollectiveName name_ = {};
   std::uint64_t number_ = 0;  // of the sum under way, or of the last
   std::size_t copied_ = 0;    // bytes of it
   Phase phase_ = Phase::kDone;

@@ -16,10 +16,6 @@ namespace {
 
 constexpr std::size_t kLineFloats = 16;
 
-std::span<float> floats_of(const SharedMemory& memory) {
-  return {reinterpret_cast<float*>(memory.data()), memory.bytes() / sizeof(float)};
-}
-
 /// Sums `values` where they lie in `memory`, `begin` floats from its beginning.
 std::vector<float> summed_in(const Communicator& group, const SharedMemory& memory,
                              const std::vector<float>& values, std::size_t begin = 0) {

@@ -12,10 +12,6 @@
 namespace lockstep {
 namespace {
 
-std::span<float> floats_of(const SharedMemory& memory) {
-  return {reinterpret_cast<float*>(memory.data()), memory.bytes() / sizeof(float)};
-}
-
 std::vector<float> summed(const Communicator& group, const std::vector<float>& values) {
   const SharedMemory memory(group, values.size() * sizeof(float), "test");
   AsyncAllReduce reduce(group, values.size(), {}, &memory);

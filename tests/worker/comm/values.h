@@ -9,12 +9,17 @@
 #include <vector>
 
 #include "worker/comm/communicator.h"
+#include "worker/comm/shared_memory.h"
 
 namespace lockstep {
 
 template <typename T>
 MPI_Datatype type_of() {
   return sizeof(T) == 4 ? MPI_FLOAT : MPI_DOUBLE;
+}
+
+inline std::span<float> floats_of(const SharedMemory& memory) {
+  return {reinterpret_cast<float*>(memory.data()), memory.bytes() / sizeof(float)};
 }
 
 template <typename T>

@@ -1,0 +1,17 @@
+# A local cluster of two nodes for a test of slurm/train.sbatch, taken down when the test ends; for `source`, with
+# LOCKSTEP in $1. Leaves the test in a folder that both nodes see, and sets source_dir. Needs root, Slurm and munge.
+source_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
+LOCKSTEP=$(realpath "$1")
+LOCKSTEP_CLUSTER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-slurm-test.XXXXXX")/cluster
+export LOCKSTEP_CLUSTER_DIR LOCKSTEP
+cluster=$source_dir/slurm/local-cluster
+
+stop() {
+  "$cluster" down || true
+  rmdir "$(dirname "$LOCKSTEP_CLUSTER_DIR")"
+}
+trap stop EXIT
+"$cluster" up 2
+SLURM_CONF=$("$cluster" conf)
+export SLURM_CONF
+cd "$LOCKSTEP_CLUSTER_DIR/shared"
