@@ -117,6 +117,7 @@ EngineOptions engine_options(const Job& job, const Graph& graph, int workers, in
   o.clip_norm = job.optimizer.clip_norm;
   if (job.parallel.all_reduce == "ring") o.all_reduce.algorithm = AllReduceAlgorithm::kRing;
   if (job.parallel.all_reduce == "mpi") o.all_reduce.algorithm = AllReduceAlgorithm::kMpi;
+  if (job.parallel.wire == "bf16") o.all_reduce.wire = Wire::kBf16;
   o.memory.recompute = parse_recompute(job.memory.recompute);
   o.memory.budget_bytes = static_cast<std::size_t>(job.memory.budget_mib) << 20;
   o.memory.question = {.workers = workers, .all_reduce = o.all_reduce, .prefetch = job.data.prefetch,

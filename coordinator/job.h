@@ -63,6 +63,7 @@ struct ParallelOptions {
   std::string coordinator = "worker";  // worker: rank 0 works too; dedicated: it only coordinates
   std::string all_reduce = "auto";     // auto | ring | mpi
   std::string all_reduce_table;        // file of lockstep bench allreduce --table; empty: none
+  std::string wire = "f32";            // f32 | bf16: gradients in messages
   int bucket_kib = 4096;               // gradients reduced together
   int stages = 1;                      // ranks that share one replica of the model
   std::string schedule = "1f1b";       // of stages: gpipe | 1f1b | interleaved:V | zero-bubble

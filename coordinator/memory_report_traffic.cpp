@@ -53,7 +53,8 @@ Traffic step_traffic(const Plan& plan, int ranks, int micro_batches,
   }
   for (const Bucket& bucket : plan.buckets) {
     traffic.bucket_bytes.push_back(bucket.count * sizeof(float));
-    traffic.gradient_bytes_sent += sent_by_ring(traffic.bucket_bytes.back(), ranks);
+    const std::size_t carried = bucket.count * (options.wire == Wire::kBf16 ? 2 : sizeof(float));
+    traffic.gradient_bytes_sent += sent_by_ring(carried, ranks);
   }
   return traffic;
 }

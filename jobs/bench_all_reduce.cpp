@@ -19,7 +19,7 @@ namespace po = boost::program_options;
 struct Request {
   AllReduceBenchOptions bench;
   std::size_t from = 64, to = 256 << 20;  // bytes
-  bool ring = false, is_short = false, json = false;
+  bool ring = false, bf16 = false, is_short = false, json = false;
   std::string table;  // a file to write
 };
 
@@ -38,6 +38,8 @@ CommandSyntax syntax_of(Request& request) {
       "to", po::value<std::size_t>(&request.to)->value_name("BYTES"), "Largest sum.")(
       "hot", po::bool_switch(&request.bench.hot), "Every call on the same values, in the caches.")(
       "ring", po::bool_switch(&request.ring), "Ours by messages only, inside a node too.")(
+      "bf16", po::bool_switch(&request.bf16),
+      "With --ring: sums larger than 16 KiB travel as bf16, as gradients do with parallel.wire = bf16.")(
       "small", po::value<std::size_t>(&ours.small_bytes)->value_name("BYTES"),
       "Ours: small sums up to here: in one meeting inside a node (up to 16 KiB), by recursive "
       "doubling in messages.")(
@@ -70,6 +72,9 @@ void check(Request& request) {
     throw ConfigError(command + "--segment must be at least 8");
   if (!request.table.empty() && (request.ring || request.json))
     throw ConfigError(command + "--table goes with neither --ring nor --json");
+  if (request.bf16 && !request.ring)
+    throw ConfigError(command + "--bf16 goes with --ring only: in shared memory nothing travels");
+  if (request.bf16) request.bench.ours.wire = Wire::kBf16;
   if (request.ring) request.bench.ours.algorithm = AllReduceAlgorithm::kRing;
 }
 

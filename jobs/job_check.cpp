@@ -42,6 +42,8 @@ void check_job(const Job& job, const std::function<std::string(const std::string
 
   require(parallel.all_reduce == "auto" || parallel.all_reduce_table.empty(),
           "parallel.all_reduce_table", "only with parallel.all_reduce = auto");
+  require(parallel.wire == "f32" || parallel.all_reduce != "mpi", "parallel.wire",
+          "parallel.all_reduce = mpi sends f32; set it to auto or ring");
 
   require(!parallel.fold || !parallel.schedule.starts_with("interleaved"), "parallel.fold",
           "gives every stage two chunks already; use it with parallel.schedule = gpipe, 1f1b or zero-bubble");

@@ -289,6 +289,9 @@ std::vector<JobKey> parallel_keys() {
       text(
           FIELD(parallel.all_reduce_table), "a path", [](const std::string&) { return true; },
           "auto: takes what lockstep bench allreduce --table FILE found the fastest."),
+      word(FIELD(parallel.wire), {"f32", "bf16"},
+           "What messages carry gradients as, between nodes and with all_reduce = ring; sums are f32. "
+           "bf16: half the bytes, rounded at each hop."),
       number(FIELD(parallel.bucket_kib), at_least(1), "Gradients that are reduced together."),
       number(FIELD(parallel.stages), at_least(1),
              "Ranks that share one replica of the model; there are workers / stages replicas. Batch norm "

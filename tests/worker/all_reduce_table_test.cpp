@@ -12,6 +12,7 @@ constexpr auto kSums = SumKind::kSums;
 constexpr auto kGradients = SumKind::kGradients;
 const AllReduceTable kTable = {{{kSums, 512, SumMethod::kShared},
                                 {kSums, 4096, SumMethod::kRecursiveDoubling},
+                                {kGradients, 1 << 20, SumMethod::kHalvingDoubling},
                                 {kGradients, AllReduceTable::kNoEnd, SumMethod::kMpi}}};
 
 TEST(AllReduceTable, FindsTheFirstRowThatReaches) {
@@ -19,7 +20,7 @@ TEST(AllReduceTable, FindsTheFirstRowThatReaches) {
   EXPECT_EQ(kTable.find(kSums, 512), SumMethod::kShared);
   EXPECT_EQ(kTable.find(kSums, 513), SumMethod::kRecursiveDoubling);
   EXPECT_EQ(kTable.find(kSums, 4097), std::nullopt);
-  EXPECT_EQ(kTable.find(kGradients, 1), SumMethod::kMpi);
+  EXPECT_EQ(kTable.find(kGradients, 1), SumMethod::kHalvingDoubling);
   EXPECT_EQ(kTable.find(kGradients, std::size_t{1} << 40), SumMethod::kMpi);
   EXPECT_EQ(AllReduceTable{}.find(kSums, 1), std::nullopt);
 }

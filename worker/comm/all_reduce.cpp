@@ -8,6 +8,8 @@
 
 #include "data/error.h"
 #include "worker/comm/communicator_state.h"
+#include "worker/comm/halving_doubling.h"
+#include "worker/comm/message_sum.h"
 #include "worker/comm/node_slots.h"
 #include "worker/comm/recursive_doubling.h"
 #include "worker/comm/ring_engine.h"
@@ -32,6 +34,16 @@ void ring(State& state, std::span<T> values, std::string_view name,
   const std::size_t segment = ring_segment<T>(options, values.size(), state.size);
   const auto scratch = scratch_of<T>(state, segment * static_cast<std::size_t>(window));
   RingEngine<T> engine(state.reductions, scratch, segment, window);
+  engine.start(values, kBlockingTag, name);
+  Backoff backoff(state.crowded);
+  while (!engine.progress()) backoff.pause();
+}
+
+template <typename T>
+void halving_doubling(State& state, std::span<T> values, std::string_view name) {
+  using Engine = HalvingDoubling<T>;
+  const std::size_t scratch = Engine::scratch_values(values.size(), state.size);
+  Engine engine(state.reductions, scratch_of<T>(state, scratch));
   engine.start(values, kBlockingTag, name);
   Backoff backoff(state.crowded);
   while (!engine.progress()) backoff.pause();
@@ -97,6 +109,8 @@ void all_reduce_sum(const Communicator& group, std::span<T> values, std::string_
       return RecursiveDoubling<T>(state.reductions, values, scratch_of<T>(state, values.size()),
                                   name)
           .run();
+    case SumMethod::kHalvingDoubling:
+      return halving_doubling(state, values, name);
     case SumMethod::kRing:
       return ring(state, values, name, options);
   }
@@ -111,17 +125,22 @@ std::size_t sum_scratch_bytes(std::size_t doubles, int ranks, const AllReduceOpt
   if (ranks == 1 || options.algorithm == AllReduceAlgorithm::kMpi) return 0;
   const std::size_t messages = doubles * sizeof(double) <= options.small_bytes
                                    ? doubles * sizeof(double)
-                                   : ring_scratch_bytes<double>(doubles, ranks, options);
+                                   : ring_scratch_values<double>(doubles, ranks, options) * sizeof(double);
   if (options.algorithm == AllReduceAlgorithm::kRing) return messages;
+  if (options.table.find(SumKind::kSums, doubles * sizeof(double)) == SumMethod::kHalvingDoubling)
+    return sizeof(double) * HalvingDoubling<double>::scratch_values(doubles, ranks);
   return std::max(messages, NodeSlots::window_bytes() + StagedSum::window_bytes(ranks));
 }
 
 std::size_t async_scratch_bytes(std::size_t floats, int ranks, const AllReduceOptions& options) {
   if (ranks == 1 || options.algorithm == AllReduceAlgorithm::kMpi) return 0;
-  if (options.algorithm == AllReduceAlgorithm::kRing)
-    return ring_scratch_bytes<float>(floats, ranks, options);
-  const std::size_t ring = ring_scratch_bytes<float>(floats, 2, options);  // of as few as two nodes
-  return std::max(ring, StagedSum::window_bytes(ranks));
+  const auto by = [&](SumMethod method, int among) {
+    return message_sum_bytes(floats, among, method, options);
+  };
+  if (options.algorithm == AllReduceAlgorithm::kRing) return by(SumMethod::kRing, ranks);
+  if (options.table.find(SumKind::kGradients, floats * sizeof(float)) == SumMethod::kHalvingDoubling)
+    return by(SumMethod::kHalvingDoubling, ranks);
+  return std::max(by(SumMethod::kRing, 2), StagedSum::window_bytes(ranks));  // as few as two nodes
 }
 
 }  // namespace lockstep

@@ -41,6 +41,21 @@
 //
 //   P = 4:   0 <-> 1   2 <-> 3      (0+1) (0+1) (2+3) (2+3)
 //            0 <-> 2   1 <-> 3      (0+1)+(2+3) on all
+//
+// Halving and doubling (between the two: as few bytes as the ring, in 2k messages). In step s of k rank
+// r swaps half of what it still has with rank r xor 2^s, and adds the half that it keeps; then all goes
+// back the same way: each swaps its finished part with rank r xor 2^s, s from k-1 down to 0. Ranks
+// beyond a power of 2 fold as above. Each value is summed on one rank, then copied.
+//
+//   P = 4          rank 0    rank 1    rank 2    rank 3
+//   0 <-> 1 ..     ab01      cd01      ab23      cd23
+//   0 <-> 2 ..     a0123     c0123     b0123     d0123      reduce-scatter is done
+//   0 <-> 2 ..     ab        cd        ab        cd
+//   0 <-> 1 ..     abcd      abcd      abcd      abcd
+//
+// Messages of gradients may carry bfloat16 (AllReduceOptions::wire): half the bytes. What is sent is
+// rounded, what comes is added in f32, a finished sum is rounded once before it is copied: a value is
+// rounded P times in the ring, k + 1 times in halving and doubling.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -60,8 +75,12 @@ enum class AllReduceAlgorithm {
   kMpi,   // MPI_Allreduce and MPI_Iallreduce, for comparison; their order of sums is MPI's affair
 };
 
+/// As what a message carries gradients.
+enum class Wire { kF32, kBf16 };
+
 struct AllReduceOptions {
   AllReduceAlgorithm algorithm = AllReduceAlgorithm::kAuto;
+  Wire wire = Wire::kF32;  // of AsyncAllReduce; not in shared memory, nor by MPI's sums
   std::size_t small_bytes = 32 << 10;     // up to here all_reduce_sum takes recursive doubling
   std::size_t segment_bytes = 512 << 10;  // of the ring; at least one value
   int window = 2;                         // segments under way in each direction, 1 to 8

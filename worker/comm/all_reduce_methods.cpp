@@ -10,6 +10,7 @@ std::vector<SumMethod> methods(const Communicator& group, SumKind kind) {
   const bool two_level = kind == SumKind::kGradients && group.nodes() < group.size();
   if (group.nodes() == 1 || two_level) all.push_back(SumMethod::kShared);
   if (kind == SumKind::kSums) all.push_back(SumMethod::kRecursiveDoubling);
+  all.push_back(SumMethod::kHalvingDoubling);
   all.push_back(SumMethod::kRing);
   return all;
 }

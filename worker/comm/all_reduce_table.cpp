@@ -8,7 +8,8 @@ namespace lockstep {
 namespace {
 
 constexpr SumMethod kMethods[] = {SumMethod::kShared, SumMethod::kRing,
-                                  SumMethod::kRecursiveDoubling, SumMethod::kMpi};
+                                  SumMethod::kRecursiveDoubling, SumMethod::kHalvingDoubling,
+                                  SumMethod::kMpi};
 constexpr SumKind kKinds[] = {SumKind::kSums, SumKind::kGradients};
 constexpr const char* kHead =
     "# Written by lockstep bench allreduce --table, for parallel.all_reduce_table of job files.\n"
@@ -46,7 +47,7 @@ const char* parse(const std::string& text, std::optional<Line>& line) {
   const auto found_method = named(kMethods, method);
   if (!found_kind) return "has a kind that is neither sums nor gradients";
   if (!found_bytes) return "has UP_TO_BYTES that is neither a number nor max";
-  if (!found_method) return "has a method that is none of shared, ring, recursive-doubling, mpi";
+  if (!found_method) return "has a method that is none of shared, ring, recursive-doubling, halving-doubling, mpi";
   if (*found_kind == SumKind::kGradients && *found_method == SumMethod::kRecursiveDoubling)
     return "sums gradients by recursive doubling, which cannot run beside computation";
   line = Line{grid, {*found_kind, *found_bytes, *found_method}};
@@ -80,6 +81,8 @@ const char* to_string(SumMethod method) {
       return "ring";
     case SumMethod::kRecursiveDoubling:
       return "recursive-doubling";
+    case SumMethod::kHalvingDoubling:
+      return "halving-doubling";
     case SumMethod::kMpi:
       return "mpi";
   }

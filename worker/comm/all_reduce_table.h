@@ -8,8 +8,9 @@
 namespace lockstep {
 
 /// How one sum is made; all_reduce.h tells how each goes.
-enum class SumMethod { kShared, kRing, kRecursiveDoubling, kMpi };
-const char* to_string(SumMethod method);  // shared, ring, recursive-doubling, mpi
+enum class SumMethod { kShared, kRing, kRecursiveDoubling, kHalvingDoubling, kMpi };
+/// shared, ring, recursive-doubling, halving-doubling, mpi
+const char* to_string(SumMethod method);
 
 /// What is summed.
 enum class SumKind {

@@ -11,7 +11,7 @@
 #include "worker/comm/all_reduce.h"
 #include "worker/comm/communicator_state.h"
 #include "worker/comm/direct_sum.h"
-#include "worker/comm/ring_engine.h"
+#include "worker/comm/message_sum.h"
 #include "worker/comm/staged_sum.h"
 #include "worker/comm/two_level_sum.h"
 
@@ -43,21 +43,17 @@ class NodeReduction : public Reduction {
   Sum sum_;
 };
 
-class RingReduction : public Reduction {
+class MessageReduction : public Reduction {
  public:
-  RingReduction(const Channel& channel, std::size_t values, const AllReduceOptions& options)
-      : scratch_(ring_scratch_bytes<float>(values, channel.size, options) / sizeof(float)),
-        engine_(channel, scratch_, ring_segment<float>(options, values, channel.size),
-                ring_window(options)) {}
+  explicit MessageReduction(std::unique_ptr<MessageSum> sum) : sum_(std::move(sum)) {}
   void start(std::span<float> values, std::uint64_t sequence, std::string_view name) override {
-    engine_.start(values, static_cast<int>(sequence % kBlockingTag), name);
+    sum_->start(values, static_cast<int>(sequence % kBlockingTag), name);
   }
-  bool progress() override { return engine_.progress(); }
-  void abandon() override { engine_.abandon(); }
+  bool progress() override { return sum_->progress(); }
+  void abandon() override { sum_->abandon(); }
 
  private:
-  std::vector<float> scratch_;
-  RingEngine<float> engine_;
+  std::unique_ptr<MessageSum> sum_;
 };
 
 class TwoLevelReduction : public Reduction {
@@ -126,7 +122,9 @@ std::unique_ptr<Reduction> make_reduction(State& group, std::size_t values,
       if (auto sum = TwoLevelSum::make(group, values, options, *memory))
         return std::make_unique<TwoLevelReduction>(std::move(*sum));
   }
-  return std::make_unique<RingReduction>(group.reductions, values, options);
+  const SumMethod method = measured == SumMethod::kHalvingDoubling ? *measured : SumMethod::kRing;
+  return std::make_unique<MessageReduction>(
+      make_message_sum(group.reductions, values, method, options));
 }
 
 }  // namespace

@@ -9,28 +9,13 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "worker/comm/all_reduce.h"
 #include "worker/comm/communicator_state.h"
+#include "worker/comm/wire.h"
 
 namespace lockstep {
-
-template <typename T>
-MPI_Datatype mpi_type();
-template <>
-inline MPI_Datatype mpi_type<float>() {
-  return MPI_FLOAT;
-}
-template <>
-inline MPI_Datatype mpi_type<double>() {
-  return MPI_DOUBLE;
-}
-
-/// dst[i] += src[i]
-template <typename T>
-inline void add_to(T* __restrict dst, const T* __restrict src, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) dst[i] += src[i];
-}
 
 /// Values per segment: no more than a chunk needs, so that small sums take little scratch memory.
 template <typename T>
@@ -43,10 +28,11 @@ inline constexpr int kMaxRingWindow = 8;
 inline int ring_window(const AllReduceOptions& options) {
   return std::clamp(options.window, 1, kMaxRingWindow);
 }
-template <typename T>
-std::size_t ring_scratch_bytes(std::size_t values, int ranks, const AllReduceOptions& options) {
+/// What comes and, where values travel as another type, what goes.
+template <typename T, typename W = T>
+std::size_t ring_scratch_values(std::size_t values, int ranks, const AllReduceOptions& options) {
   return ring_segment<T>(options, values, ranks) * static_cast<std::size_t>(ring_window(options)) *
-         sizeof(T);
+         (std::is_same_v<T, W> ? 1 : 2);
 }
 
 /// A rank handles two streams of segments, in the order (step, segment): those that it receives and
@@ -54,14 +40,14 @@ std::size_t ring_scratch_bytes(std::size_t values, int ranks, const AllReduceOpt
 /// for the segment of the same number one step earlier to be received (and added).
 /// In the reduce-scatter a segment is received into a slot of the scratch memory and then added; in
 /// the all-gather it is received in place, once our own send of that place (P-1 steps earlier) is
-/// done.
-template <typename T>
+/// done. T is what is summed, W what travels: T, or Bf16 for floats, which goes by slots always.
+template <typename T, typename W = T>
 class RingEngine {
  public:
   static constexpr int kMaxWindow = kMaxRingWindow;
 
-  /// `scratch` has window * segment_values values. Borrows the channel and the scratch.
-  RingEngine(const Channel& channel, std::span<T> scratch, std::size_t segment_values, int window);
+  /// `scratch` has ring_scratch_values(). Borrows the channel and the scratch.
+  RingEngine(const Channel& channel, std::span<W> scratch, std::size_t segment_values, int window);
 
   void start(std::span<T> values, int tag, std::string_view name);
   bool progress();  // true when done
@@ -83,6 +69,9 @@ class RingEngine {
 
   int steps() const { return 2 * (channel_->size - 1); }
   bool reduces(int step) const { return step < channel_->size - 1; }
+  bool by_slot(int step) const { return !std::is_same_v<T, W> || reduces(step); }
+  W* receive_slot(std::uint64_t number) const;
+  W* send_slot(std::uint64_t number) const;
   int sent_chunk(int step) const { return wrap(channel_->rank - step); }
   int received_chunk(int step) const { return wrap(channel_->rank - step - 1); }
   int wrap(int chunk) const;
@@ -99,7 +88,7 @@ class RingEngine {
   bool retire_send();
 
   const Channel* channel_;
-  std::span<T> scratch_;
+  std::span<W> scratch_;
   std::size_t segment_values_;
   int window_;
 

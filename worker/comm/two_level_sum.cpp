@@ -41,11 +41,8 @@ TwoLevelSum::TwoLevelSum(SharedMemory window, std::optional<DirectSum> inside,
       memory_(&memory),
       node_rank_(group.node_rank),
       node_size_(group.node_size) {
-  if (node_rank_ != 0) return;
-  const Channel& nodes = group.first_ranks;
-  scratch_.resize(ring_scratch_bytes<float>(values, nodes.size, options) / sizeof(float));
-  ring_.emplace(nodes, std::span(scratch_), ring_segment<float>(options, values, nodes.size),
-                ring_window(options));
+  if (node_rank_ == 0)
+    among_ = make_message_sum(group.first_ranks, values, SumMethod::kRing, options);
 }
 
 TwoLevelSum::Window& TwoLevelSum::window(int rank) const {
@@ -66,8 +63,8 @@ void TwoLevelSum::start(std::span<float> values, int tag, std::string_view name)
 }
 
 void TwoLevelSum::among_nodes() {
-  if (ring_) ring_->start(values_, tag_, name_.data());
-  phase_ = ring_ ? Phase::kAmong : Phase::kCopy;
+  if (among_) among_->start(values_, tag_, name_.data());
+  phase_ = among_ ? Phase::kAmong : Phase::kCopy;
 }
 
 bool TwoLevelSum::progress() {
@@ -76,11 +73,11 @@ bool TwoLevelSum::progress() {
     among_nodes();
   }
   if (phase_ == Phase::kAmong) {
-    if (!ring_->progress()) return false;
+    if (!among_->progress()) return false;
     window(0).total.store(number_, std::memory_order_release);
     phase_ = Phase::kCopy;
   }
-  if (phase_ == Phase::kCopy && (ring_ ? copied_by_all() : copy())) phase_ = Phase::kDone;
+  if (phase_ == Phase::kCopy && (among_ ? copied_by_all() : copy())) phase_ = Phase::kDone;
   return phase_ == Phase::kDone;
 }
 
@@ -103,7 +100,7 @@ bool TwoLevelSum::copy() {
 }
 
 void TwoLevelSum::abandon() {
-  if (ring_) ring_->abandon();
+  if (among_) among_->abandon();
 }
 
 }  // namespace lockstep

@@ -4,23 +4,23 @@
 // only.
 //
 //   inside   the ranks of a node sum theirs where they lie (direct_sum.h)
-//   among    the nodes' first ranks sum over the nodes, in a ring (ring_engine.h)
+//   among    the nodes' first ranks sum over the nodes, by messages (message_sum.h)
 //   copy     the others copy the total from their node's first rank, which waits for them
 //
-// Ranks of a node are added in their order, then nodes in the ring's: the bits depend on values and
+// Ranks of a node are added in their order, then nodes in the messages': the bits depend on values and
 // on who is on which node. N nodes send 2 (N - 1) / N of the bytes each.
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "worker/comm/all_reduce.h"
 #include "worker/comm/communicator_state.h"
 #include "worker/comm/direct_sum.h"
-#include "worker/comm/ring_engine.h"
+#include "worker/comm/message_sum.h"
 #include "worker/comm/shared_memory.h"
 
 namespace lockstep {
@@ -53,8 +53,7 @@ class TwoLevelSum {
   std::optional<DirectSum> inside_;  // nothing on a node of one rank
   const SharedMemory* memory_;
   int node_rank_, node_size_;
-  std::vector<float> scratch_;              // of the ring
-  std::optional<RingEngine<float>> ring_;  // of a node's first rank
+  std::unique_ptr<MessageSum> among_;  // of a node's first rank
 
   std::span<float> values_;
   int tag_ = 0;

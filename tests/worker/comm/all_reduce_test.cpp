@@ -39,6 +39,7 @@ const Way kWays[] = {
     {"recursive doubling", {.algorithm = kRing, .small_bytes = 1 << 20}},
     {"shared memory, small", {.small_bytes = 1 << 20}},
     {"shared memory, large", {.small_bytes = 0}},
+    {"halving and doubling", {.table = {{{SumKind::kSums, AllReduceTable::kNoEnd, SumMethod::kHalvingDoubling}}}}},
     {"mpi", {.algorithm = AllReduceAlgorithm::kMpi}},
 };
 
@@ -177,9 +178,49 @@ TEST(AsyncAllReduce, TheTableDecides) {
   const auto shared = summed({}), ring = summed({.algorithm = kRing});
   EXPECT_EQ(by_table(SumMethod::kShared), shared);
   EXPECT_EQ(by_table(SumMethod::kRing), ring);
+  const auto halving = by_table(SumMethod::kHalvingDoubling);
+  expect_near(halving, ring, 1e-6);
+  EXPECT_TRUE(same_on_all(world, halving));
+  if (world.size() > 3) {
+    EXPECT_NE(halving, ring);
+  }
   expect_near(by_table(SumMethod::kMpi), ring, 1e-6);
   if (world.size() > 2) {
     EXPECT_NE(shared, ring);
+  }
+}
+
+// Rounded to 8 bits before each hop, P hops in the ring.
+TEST(AsyncAllReduce, Bf16OnTheWireRoundsTheSameOnAllRanks) {
+  const Communicator world = Communicator::world();
+  for (const SumMethod method : {SumMethod::kRing, SumMethod::kHalvingDoubling}) {
+    const AllReduceOptions options{.wire = Wire::kBf16, .segment_bytes = 36,
+                                   .table = {{{SumKind::kGradients, AllReduceTable::kNoEnd, method}}}};
+    AsyncAllReduce reduce(world, 1001, options);
+    std::uint64_t sequence = 0;
+    for (const std::size_t size : sizes(world.size())) {
+      SCOPED_TRACE(std::string(to_string(method)) + " " + std::to_string(size));
+      const auto given = fractions<float>(size, world.rank());
+      auto values = given, again = given;
+      for (auto* sums : {&values, &again}) {
+        reduce.start(*sums, sequence++, "bf16");
+        reduce.finish();
+      }
+      EXPECT_EQ(values, again);
+      EXPECT_TRUE(same_on_all(world, values));
+      expect_near(values, sum_by_mpi(given), world.size() / 256.0);
+      std::vector<float> exact(size, static_cast<float>(world.rank() + 1));
+      const auto expected = sum_by_mpi(exact);
+      reduce.start(exact, sequence++, "small integers");
+      reduce.finish();
+      EXPECT_EQ(exact, expected);
+    }
+    if (world.size() == 1) continue;
+    auto values = fractions<float>(1001, world.rank());
+    const auto exact = sum_by_mpi(values);
+    reduce.start(values, sequence++, "rounded");
+    reduce.finish();
+    EXPECT_NE(values, exact);
   }
 }
 

@@ -12,9 +12,10 @@
 namespace lockstep {
 namespace {
 
-std::vector<float> summed(const Communicator& group, const std::vector<float>& values) {
+std::vector<float> summed(const Communicator& group, const std::vector<float>& values,
+                          const AllReduceOptions& options = {}) {
   const SharedMemory memory(group, values.size() * sizeof(float), "test");
-  AsyncAllReduce reduce(group, values.size(), {}, &memory);
+  AsyncAllReduce reduce(group, values.size(), options, &memory);
   std::ranges::copy(values, floats_of(memory).begin());
   reduce.start(floats_of(memory).first(values.size()), 1, "two levels");
   reduce.finish();
@@ -47,6 +48,17 @@ TEST(TwoLevel, HasAnOrder) {
   }
   for (std::size_t i = 0; i < kSize; ++i) nodes[0][i] += nodes[1][i];
   EXPECT_EQ(summed(group, fractions<float>(kSize, world.rank())), nodes[0]);
+}
+
+TEST(TwoLevel, Bf16BetweenNodes) {
+  const Communicator group = Communicator::world({.ranks_per_node = 2});
+  const auto given = fractions<float>(70'001, group.rank());
+  const auto sums = summed(group, given, {.wire = Wire::kBf16});
+  const auto exact = summed(group, given);
+  EXPECT_TRUE(same_on_all(group, sums));
+  EXPECT_EQ(sums == exact, group.nodes() == 1);  // inside a node nothing travels
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    ASSERT_NEAR(sums[i], exact[i], exact[i] * static_cast<float>(group.nodes()) / 256) << i;
 }
 
 TEST(TwoLevel, SeveralUnderWay) {
