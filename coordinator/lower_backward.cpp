@@ -46,14 +46,39 @@ BufferId LowerBuilder::diff_src_buffer(const Op& op, std::size_t index) {
                       BufferKind::kActivationGradient, value_bytes(op.inputs[index]));
 }
 
-void LowerBuilder::backward(OpId first, OpId last) {
+/// Replays with which the backward pass begins: they need no gradient. How many steps that was,
+/// with those before them that other ops have.
+std::size_t LowerBuilder::replay_first(OpId first, OpId last) {
   const Recomputation& how = options_.recompute;
-  if (how.steps.empty()) return backward_ops(first, last);
+  if (how.steps.empty()) return 0;
   if (chain_.blocks.empty()) chain_ = chain_of(graph_, fusion_);
   forget(how.keep, first, last);
-  for (const RecomputeStep& step : how.steps) {
-    const OpId from = std::max(first, chain_.blocks[at(step.first)].first);
-    const OpId to = std::min(last, chain_.blocks[at(step.last)].last);
+  std::size_t done = 0;
+  for (; done < how.steps.size(); ++done) {
+    const auto [from, to] = ops_of(how.steps[done], first, last);
+    if (from > to) continue;
+    if (how.steps[done].kind != RecomputeStep::Kind::kReplay) break;
+    replay(how.steps[done], from, to);
+  }
+  return done;
+}
+
+/// Of those from `first` to `last`.
+OpRange LowerBuilder::ops_of(const RecomputeStep& step, OpId first, OpId last) const {
+  return {std::max(first, chain_.blocks[at(step.first)].first),
+          std::min(last, chain_.blocks[at(step.last)].last)};
+}
+
+void LowerBuilder::backward(OpId first, OpId last) {
+  backward(first, last, replay_first(first, last));
+}
+
+void LowerBuilder::backward(OpId first, OpId last, std::size_t done) {
+  const std::vector<RecomputeStep>& steps = options_.recompute.steps;
+  if (steps.empty()) return backward_ops(first, last);
+  for (std::size_t i = done; i < steps.size(); ++i) {
+    const RecomputeStep& step = steps[i];
+    const auto [from, to] = ops_of(step, first, last);
     if (from > to) continue;
     if (step.kind == RecomputeStep::Kind::kReplay)
       replay(step, from, to);

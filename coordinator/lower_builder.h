@@ -57,19 +57,23 @@ class LowerBuilder {
   BufferId workspace(OpId id, int level);
   void replay(OpId id, int level);
   void replay(const RecomputeStep& step, OpId first, OpId last);
+  std::size_t replay_first(OpId first, OpId last);
+  OpRange ops_of(const RecomputeStep& step, OpId first, OpId last) const;
   void forget(const std::vector<bool>& keep, OpId first, OpId last);
   int lane_level(const std::vector<BufferId>& reads) const;
 
   // Stages (lower_stage.cpp).
   void part(int index);
+  void enter(const Part& part);
   void start_receives(int index);
-  void finish_receives(int index);
+  void finish_receives(int index, int level);
   void finish_sends(int index);
   void send(int index);
   void weights_of_part(int chunk);
   BufferId sent_buffer(const StageMessage& message);
 
   // Backward (lower_backward.cpp).
+  void backward(OpId first, OpId last, std::size_t done);  // all but so many steps
   void backward_ops(OpId first, OpId last);
   void backward_norm(const FusedNorm& group);
   void backward_op(OpId id);

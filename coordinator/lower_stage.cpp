@@ -53,21 +53,31 @@ void LowerBuilder::part(int index) {
   finish_sends(index);
   if (index == 0) start_receives(0);
   start_receives(index + 1);
-  finish_receives(index);
-
-  micro_batch_ = now.micro_batch;
-  micro_ = &micro_batches_[at(micro_batch_)];
-  chunk_ = now.chunk;
-  defer_weights_ = now.kind == PartKind::kBackwardData;
-  const OpRange& ops = options_.pipeline.chunks[at(chunk_)];
+  const OpRange& ops = options_.pipeline.chunks[at(now.chunk)];
+  const bool backwards = now.kind == PartKind::kBackward || now.kind == PartKind::kBackwardData;
+  std::size_t replayed = 0;
+  if (backwards) {  // while the gradient may still be on its way
+    enter(now);
+    replayed = replay_first(ops.first, ops.last);
+  }
+  finish_receives(index, std::max(part_level_ - 1, replayed > 0 ? front_ : 0));
+  enter(now);
   if (now.kind == PartKind::kForward)
     forward(ops.first, ops.last);
   else if (now.kind == PartKind::kBackwardWeights)
     weights_of_part(chunk_);
   else
-    backward(ops.first, ops.last);
+    backward(ops.first, ops.last, replayed);
   send(index);
   next_level_ = std::max(next_level_, front_ + 1);
+}
+
+/// Makes `now` what calls are added to.
+void LowerBuilder::enter(const Part& now) {
+  micro_batch_ = now.micro_batch;
+  micro_ = &micro_batches_[at(micro_batch_)];
+  chunk_ = now.chunk;
+  defer_weights_ = now.kind == PartKind::kBackwardData;
 }
 
 /// What the part `index` reads is on its way while the part before it runs.
@@ -91,14 +101,15 @@ void LowerBuilder::start_receives(int index) {
   }
 }
 
-void LowerBuilder::finish_receives(int index) {
+/// After `level` has run.
+void LowerBuilder::finish_receives(int index, int level) {
   for (std::size_t i = 0; i < messages_.size(); ++i) {
     const StageMessage& m = messages_[i];
     if (m.to != options_.stage || m.received_before != index) continue;
     Message& transfer = transfers_[i];
     transfer.kind = MessageKind::kFinishReceive;
-    draft_.arrivals.push_back({transfer, part_level_ - 1});
-    available_[at(transfer.buffer)] = part_level_;
+    draft_.arrivals.push_back({transfer, level});
+    available_[at(transfer.buffer)] = level + 1;
     micro_ = &micro_batches_[at(m.micro_batch)];
     switch (m.what) {
       case StageMessage::What::kValue:

@@ -159,6 +159,34 @@ TEST(StagePlan, RecomputationSavesMemory) {
               plan_of(graph, p, stage).arena_bytes * 2 / 3);
 }
 
+/// Phases that only replay, right before a gradient's arrival is waited for, over all arrivals.
+int replays_while_gradients_travel(const Plan& plan) {
+  int all = 0, replays = 0;
+  for (const PlanItem& item : plan.items) {
+    if (const auto* message = std::get_if<Message>(&item.what)) {
+      if (message->kind == MessageKind::kFinishReceive && message->name.starts_with("gradient"))
+        all += std::exchange(replays, 0);
+      continue;
+    }
+    const auto& calls = std::get<Phase>(item.what).calls;
+    const bool replay = std::ranges::all_of(calls, [&](int call) {
+      const Call& c = plan.calls[static_cast<std::size_t>(call)];
+      return c.replay || c.kind == CallKind::kPackWeights;
+    });
+    replays = replay ? replays + 1 : 0;
+  }
+  return all;
+}
+
+TEST(StagePlan, ReplaysWhileTheGradientIsOnItsWay) {
+  const Graph graph =
+      build_model({.family = "custom", .counts = {8, 8}, .widths = {16, 32}}, {3, 16, 16}, 10);
+  const Recomputation recompute = recompute_every(chain_of(graph, fuse(graph)), 2);
+  const Pipeline p = one_f_one_b(linear_pipeline(graph, 2, 4));
+  EXPECT_GE(replays_while_gradients_travel(plan_of(graph, p, 0, true, recompute)), 4);
+  EXPECT_EQ(replays_while_gradients_travel(plan_of(graph, p, 0)), 0);
+}
+
 TEST(StagePlan, EvaluationHoldsFewMicroBatches) {
   const Graph graph = unet();
   const auto bytes = [&](int micro_batches) {
