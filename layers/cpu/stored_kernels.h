@@ -1,0 +1,60 @@
+#pragma once
+#include "layers/cpu/kernel_geometry.h"
+
+namespace lockstep::cpu {
+
+/// Kernels over activations and their gradients that are stored as T, float or Bf16. All of them
+/// compute in f32: a Bf16 is widened when it is read, and rounded to the nearest (of two the even
+/// one; a NaN stays one) when it is written, once. Else the rules of Kernels.
+template <class T>
+struct StoredKernels {
+  /// sums[0..C) += sum of x, sums[C..2C) += sum of x*x, per channel, in double. f32 inside is
+  /// about a pivot (the mean of a few pixels), so that a mean far from zero does no harm.
+  void (*channel_sums)(const Geometry&, int images, const T* x, double* sums);
+
+  /// y = x*scale[c] + shift[c] (+ residual), then max(0, .) if relu. residual may be null.
+  void (*norm_apply)(const Geometry&, int images, const T* x, const T* residual, T* y,
+                     const float* scale, const float* shift, bool relu);
+
+  /// g = (dy0 + dy1) where y > 0 (everywhere if y is null); dy1 may be null; g may be null only if
+  /// dy1 and y are null (then g is dy0). sums[0..C) += sum g, sums[C..2C) += sum g*(x - mean[c]),
+  /// both of g as it is before it is rounded.
+  void (*norm_backward_sums)(const Geometry&, int images, const T* dy0, const T* dy1, const T* y,
+                             const T* x, const float* mean, T* g, double* sums);
+
+  /// dx = a[c]*g + b[c]*x + k[c].
+  void (*norm_backward_data)(const Geometry&, int images, const T* g, const T* x, T* dx,
+                             const float* a, const float* b, const float* k);
+
+  void (*add)(std::size_t n, const T* a, const T* b, T* dst);        // dst = a + b
+  void (*scale)(std::size_t n, const T* src, float factor, T* dst);  // dst = factor*src
+
+  void (*relu)(std::size_t n, const T* x, T* y);
+  void (*relu_backward)(std::size_t n, const T* dy, const T* y, T* dx);  // dy where y > 0
+
+  /// Window maximum; `index` gets the position inside the window (row-major, 0..kernel^2-1) per
+  /// output.
+  void (*max_pool)(const PoolGeometry&, int images, const T* x, T* y, std::uint8_t* index);
+  void (*max_pool_backward)(const PoolGeometry&, int images, const T* dy, const std::uint8_t* index,
+                            T* dx);
+  /// The average leaves padding out of its count.
+  void (*average_pool)(const PoolGeometry&, int images, const T* x, T* y);
+  void (*average_pool_backward)(const PoolGeometry&, int images, const T* dy, T* dx);
+
+  /// Bilinear enlargement by the whole factor `stride`; out sizes are in sizes times it.
+  void (*upsample)(const PoolGeometry&, int images, const T* x, T* y);
+  void (*upsample_backward)(const PoolGeometry&, int images, const T* dy, T* dx);
+
+  /// y[N,C] = mean over pixels; its backward writes dy/pixels to every pixel.
+  void (*global_average)(const Geometry&, int images, const T* x, float* y);
+  void (*global_average_backward)(const Geometry&, int images, const float* dy, T* dx);
+
+  /// Squeeze-excitation: y[n,c,p] = x[n,c,p]*gate[n,c]; backward dx = dy*gate, dgate = sum_p dy*x.
+  void (*channel_scale)(const Geometry&, int images, const T* x, const float* gate, T* y);
+  void (*channel_scale_backward_data)(const Geometry&, int images, const T* dy, const float* gate,
+                                      T* dx);
+  void (*channel_scale_backward_gate)(const Geometry&, int images, const T* dy, const T* x,
+                                      float* dgate);
+};
+
+}  // namespace lockstep::cpu

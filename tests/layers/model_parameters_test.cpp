@@ -1,0 +1,134 @@
+// Parameter counts, as published.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/layers/model_helpers.h"
+
+namespace lockstep {
+namespace {
+
+using namespace testing_models;
+
+ModelOptions unet() {
+  ModelOptions options;
+  options.family = "unet";
+  return options;
+}
+
+// He et al. 2015, table 6 (0.27, 0.46, 0.66, 0.85, 1.7, 19.4 M): shortcut A, as there.
+TEST(ModelParameters, CifarResnets) {
+  auto count = [](int depth) {
+    ModelOptions options = model("resnet", depth);
+    options.shortcut = std::string("A");
+    return cifar_parameters(options);
+  };
+  EXPECT_EQ(count(20), 269722);
+  EXPECT_EQ(count(32), 464154);
+  EXPECT_EQ(count(44), 658586);
+  EXPECT_EQ(count(56), 853018);
+  EXPECT_EQ(count(110), 1727962);
+  EXPECT_EQ(count(1202), 19421274);
+}
+
+// torchvision's model zoo, to the parameter.
+TEST(ModelParameters, ImagenetResnets) {
+  EXPECT_EQ(imagenet_parameters(model("resnet", 18)), 11689512);
+  EXPECT_EQ(imagenet_parameters(model("resnet", 34)), 21797672);
+  EXPECT_EQ(imagenet_parameters(model("resnet", 50)), 25557032);
+  EXPECT_EQ(imagenet_parameters(model("resnet", 101)), 44549160);
+  EXPECT_EQ(imagenet_parameters(model("resnet", 152)), 60192808);
+}
+
+TEST(ModelParameters, ImagenetResnextAndWide) {
+  EXPECT_EQ(imagenet_parameters(model("resnext", 50)), 25028904);
+  ModelOptions options = model("resnext", 101);
+  options.base_width = 8;
+  EXPECT_EQ(imagenet_parameters(options), 88791336);
+  options.cardinality = 64;
+  options.base_width = 4;
+  EXPECT_EQ(imagenet_parameters(options), 83455272);
+  options = model("resnet", 50);
+  options.base_width = 128;  // torchvision's wide_resnet50_2
+  EXPECT_EQ(imagenet_parameters(options), 68883240);
+}
+
+// Hu et al. 2018: SE-ResNet-50 has 28.1 M.
+TEST(ModelParameters, SqueezeExcitation) {
+  ModelOptions options = model("resnet", 50);
+  options.se_reduction = 16;
+  EXPECT_EQ(imagenet_parameters(options), 28088024);
+}
+
+// He et al. 2019, table 5: ResNet-50-D adds 19 thousand to ResNet-50 by its stem.
+TEST(ModelParameters, ResnetD) {
+  ModelOptions options = model("resnet", 50);
+  options.stem = "resnet_d";
+  EXPECT_EQ(imagenet_parameters(options), 25576264);
+}
+
+// He et al. 2016, table 4: 1.7 M and 10.2 M.
+TEST(ModelParameters, PreActivation) {
+  EXPECT_NEAR(static_cast<double>(cifar_parameters(model("preact", 110))), 1.73e6, 1e4);
+  EXPECT_NEAR(static_cast<double>(cifar_parameters(model("preact", 164))), 1.70e6, 1e4);
+  EXPECT_NEAR(static_cast<double>(cifar_parameters(model("preact", 1001))), 10.3e6, 1e5);
+}
+
+// Zagoruyko & Komodakis 2016, table 4.
+TEST(ModelParameters, WideResnets) {
+  auto count = [](int depth, int widen) {
+    ModelOptions options = model("wide", depth);
+    options.widen = widen;
+    return static_cast<double>(cifar_parameters(options)) / 1e6;
+  };
+  EXPECT_NEAR(count(40, 1), 0.6, 0.05);
+  EXPECT_NEAR(count(16, 4), 2.7, 0.06);
+  EXPECT_NEAR(count(40, 4), 8.9, 0.06);
+  EXPECT_NEAR(count(16, 8), 11.0, 0.06);
+  EXPECT_NEAR(count(22, 8), 17.2, 0.06);
+  EXPECT_NEAR(count(28, 10), 36.5, 0.06);
+}
+
+// Xie et al. 2017, table 7: ResNeXt-29 8x64d 34.4 M, 16x64d 68.1 M.
+TEST(ModelParameters, CifarResnext) {
+  ModelOptions options = model("resnext", 29);
+  EXPECT_NEAR(static_cast<double>(cifar_parameters(options)), 34.4e6, 0.06e6);
+  options.cardinality = 16;
+  EXPECT_NEAR(static_cast<double>(cifar_parameters(options)), 68.1e6, 0.1e6);
+}
+
+// Huang et al. 2017, table 2: 1.0, 7.0 and 27.2 M; with bottlenecks and compression 0.8, 15.3 and
+// 25.6 M. 121 to 201 are torchvision's, to the parameter.
+TEST(ModelParameters, DenseNets) {
+  const auto millions = [](int depth, int growth, bool bc) {
+    ModelOptions options = model("densenet", depth);
+    options.growth = growth;
+    if (bc) options.block = "bottleneck", options.compression = 0.5f;
+    return static_cast<double>(cifar_parameters(options)) / 1e6;
+  };
+  EXPECT_NEAR(millions(40, 12, false), 1.0, 0.05);
+  EXPECT_NEAR(millions(100, 12, false), 7.0, 0.05);
+  EXPECT_NEAR(millions(100, 24, false), 27.2, 0.06);
+  EXPECT_NEAR(millions(100, 12, true), 0.8, 0.05);
+  EXPECT_NEAR(millions(250, 24, true), 15.3, 0.06);
+  EXPECT_NEAR(millions(190, 40, true), 25.6, 0.06);
+  EXPECT_EQ(imagenet_parameters(model("densenet", 121)), 7978856);
+  EXPECT_EQ(imagenet_parameters(model("densenet", 161)), 28681000);
+  EXPECT_EQ(imagenet_parameters(model("densenet", 169)), 14149480);
+  EXPECT_EQ(imagenet_parameters(model("densenet", 201)), 20013928);
+}
+
+// The usual PyTorch U-Net (padded, batch norm) has 31,037,633 with one class and biases in its
+// up-convolutions, which a norm follows here.
+TEST(ModelParameters, UNet) {
+  const std::int64_t two_classes =
+      build_model(unet(), {3, 64, 64}, 2).parameter_count();
+  EXPECT_EQ(two_classes, 31037633 - (512 + 256 + 128 + 64) + 65);
+}
+
+TEST(ModelParameters, ImagenetDepthOnSmallImagesKeepsTheResolution) {
+  EXPECT_EQ(cifar_parameters(model("resnet", 18)), 11173962);  // the usual ResNet-18 for CIFAR
+}
+
+}  // namespace
+}  // namespace lockstep
