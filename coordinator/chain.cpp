@@ -40,6 +40,7 @@ std::vector<ValueId> backward_reads(const Graph& graph, const Fusion& fusion, Op
 
 bool is_identity(const Op& op, bool training) {
   if (const auto* d = std::get_if<Dropout>(&op.attributes)) return !training || d->probability == 0;
+  if (const auto* g = std::get_if<BranchGate>(&op.attributes)) return g->keep == 1;
   if (const auto* d = std::get_if<StochasticDepth>(&op.attributes)) return !training || d->keep == 1;
   return false;
 }

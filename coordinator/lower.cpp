@@ -92,7 +92,8 @@ BufferId LowerBuilder::level_sums(const Op& op, int level, const std::string& su
 }
 
 Call LowerBuilder::make_call(CallKind kind, OpId op, std::vector<Operand> operands) const {
-  Call call{.kind = kind, .op = op, .operands = std::move(operands), .micro_batch = micro_batch_};
+  Call call{.kind = kind, .op = op, .operands = std::move(operands), .training = options_.training,
+            .micro_batch = micro_batch_};
   if (op != kNone)
     call.chunk_images = chunk_images(graph_, graph_.op(op), kind == CallKind::kBackwardWeights,
                                      options_.activations);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "coordinator/lower_builder.h"
 #include "layers/backward.h"
@@ -208,6 +209,8 @@ void LowerBuilder::backward_op(OpId id) {
     backward_matrix(id, diff_dst);
   } else if (std::holds_alternative<GroupNorm>(op.attributes)) {
     backward_group_norm(id, diff_dst);
+  } else if (std::holds_alternative<Lerp>(op.attributes)) {
+    backward_lerp(id, diff_dst);
   } else {
     for (std::size_t i = 0; i < op.inputs.size(); ++i) backward_input(id, i, diff_dst);
   }
@@ -276,6 +279,24 @@ void LowerBuilder::backward_input(OpId id, std::size_t index, BufferId diff_dst)
   if (needs.workspace_bytes) read(Role::kWorkspace, workspace(id, when));
   add_call(std::move(call), Place::kLane, reads, {diff_src});
   contribute(op.inputs[index], diff_src);
+}
+
+/// The gradients of all three inputs in one pass.
+void LowerBuilder::backward_lerp(OpId id, BufferId diff_dst) {
+  constexpr std::array kInputs{Role::kSrc, Role::kSrc2, Role::kSrc3};
+  constexpr std::array kGradients{Role::kDiffSrc, Role::kDiffSrc2, Role::kDiffSrc3};
+  const Op& op = graph_.op(id);
+  const int when = lane_level({diff_dst});
+  Call call = make_call(CallKind::kBackwardData, id, {{Role::kDiffDst, diff_dst}});
+  std::vector<BufferId> reads{diff_dst}, writes;
+  for (std::size_t i = 0; i < kInputs.size(); ++i) {
+    reads.push_back(value(op.inputs[i], when));
+    writes.push_back(diff_src_buffer(op, i));
+    call.operands.push_back({kInputs[i], reads.back()});
+    call.operands.push_back({kGradients[i], writes.back()});
+  }
+  add_call(std::move(call), Place::kLane, reads, writes);
+  for (std::size_t i = 0; i < kInputs.size(); ++i) contribute(op.inputs[i], writes[i]);
 }
 
 void LowerBuilder::update() {

@@ -81,6 +81,7 @@ class LowerBuilder {
   void backward_weights(OpId id, BufferId diff_dst, BufferId src);
   void backward_group_norm(OpId id, BufferId diff_dst);
   void backward_input(OpId id, std::size_t index, BufferId diff_dst);
+  void backward_lerp(OpId id, BufferId diff_dst);
   void fold(OpId id, BufferId lane_gradient, BufferId lane_bias);
   BufferId diff_src_buffer(const Op& op, std::size_t index);
   std::vector<BufferId> gradient_of(ValueId value, OpId producer, std::size_t most);

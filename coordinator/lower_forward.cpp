@@ -169,6 +169,7 @@ void LowerBuilder::forward_op(OpId id) {
     reads.push_back(buffer);
   };
   if (op.inputs.size() > 1) read(Role::kSrc2, micro_->values[at(op.inputs[1])]);
+  if (op.inputs.size() > 2) read(Role::kSrc3, micro_->values[at(op.inputs[2])]);
   if (has_packed_weights(op))
     read(Role::kPacked, pack(id, false, std::max({replay_level_, least_level_, lane_level(reads)})));
   else if (!op.parameters.empty())

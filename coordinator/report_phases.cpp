@@ -52,6 +52,8 @@ const char* name_of(Role role) {
       return "src";
     case Role::kSrc2:
       return "src2";
+    case Role::kSrc3:
+      return "src3";
     case Role::kDst:
       return "dst";
     case Role::kResidual:
@@ -62,6 +64,10 @@ const char* name_of(Role role) {
       return "diff_dst2";
     case Role::kDiffSrc:
       return "diff_src";
+    case Role::kDiffSrc2:
+      return "diff_src2";
+    case Role::kDiffSrc3:
+      return "diff_src3";
     case Role::kMasked:
       return "masked";
     case Role::kWorkspace:

@@ -32,6 +32,7 @@ enum class RandomUse : std::uint32_t {
   kWeights = 4,
   kDropout = 5,
   kStochasticDepth = 6,
+  kBranchGate = 7,
 };
 
 /// The key of one use of a seed.

@@ -19,7 +19,8 @@ BackwardNeeds backward_needs(const Graph& graph, const Op& op) {
       std::holds_alternative<ConvTranspose2d>(op.attributes) ||
       std::holds_alternative<Linear>(op.attributes) ||
       std::holds_alternative<BatchNorm>(op.attributes) ||
-      std::holds_alternative<ChannelScale>(op.attributes))
+      std::holds_alternative<ChannelScale>(op.attributes) ||
+      std::holds_alternative<Lerp>(op.attributes))
     return {.src = true};
   if (const auto* group = std::get_if<GroupNorm>(&op.attributes))
     return {.src = true, .workspace_bytes = 2 * sizeof(float) * static_cast<std::size_t>(group->groups)};

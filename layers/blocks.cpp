@@ -95,9 +95,7 @@ ValueId BlockBuilder::finish_branch(const std::string& name, ValueId x, int inde
   const Architecture& a = architecture_;
   if (a.se_reduction > 0) x = squeeze_excitation(name + ".se", x);
   if (a.residual_scale != 1.0f) x = graph_.add(name + ".scale", Scale{a.residual_scale}, {x});
-  const float keep = keep_probability(a.stochastic_depth, index, a.blocks());
-  if (keep < 1.0f) x = graph_.add(name + ".stochastic_depth", StochasticDepth{keep}, {x});
-  return x;
+  return end_branch(name, x, index, a.blocks());
 }
 
 ValueId BlockBuilder::squeeze_excitation(const std::string& name, ValueId x) {

@@ -32,7 +32,7 @@ enum class CallKind {
 
 /// The part that a buffer plays in a call.
 enum class Role {
-  kSrc, kSrc2, kDst, kResidual, kDiffDst, kDiffDst2, kDiffSrc, kMasked, kWorkspace,
+  kSrc, kSrc2, kSrc3, kDst, kResidual, kDiffDst, kDiffDst2, kDiffSrc, kDiffSrc2, kDiffSrc3, kMasked, kWorkspace,
   kWeights, kBias, kPacked, kLaneGradient, kLaneBiasGradient, kGradient, kBiasGradient,
   kLaneSums, kSums, kAffine, kCoefficients, kRunning, kLabels,
 };
@@ -56,6 +56,7 @@ struct Call {
   std::vector<Operand> operands;
   bool relu = false;                     // fused: forward applies it, kBackwardSums masks with dst > 0
   int input_index = 0;                   // kBackwardData of add and concat: which input
+  bool training = true;                  // else what draws takes its mean
   bool replay = false;                   // computes again what forward computed before
   int micro_batch = 0;                   // of the plan's
   int chunk_images = 1;                  // images a piece, from the op alone (see DESIGN: same bits)

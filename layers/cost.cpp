@@ -68,6 +68,11 @@ OpCost cost_of(const Sizes& s, const Activation& a) {
 /// Both inputs get the gradient itself: nothing is computed or moved.
 OpCost cost_of(const Sizes& s, const Add&) { return cost(s.out, 0, 3 * s.out, 0); }
 
+/// Backward: dy - dy*w, dy*w and dy*(end - start), in one pass.
+OpCost cost_of(const Sizes& s, const Lerp&) {
+  return cost(3 * s.out, 4 * s.out, 4 * s.out, 7 * s.out);
+}
+
 OpCost cost_of(const Sizes& s, const Concat&) { return cost(0, 0, 2 * s.out, 2 * s.out); }
 
 OpCost cost_of(const Sizes& s, const ChannelPad&) { return cost(0, 0, s.in + s.out, s.in + s.out); }
@@ -83,6 +88,8 @@ OpCost cost_of(const Sizes& s, const Upsample&) {
   return cost(7 * s.out, 8 * s.out, s.in + s.out, s.in + s.out);
 }
 
+OpCost cost_of(const Sizes& s, const Flatten&) { return cost(0, 0, 2 * s.in, 2 * s.in); }
+
 OpCost cost_of(const Sizes& s, const GlobalAveragePool&) {
   return cost(s.in + s.out, s.out, s.in + s.out, s.in + s.out);
 }
@@ -94,6 +101,7 @@ OpCost cost_of(const Sizes& s, const Dropout&) {
 OpCost cost_of(const Sizes& s, const StochasticDepth&) {
   return cost(s.in, s.in, 2 * s.in, 2 * s.in);
 }
+OpCost cost_of(const Sizes& s, const BranchGate&) { return cost(s.in, s.in, 2 * s.in, 2 * s.in); }
 OpCost cost_of(const Sizes& s, const Scale&) { return cost(s.in, s.in, 2 * s.in, 2 * s.in); }
 
 /// Backward: dx = dy * gate, and dgate = sum of dy * x.

@@ -46,14 +46,17 @@ std::string kind_name(const OpAttributes& attributes) {
             return "activation";
           },
           [](const Add&) { return "add"; },
+          [](const Lerp&) { return "lerp"; },
           [](const Concat&) { return "concat"; },
           [](const ChannelPad&) { return "channel_pad"; },
           [](const Pool& p) { return p.kind == PoolKind::kMax ? "max_pool" : "average_pool"; },
           [](const Upsample&) { return "upsample"; },
+          [](const Flatten&) { return "flatten"; },
           [](const GlobalAveragePool&) { return "global_average_pool"; },
           [](const Linear&) { return "linear"; },
           [](const Dropout&) { return "dropout"; },
           [](const StochasticDepth&) { return "stochastic_depth"; },
+          [](const BranchGate&) { return "branch_gate"; },
           [](const Scale&) { return "scale"; },
           [](const ChannelScale&) { return "channel_scale"; },
           [](const SoftmaxCrossEntropy&) { return "softmax_cross_entropy"; },
@@ -107,11 +110,11 @@ void Graph::add_parameters(Op& op) {
     op.parameters = {add_parameter(weight(op.name,
                                           {conv->out_channels, channels / conv->groups,
                                            conv->kernel, conv->kernel},
-                                          // With a bias no norm follows: it is a classifier.
+                                          // With a bias no norm follows: a classifier, a gate.
                                           conv->bias ? Init::kLinearUniform : Init::kHeNormal))};
     if (conv->bias)
       op.parameters.push_back(
-          add_parameter(vector_parameter(op.name + ".bias", conv->out_channels, 0.0f)));
+          add_parameter(vector_parameter(op.name + ".bias", conv->out_channels, conv->bias_init)));
   } else if (const auto* up = std::get_if<ConvTranspose2d>(&op.attributes)) {
     Parameter kernel = weight(op.name, {channels, up->out_channels, up->kernel, up->kernel},
                               Init::kNormal);

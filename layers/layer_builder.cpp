@@ -33,8 +33,19 @@ ValueId LayerBuilder::norm_activation(const std::string& prefix, const std::stri
   return activation(prefix + ".relu" + suffix, norm(prefix + ".norm" + suffix, x));
 }
 
+ValueId LayerBuilder::end_branch(const std::string& name, ValueId x, int index, int blocks) {
+  const float kept = keep_probability(layers_.stochastic_depth, index, blocks);
+  if (kept < 1) x = graph_.add(name + ".stochastic_depth", StochasticDepth{kept}, {x});
+  const float open = keep_probability(layers_.conditional_skip, index, blocks);
+  if (open < 1) x = graph_.add(name + ".gate", BranchGate{open}, {x});
+  return x;
+}
+
 void LayerBuilder::classifier(ValueId x, int classes, float dropout) {
-  x = graph_.add("pool", GlobalAveragePool{}, {x});
+  vector_classifier(graph_.add("pool", GlobalAveragePool{}, {x}), classes, dropout);
+}
+
+void LayerBuilder::vector_classifier(ValueId x, int classes, float dropout) {
   if (dropout > 0) x = graph_.add("dropout", Dropout{dropout}, {x});
   x = graph_.add("fc", Linear{classes}, {x});
   graph_.add("loss", SoftmaxCrossEntropy{layers_.label_smoothing}, {x});

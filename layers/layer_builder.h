@@ -22,8 +22,12 @@ class LayerBuilder {
   ValueId activation(const std::string& name, ValueId x);
   /// PREFIX.normSUFFIX, PREFIX.reluSUFFIX.
   ValueId norm_activation(const std::string& prefix, const std::string& suffix, ValueId x);
+  /// The end of the branch of block `index` of `blocks`: stochastic depth, a conditional skip.
+  ValueId end_branch(const std::string& name, ValueId x, int index, int blocks);
   /// "pool", "dropout" if any, "fc" and "loss".
   void classifier(ValueId x, int classes, float dropout);
+  /// The same of a vector, without the pool.
+  void vector_classifier(ValueId x, int classes, float dropout);
 
   Shape shape(ValueId x) const { return graph_.value(x).shape; }
 

@@ -69,6 +69,7 @@ Storage value_storage(const Graph& graph, ValueId value, Storage activations) {
     const Op& op = graph.op(producer);
     if (std::holds_alternative<Conv2d>(op.attributes)) return activations;
     if (std::holds_alternative<Linear>(op.attributes) ||
+        std::holds_alternative<Flatten>(op.attributes) ||
         std::holds_alternative<GlobalAveragePool>(op.attributes))
       return Storage::kF32;
     value = op.inputs[0];

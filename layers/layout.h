@@ -25,7 +25,7 @@ int value_block(const Graph& graph, ValueId value, LayoutKind layout);
 constexpr std::size_t element_bytes(Storage storage) { return storage == Storage::kBf16 ? 2 : 4; }
 
 /// How one value is stored where convolutions store their results as `activations`: the input
-/// images and everything from the global average on (vectors, gates, logits) are f32, all else is
+/// images and everything from a global average or a flattening on (vectors, gates, logits) are f32, all else is
 /// as its producer's first input.
 Storage value_storage(const Graph& graph, ValueId value, Storage activations);
 

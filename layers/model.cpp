@@ -7,6 +7,8 @@
 #include "data/error.h"
 #include "layers/blocks.h"
 #include "layers/densenet.h"
+#include "layers/highway.h"
+#include "layers/mlp.h"
 #include "layers/model_keys.h"
 #include "layers/unet.h"
 
@@ -35,17 +37,27 @@ Graph densenet(const ModelOptions& options, Shape input, int classes) {
   return build_densenet(resolve_densenet(options, input), input, classes);
 }
 
+Graph highway(const ModelOptions& options, Shape input, int classes) {
+  return build_highway(resolve_highway(options), input, classes);
+}
+
+Graph mlp(const ModelOptions& options, Shape input, int classes) {
+  return build_mlp(resolve_mlp(options), input, classes);
+}
+
 Graph unet(const ModelOptions& options, Shape input, int classes) {
   return build_unet(resolve_unet(options), input, classes);
 }
 
 using Build = Graph (*)(const ModelOptions&, Shape, int);
-constexpr std::array<std::pair<const char*, Build>, 7> kFamilies{{{"resnet", build_residual},
+constexpr std::array<std::pair<const char*, Build>, 9> kFamilies{{{"resnet", build_residual},
                                                                   {"preact", build_residual},
                                                                   {"wide", build_residual},
                                                                   {"resnext", build_residual},
                                                                   {"custom", build_residual},
                                                                   {"densenet", densenet},
+                                                                  {"highway", highway},
+                                                                  {"mlp", mlp},
                                                                   {"unet", unet}}};
 
 }  // namespace

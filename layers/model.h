@@ -26,6 +26,10 @@ namespace lockstep {
 ///   densenet 3n+4 (CIFAR: 40, 100) with basic layers, 6n+4 with block = bottleneck; or 121, 161,
 ///            169, 201, 264 (ImageNet).  Huang et al. 2017, arXiv:1608.06993. DenseNet-BC is
 ///            block = bottleneck with compression = 0.5, as the ImageNet ones are.
+///   highway  counts and widths, one entry per group (3,3,3 and 16,32,64): blocks whose gate carries or
+///            transforms every element.  Srivastava et al. 2015, arXiv:1505.00387.
+///   mlp      counts and widths, one entry per group (8 and 256): residual blocks of two linear
+///            layers on the flattened image.
 ///   unet     widths: channels per level (64,128,256,512,1024), with `skip` and `upsample`; classes
 ///            for every pixel.  Ronneberger et al. 2015, arXiv:1505.04597.
 /// A key that means nothing to the family is refused.
@@ -52,16 +56,19 @@ struct ModelOptions {
   float norm_eps = 1e-5f;
   float last_gamma = 1.0f;        // gamma of the last norm of every branch: 0, 0.1, 1
   float dropout = 0.0f;           // wide: between the convolutions; others: before the classifier
-  float stochastic_depth = 0.0f;  // p: block l of L drops with probability p*l/L
+  float stochastic_depth = 0.0f;  // p: block l of L drops an image with probability p*l/L
+  float conditional_skip = 0.0f;  // p: all images of a step skip block l with probability p*l/L
   std::string residual_scale = "1";  // factor of every branch: a number, or "1/L" (L blocks)
   std::string activation = "relu";   // relu | leaky_relu | elu | gelu
   float activation_alpha = 0.0f;     // 0: the usual (leaky_relu 0.01, elu 1)
   float label_smoothing = 0.0f;
-  std::vector<int> counts;  // custom: blocks per group
-  std::vector<int> widths;  // custom: channels per group (of the 3x3 convolution)
+  std::vector<int> counts;  // blocks per group; of custom, highway, mlp
+  std::vector<int> widths;  // channels per group (custom: of the 3x3 convolution)
   int growth = 0;         // densenet: channels that a layer adds; 0: 12 (CIFAR), 32 (48 in 161)
   std::string skip = "concat";          // unet: concat | add
   std::string upsample = "transposed";  // unet: transposed (2x2/2 convolution) | bilinear
+  float gate_bias = -2;   // highway: where gates start; below 0 they carry first
+  int mlp_ratio = 0;      // mlp: features inside a block / outside; 0: 1
   float compression = 0;  // densenet: part of the channels that a transition keeps; 0: the family's
 };
 

@@ -158,6 +158,7 @@ void check_numbers(const ModelOptions& options) {
   require_at_least("norm_groups", options.norm_groups, 1);
   require_probability("dropout", options.dropout);
   require_probability("stochastic_depth", options.stochastic_depth);
+  require_probability("conditional_skip", options.conditional_skip);
   require_probability("label_smoothing", options.label_smoothing);
   if (!(options.norm_momentum > 0 && options.norm_momentum <= 1))
     fail_key("norm_momentum", digits_of(options.norm_momentum), "must be above 0 and at most 1");
@@ -197,13 +198,16 @@ LayerOptions resolve_layers(const ModelOptions& options) {
   layers.norm_eps = options.norm_eps;
   layers.activation = parse_activation(options);
   layers.label_smoothing = options.label_smoothing;
+  layers.stochastic_depth = options.stochastic_depth;
+  layers.conditional_skip = options.conditional_skip;
   return layers;
 }
 
 Architecture resolve_architecture(const ModelOptions& options, Shape input) {
   refuse_other_keys(options, {"depth", "stem", "stem_width", "block", "pre_activation", "widen",
                               "cardinality", "base_width", "shortcut", "se_reduction", "last_gamma",
-                              "stochastic_depth", "residual_scale", "counts", "widths"});
+                              "stochastic_depth", "conditional_skip", "residual_scale", "counts",
+                              "widths"});
   check_words(options);
   Architecture a{resolve_layers(options)};
   const Pattern pattern =
@@ -226,7 +230,6 @@ Architecture resolve_architecture(const ModelOptions& options, Shape input) {
     fail_key("last_gamma", digits_of(a.last_gamma),
          "a pre-activation branch does not end with a norm; use residual_scale");
   (options.family == "wide" ? a.block_dropout : a.head_dropout) = options.dropout;
-  a.stochastic_depth = options.stochastic_depth;
   a.residual_scale = parse_residual_scale(options.residual_scale, a.blocks());
   return a;
 }

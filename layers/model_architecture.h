@@ -26,6 +26,7 @@ struct LayerOptions {
   float norm_eps = 1e-5f;
   Activation activation;
   float label_smoothing = 0.0f;
+  float stochastic_depth = 0.0f, conditional_skip = 0.0f;  // of the last block
 };
 
 /// ModelOptions of a residual network with every word, depth and default resolved: what the builder
@@ -42,7 +43,6 @@ struct Architecture : LayerOptions {
   float last_gamma = 1.0f;
   float block_dropout = 0.0f;  // between the convolutions of a block
   float head_dropout = 0.0f;   // before the classifier
-  float stochastic_depth = 0.0f;
   float residual_scale = 1.0f;
 
   int blocks() const;

@@ -31,6 +31,31 @@ void require_at_least(const std::string& key, int value, int least) {
     fail_key(key, std::to_string(value), "must be at least " + std::to_string(least));
 }
 
+std::vector<BlockCount> resolve_groups(const ModelOptions& options, std::vector<int> counts,
+                                       std::vector<int> widths) {
+  if (!options.counts.empty()) counts = options.counts;
+  if (!options.widths.empty()) widths = options.widths;
+  if (counts.size() != widths.size())
+    throw ConfigError("model.counts has " + std::to_string(counts.size()) +
+                      " entries and model.widths " + std::to_string(widths.size()) + ": family " +
+                      options.family + " takes one of each per group");
+  std::vector<BlockCount> groups;
+  for (std::size_t g = 0; g < counts.size(); ++g) {
+    require_at_least("counts", counts[g], 1);
+    require_at_least("widths", widths[g], 1);
+    if (counts[g] > 100000) fail_key("counts", std::to_string(counts[g]), "must be at most 100000");
+    if (widths[g] > 1 << 18) fail_key("widths", std::to_string(widths[g]), "must be at most 262144");
+    groups.push_back({counts[g], widths[g]});
+  }
+  return groups;
+}
+
+int total_blocks(const std::vector<BlockCount>& groups) {
+  int blocks = 0;
+  for (const BlockCount& group : groups) blocks += group.blocks;
+  return blocks;
+}
+
 std::string digits_of(float value) {
   std::array<char, 32> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
@@ -57,11 +82,14 @@ void refuse_other_keys(const ModelOptions& options, std::initializer_list<std::s
   CHECK(se_reduction);
   CHECK(last_gamma);
   CHECK(stochastic_depth);
+  CHECK(conditional_skip);
   CHECK(residual_scale);
   CHECK(counts);
   CHECK(widths);
   CHECK(growth);
   CHECK(compression);
+  CHECK(gate_bias);
+  CHECK(mlp_ratio);
   CHECK(skip);
   CHECK(upsample);
 #undef CHECK

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "layers/model.h"
 
@@ -15,6 +16,16 @@ namespace lockstep {
 [[noreturn]] void fail_key(const std::string& key, const std::string& value,
                            const std::string& takes);
 void require_at_least(const std::string& key, int value, int least);
+
+/// Blocks of one width.
+struct BlockCount {
+  int blocks, width;
+};
+
+/// `counts` and `widths` of a job, or else these.  @throws ConfigError unless they fit together.
+std::vector<BlockCount> resolve_groups(const ModelOptions& options, std::vector<int> counts,
+                                       std::vector<int> widths);
+int total_blocks(const std::vector<BlockCount>& groups);
 
 /// The shortest digits that mean `value`.
 std::string digits_of(float value);

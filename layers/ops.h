@@ -2,50 +2,12 @@
 #include <string>
 #include <variant>
 
+#include "layers/parameter_ops.h"
+
 namespace lockstep {
 
-// The attributes of every op, as plain values. Shapes are per image, [C,H,W]; see layers/shape.h.
-
-/// 2-D convolution.  He et al. 2015, arXiv:1512.03385.
-/// src [C,H,W] -> dst [K,H',W'],  H' = (H + 2*padding - kernel)/stride + 1.
-/// Parameters: weight [K, C/groups, kernel, kernel], and bias [K] if `bias`.
-struct Conv2d {
-  int out_channels = 0;
-  int kernel = 3;
-  int stride = 1;
-  int padding = 1;
-  int groups = 1;  // ResNeXt: 32
-  bool bias = false;
-};
-
-/// Transposed convolution without bias ("up-convolution"): the data gradient of a convolution, as a
-/// forward op.  Ronneberger et al. 2015, arXiv:1505.04597.
-/// src [C,H,W] -> dst [K,H',W'],  H' = (H - 1)*stride - 2*padding + kernel.
-/// Parameters: weight [C, K, kernel, kernel], as PyTorch's.
-struct ConvTranspose2d {
-  int out_channels = 0;
-  int kernel = 2;
-  int stride = 2;
-  int padding = 0;
-};
-
-/// Batch normalization over N,H,W.  Ioffe & Szegedy 2015, arXiv:1502.03167.
-/// Parameters: weight (gamma) and bias (beta) [C]; statistics: mean and var [C], running.
-/// running = (1 - momentum) * running + momentum * batch, the variance unbiased.
-struct BatchNorm {
-  float momentum = 0.1f;
-  float eps = 1e-5f;
-  float gamma_init = 1.0f;
-};
-
-/// Group normalization over (C/groups),H,W of one image.  Wu & He 2018, arXiv:1803.08494.
-/// groups = 1 is layer normalization over C,H,W (Ba et al. 2016, arXiv:1607.06450).
-/// Parameters: weight and bias [C].
-struct GroupNorm {
-  int groups = 32;
-  float eps = 1e-5f;
-  float gamma_init = 1.0f;
-};
+// The attributes of every op, as plain values; of those with parameters in layers/parameter_ops.h.
+// Shapes are per image, [C,H,W]; see layers/shape.h.
 
 enum class ActivationKind { kRelu, kLeakyRelu, kElu, kGelu, kSigmoid };
 
@@ -57,6 +19,10 @@ struct Activation {
 
 /// dst = a + b; both of one shape.
 struct Add {};
+
+/// Gated skip: dst = start + weight * (end - start), element by element; three of one shape.
+/// Srivastava et al. 2015, arXiv:1505.00387: the gate carries `start` or transforms it.
+struct Lerp {};
 
 /// dst = the inputs' channels one after another; H and W must agree.
 struct Concat {};
@@ -86,14 +52,11 @@ struct Upsample {
   int factor = 2;
 };
 
+/// src [C,H,W] -> dst [C*H*W,1,1], channel by channel.
+struct Flatten {};
+
 /// src [C,H,W] -> dst [C,1,1], the mean of every channel.
 struct GlobalAveragePool {};
-
-/// src [C,1,1] -> dst [out_features,1,1].  Parameters: weight [out_features, C], bias [out_features].
-struct Linear {
-  int out_features = 0;
-  bool bias = true;
-};
 
 /// Zeroes elements with `probability` in training and scales the rest by 1/(1 - probability).
 /// Srivastava et al. 2014. Drawn by Philox keyed by (seed, step, op, sample position, index).
@@ -104,6 +67,12 @@ struct Dropout {
 /// Drops a whole image's branch with probability 1 - keep in training, scales kept ones by 1/keep.
 /// Huang et al. 2016, arXiv:1603.09382. Drawn as Dropout's, per image.
 struct StochasticDepth {
+  float keep = 1.0f;
+};
+
+/// Conditional skip: dst = gate * src, the gate 1 with probability `keep`, else 0: one draw for all
+/// images of a step, keyed by (seed, step, op). In evaluation its mean, keep, as in Huang et al. 2016.
+struct BranchGate {
   float keep = 1.0f;
 };
 
@@ -131,9 +100,10 @@ struct PixelCrossEntropy {
 };
 
 using OpAttributes =
-    std::variant<Conv2d, ConvTranspose2d, BatchNorm, GroupNorm, Activation, Add, Concat, ChannelPad,
-                 Pool, Upsample, GlobalAveragePool, Linear, Dropout, StochasticDepth, Scale,
-                 ChannelScale, SoftmaxCrossEntropy, PixelCrossEntropy>;
+    std::variant<Conv2d, ConvTranspose2d, BatchNorm, GroupNorm, Activation, Add, Lerp, Concat,
+                 ChannelPad, Pool, Upsample, Flatten, GlobalAveragePool, Linear, Dropout,
+                 StochasticDepth, BranchGate, Scale, ChannelScale, SoftmaxCrossEntropy,
+                 PixelCrossEntropy>;
 
 /// The ops that end a graph: they have no output value.
 inline bool is_loss(const OpAttributes& attributes) {

@@ -76,6 +76,13 @@ Shape infer(const Site& s, const Add&) {
   return s.inputs[0];
 }
 
+Shape infer(const Site& s, const Lerp&) {
+  s.require(s.inputs[0] == s.inputs[1] && s.inputs[0] == s.inputs[2],
+            "carried " + to_string(s.inputs[0]) + ", transformed " + to_string(s.inputs[1]) +
+                ", gate " + to_string(s.inputs[2]));
+  return s.inputs[0];
+}
+
 Shape infer(const Site& s, const Concat&) {
   Shape out = s.inputs[0];
   for (std::size_t i = 1; i < s.inputs.size(); ++i) {
@@ -108,6 +115,13 @@ Shape infer(const Site& s, const Upsample& u) {
   return {s.inputs[0].channels, u.factor * s.inputs[0].height, u.factor * s.inputs[0].width};
 }
 
+Shape infer(const Site& s, const Flatten&) {
+  const std::int64_t elements = s.inputs[0].elements();
+  s.require(elements <= 1 << 24, "a vector of " + std::to_string(elements) +
+                                     " elements is too long; use smaller images");
+  return {static_cast<int>(elements), 1, 1};
+}
+
 Shape infer(const Site& s, const GlobalAveragePool&) { return {s.inputs[0].channels, 1, 1}; }
 
 Shape infer(const Site& s, const Linear& l) {
@@ -124,6 +138,11 @@ Shape infer(const Site& s, const Dropout& d) {
 
 Shape infer(const Site& s, const StochasticDepth& d) {
   s.require(d.keep > 0 && d.keep <= 1, "keep must be in (0,1]");
+  return s.inputs[0];
+}
+
+Shape infer(const Site& s, const BranchGate& g) {
+  s.require(g.keep > 0 && g.keep <= 1, "keep must be in (0,1]");
   return s.inputs[0];
 }
 
@@ -151,6 +170,7 @@ Shape infer(const Site& s, const PixelCrossEntropy& l) {
 std::size_t input_count(const OpAttributes& attributes, std::size_t given) {
   if (std::holds_alternative<Add>(attributes) || std::holds_alternative<ChannelScale>(attributes))
     return 2;
+  if (std::holds_alternative<Lerp>(attributes)) return 3;
   if (std::holds_alternative<Concat>(attributes)) return given < 2 ? 2 : given;
   return 1;
 }

@@ -94,14 +94,17 @@ std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding bindin
     Made operator()(const GroupNorm&) const { return make_group_norm_kernel(site); }
     Made operator()(const Activation&) const { return make_elementwise_kernel(site); }
     Made operator()(const Add&) const { return make_elementwise_kernel(site); }
+    Made operator()(const Lerp&) const { return make_lerp_kernel(site); }
     Made operator()(const Scale&) const { return make_elementwise_kernel(site); }
     Made operator()(const Dropout&) const { return make_random_kernel(site); }
     Made operator()(const StochasticDepth&) const { return make_random_kernel(site); }
+    Made operator()(const BranchGate&) const { return make_random_kernel(site); }
     Made operator()(const Concat&) const { return make_channel_kernel(site); }
     Made operator()(const ChannelPad&) const { return make_channel_kernel(site); }
     Made operator()(const ChannelScale&) const { return make_channel_kernel(site); }
     Made operator()(const Pool&) const { return make_pool_kernel(site); }
     Made operator()(const Upsample&) const { return make_upsample_kernel(site); }
+    Made operator()(const Flatten&) const { return make_flatten_kernel(site); }
     Made operator()(const GlobalAveragePool&) const { return make_pool_kernel(site); }
     Made operator()(const SoftmaxCrossEntropy&) const { return make_loss_kernel(site); }
     Made operator()(const PixelCrossEntropy&) const { return make_loss_kernel(site); }

@@ -1,5 +1,4 @@
 #include <cmath>
-#include <numbers>
 
 #include "layers/backward.h"
 #include "layers/cpu/bf16.h"
@@ -48,44 +47,38 @@ class ScaleKernel : public Kernel {
   Memory from_, to_;
 };
 
-float gelu(float x) { return 0.5f * x * (1.0f + std::erf(x * std::numbers::sqrt2_v<float> * 0.5f)); }
+/// The kernels of activations that have some in the tables; null: LeakyReLU and ELU.
+template <class T>
+struct ActivationKernels {
+  void (*forward)(std::size_t, const T* x, T* y) = nullptr;
+  void (*backward)(std::size_t, const T* dy, const T* saved, T* dx) = nullptr;
 
-float gelu_slope(float x) {
-  const float cdf = 0.5f * (1.0f + std::erf(x * std::numbers::sqrt2_v<float> * 0.5f));
-  const float density =
-      std::exp(-0.5f * x * x) * std::numbers::inv_sqrtpi_v<float> / std::numbers::sqrt2_v<float>;
-  return cdf + x * density;
-}
+  explicit ActivationKernels(ActivationKind kind) {
+    const StoredKernels<T>& k = stored_kernels<T>();
+    if (kind == ActivationKind::kRelu) forward = k.relu, backward = k.relu_backward;
+    if (kind == ActivationKind::kGelu) forward = k.gelu, backward = k.gelu_backward;
+    if (kind == ActivationKind::kSigmoid) forward = k.sigmoid, backward = k.sigmoid_backward;
+  }
+};
 
+/// LeakyReLU and ELU.
 float activate(const Activation& a, float x) {
-  switch (a.kind) {
-    case ActivationKind::kRelu: return x < 0 ? 0 : x;
-    case ActivationKind::kLeakyRelu: return x < 0 ? a.alpha * x : x;
-    case ActivationKind::kElu: return x < 0 ? a.alpha * std::expm1(x) : x;
-    case ActivationKind::kGelu: return gelu(x);
-    case ActivationKind::kSigmoid: return 1.0f / (1.0f + std::exp(-x));
-  }
-  return x;
+  if (x >= 0) return x;
+  return a.kind == ActivationKind::kElu ? a.alpha * std::expm1(x) : a.alpha * x;
 }
 
-/// Slope from what backward keeps: the input of GELU and of a LeakyReLU with a negative slope (their
-/// `saved` is x), else the output.
+/// Their slope from what backward keeps: the input of a LeakyReLU with a negative slope, else the
+/// output.
 float slope(const Activation& a, float saved) {
-  switch (a.kind) {
-    case ActivationKind::kRelu: return saved > 0 ? 1.0f : 0.0f;
-    case ActivationKind::kLeakyRelu: return saved > 0 ? 1.0f : a.alpha;
-    case ActivationKind::kElu: return saved > 0 ? 1.0f : saved + a.alpha;
-    case ActivationKind::kGelu: return gelu_slope(saved);
-    case ActivationKind::kSigmoid: return saved * (1.0f - saved);
-  }
-  return 1.0f;
+  if (saved > 0) return 1.0f;
+  return a.kind == ActivationKind::kElu ? saved + a.alpha : a.alpha;
 }
 
 template <class T>
 class ActivationForward : public Kernel {
  public:
   explicit ActivationForward(const CallSite& site)
-      : activation_(std::get<Activation>(site.op.attributes)),
+      : activation_(std::get<Activation>(site.op.attributes)), kernels_(activation_.kind),
         elements_(elements_of(site, site.op.output)), src_(site.binding[Role::kSrc]),
         dst_(site.binding[Role::kDst]) {}
 
@@ -93,15 +86,13 @@ class ActivationForward : public Kernel {
     const std::size_t n = count(elements_, range);
     const T* x = src_.at<T>(lane, range);
     T* y = dst_.at<T>(lane, range);
-    if (activation_.kind == ActivationKind::kRelu) {
-      stored_kernels<T>().relu(n, x, y);
-      return;
-    }
+    if (kernels_.forward) return kernels_.forward(n, x, y);
     for (std::size_t i = 0; i < n; ++i) y[i] = rounded<T>(activate(activation_, widened(x[i])));
   }
 
  private:
   Activation activation_;
+  ActivationKernels<T> kernels_;
   std::size_t elements_;
   Memory src_, dst_;
 };
@@ -110,7 +101,7 @@ template <class T>
 class ActivationBackward : public Kernel {
  public:
   explicit ActivationBackward(const CallSite& site)
-      : activation_(std::get<Activation>(site.op.attributes)),
+      : activation_(std::get<Activation>(site.op.attributes)), kernels_(activation_.kind),
         elements_(elements_of(site, site.op.output)),
         saved_(site.binding[backward_needs(site.graph, site.op).src ? Role::kSrc : Role::kDst]),
         diff_dst_(site.binding[Role::kDiffDst]), diff_src_(site.binding[Role::kDiffSrc]) {}
@@ -119,21 +110,60 @@ class ActivationBackward : public Kernel {
     const std::size_t n = count(elements_, range);
     const T *saved = saved_.at<T>(lane, range), *dy = diff_dst_.at<T>(lane, range);
     T* dx = diff_src_.at<T>(lane, range);
-    if (activation_.kind == ActivationKind::kRelu) {
-      stored_kernels<T>().relu_backward(n, dy, saved, dx);
-      return;
-    }
+    if (kernels_.backward) return kernels_.backward(n, dy, saved, dx);
     for (std::size_t i = 0; i < n; ++i)
       dx[i] = rounded<T>(widened(dy[i]) * slope(activation_, widened(saved[i])));
   }
 
  private:
   Activation activation_;
+  ActivationKernels<T> kernels_;
   std::size_t elements_;
   Memory saved_, diff_dst_, diff_src_;
 };
 
+/// Backward writes the gradients of all three inputs.
+template <class T>
+class LerpKernel : public Kernel {
+ public:
+  explicit LerpKernel(const CallSite& site)
+      : elements_(elements_of(site, site.op.output)), start_(site.binding[Role::kSrc]),
+        end_(site.binding[Role::kSrc2]), weight_(site.binding[Role::kSrc3]) {
+    if (site.call.kind == CallKind::kForward) {
+      dst_ = site.binding[Role::kDst];
+      return;
+    }
+    diff_dst_ = site.binding[Role::kDiffDst];
+    diff_start_ = site.binding[Role::kDiffSrc];
+    diff_end_ = site.binding[Role::kDiffSrc2];
+    diff_weight_ = site.binding[Role::kDiffSrc3];
+    backward_ = true;
+  }
+
+  void run(const StepContext&, const Lane& lane, const Range& range) override {
+    const auto at = [&](const Memory& memory) { return memory.at<T>(lane, range); };
+    const std::size_t n = count(elements_, range);
+    const StoredKernels<T>& k = stored_kernels<T>();
+    if (backward_)
+      k.lerp_backward(n, at(diff_dst_), at(start_), at(end_), at(weight_), at(diff_start_),
+                      at(diff_end_), at(diff_weight_));
+    else
+      k.lerp(n, at(start_), at(end_), at(weight_), at(dst_));
+  }
+
+ private:
+  bool backward_ = false;
+  std::size_t elements_;
+  Memory start_, end_, weight_, dst_, diff_dst_, diff_start_, diff_end_, diff_weight_;
+};
+
 }  // namespace
+
+std::unique_ptr<Kernel> make_lerp_kernel(const CallSite& site) {
+  if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
+    site.no_kernel();
+  return make_stored<LerpKernel>(site.storage(site.op.output), site);
+}
 
 std::unique_ptr<Kernel> make_elementwise_kernel(const CallSite& site) {
   const bool forward = site.call.kind == CallKind::kForward;

@@ -4,6 +4,7 @@
 // register). No standard C++ header and no inline member function of ours may be called in here:
 // their object code would be shared with files compiled for another instruction set
 // (kernels_tables.h).
+#include "layers/cpu/kernels_activation.h"
 #include "layers/cpu/kernels_elementwise.h"
 #include "layers/cpu/kernels_norm.h"
 #include "layers/cpu/kernels_pool.h"
@@ -27,6 +28,12 @@ constexpr StoredKernels<T> kStored = {
     .scale = scale<T>,
     .relu = relu<T>,
     .relu_backward = relu_backward<T>,
+    .gelu = gelu<T>,
+    .gelu_backward = gelu_backward<T>,
+    .sigmoid = sigmoid<T>,
+    .sigmoid_backward = sigmoid_backward<T>,
+    .lerp = lerp<T>,
+    .lerp_backward = lerp_backward<T>,
     .max_pool = max_pool<T>,
     .max_pool_backward = max_pool_backward<T>,
     .average_pool = average_pool<T>,

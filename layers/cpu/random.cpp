@@ -78,6 +78,39 @@ class StochasticDepthKernel : public Kernel {
   Memory from_, to_;
 };
 
+/// x -> x * b with b = 0 or 1 drawn once a step, in evaluation its mean; the same map backward.
+template <class T>
+class BranchGateKernel : public Kernel {
+ public:
+  explicit BranchGateKernel(const CallSite& site)
+      : op_(site.op_id), keep_(std::get<BranchGate>(site.op.attributes).keep),
+        draws_(site.call.training),
+        elements_(static_cast<std::size_t>(site.shape(site.op.output).elements())),
+        from_(site.binding[site.call.kind == CallKind::kForward ? Role::kSrc : Role::kDiffDst]),
+        to_(site.binding[site.call.kind == CallKind::kForward ? Role::kDst : Role::kDiffSrc]) {}
+
+  void run(const StepContext& context, const Lane& lane, const Range& range) override {
+    const auto images = static_cast<std::size_t>(range.last - range.first);
+    stored_kernels<T>().scale(images * elements_, from_.at<T>(lane, range), gate(context),
+                              to_.at<T>(lane, range));
+  }
+
+ private:
+  float gate(const StepContext& context) const {
+    if (!draws_) return keep_;
+    const PhiloxKey key = random_key(context.seed, RandomUse::kBranchGate);
+    const auto bits = philox({0, 0, static_cast<std::uint32_t>(op_),
+                              static_cast<std::uint32_t>(context.step)}, key);
+    return uniform_float(bits[0]) < keep_ ? 1.0f : 0.0f;
+  }
+
+  OpId op_;
+  float keep_;
+  bool draws_;
+  std::size_t elements_;
+  Memory from_, to_;
+};
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_random_kernel(const CallSite& site) {
@@ -86,6 +119,8 @@ std::unique_ptr<Kernel> make_random_kernel(const CallSite& site) {
   const Storage storage = site.storage(site.op.output);
   if (std::holds_alternative<Dropout>(site.op.attributes))
     return make_stored<DropoutKernel>(storage, site);
+  if (std::holds_alternative<BranchGate>(site.op.attributes))
+    return make_stored<BranchGateKernel>(storage, site);
   return make_stored<StochasticDepthKernel>(storage, site);
 }
 

@@ -32,6 +32,17 @@ struct StoredKernels {
   void (*relu)(std::size_t n, const T* x, T* y);
   void (*relu_backward)(std::size_t n, const T* dy, const T* y, T* dx);  // dy where y > 0
 
+  /// y = x * Phi(x), Phi within 1e-7 of the normal distribution's; 1/(1 + e^-x).
+  void (*gelu)(std::size_t n, const T* x, T* y);
+  void (*gelu_backward)(std::size_t n, const T* dy, const T* x, T* dx);
+  void (*sigmoid)(std::size_t n, const T* x, T* y);
+  void (*sigmoid_backward)(std::size_t n, const T* dy, const T* y, T* dx);
+
+  /// dst = start + weight*(end - start); backward writes the gradients of the three.
+  void (*lerp)(std::size_t n, const T* start, const T* end, const T* weight, T* dst);
+  void (*lerp_backward)(std::size_t n, const T* dy, const T* start, const T* end, const T* weight,
+                        T* dstart, T* dend, T* dweight);
+
   /// Window maximum; `index` gets the position inside the window (row-major, 0..kernel^2-1) per
   /// output.
   void (*max_pool)(const PoolGeometry&, int images, const T* x, T* y, std::uint8_t* index);

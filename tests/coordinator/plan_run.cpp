@@ -15,6 +15,8 @@ bool writes(CallKind kind, Role role) {
     case Role::kDst:
       return kind == CallKind::kForward;
     case Role::kDiffSrc:
+    case Role::kDiffSrc2:
+    case Role::kDiffSrc3:
       return true;
     case Role::kMasked:
       return kind == CallKind::kBackwardSums;

@@ -81,4 +81,47 @@ class UNet(Net):
         return self.loss(logits, labels, "sum") / labels.numel()
 
 
-FAMILIES = {"densenet": DenseNet, "unet": UNet}
+class Highway(Net):
+    def block(self, name, x):
+        y = self.norm_activation(name + ".norm", self.conv(name + ".conv", x, x.shape[1], 3))
+        dims = (x.shape[1], x.shape[1], 3, 3)
+        weight = self.parameter(name + ".gate.conv.weight", dims, 0, (dims[1] * 9)**-0.5, True)
+        bias = self.parameter(name + ".gate.conv.bias", dims[:1], -0.5, 0.5)
+        return torch.lerp(x, y, torch.sigmoid(F.conv2d(x, weight, bias, padding=1)))
+
+    def plain(self, name, x, width, stride):
+        return self.norm_activation(name + ".norm", self.conv(name + ".conv", x, width, 3, stride))
+
+    def logits(self, x):
+        x = self.plain("stem", x, self.planes()[0], 1)
+        for g, (count, width) in enumerate(zip(self.counts(), self.planes()), 1):
+            if g > 1:
+                x = self.plain(f"group{g}.down", x, width, 2)
+            for b in range(count):
+                x = self.block(f"group{g}.block{b}", x)
+        return self.linear("fc", x.mean((2, 3)), self.s["classes"])
+
+
+class Mlp(Net):
+    def inner(self, name, x, out):
+        if self.s["norm"] != "batch":
+            return self.linear(name, x, out)
+        dims = (out, x.shape[1])
+        return F.linear(x, self.parameter(name + ".weight", dims, 0, dims[1]**-0.5, True))
+
+    def block(self, name, x):
+        y = self.inner(name + ".fc1", self.norm_activation(name + ".norm1", x),
+                       self.s["mlp_ratio"] * x.shape[1])
+        return x + self.inner(name + ".fc2", self.norm_activation(name + ".norm2", y), x.shape[1])
+
+    def logits(self, x):
+        x = self.inner("stem.fc", x.flatten(1), self.planes()[0])
+        for g, (count, width) in enumerate(zip(self.counts(), self.planes()), 1):
+            if g > 1:
+                x = self.inner(f"group{g}.transition.fc", x, width)
+            for b in range(count):
+                x = self.block(f"group{g}.block{b}", x)
+        return self.linear("fc", self.norm_activation("final.norm", x), self.s["classes"])
+
+
+FAMILIES = {"densenet": DenseNet, "unet": UNet, "highway": Highway, "mlp": Mlp}

@@ -47,6 +47,11 @@ reference::ActivationKind kind_of(const Activation& a) {
   throw std::invalid_argument("an activation that has no twin");
 }
 
+/// A tensor [N,C,H,W] is in plain order already.
+Tensor flattened(const Tensor& src) {
+  return {{src.dim(0), src.elements() / src.dim(0), 1, 1}, src.values};
+}
+
 [[noreturn]] void refuse(const Op& op) {
   throw std::invalid_argument(op.name + ": the reference does not draw; set its probability to 0");
 }
@@ -93,6 +98,7 @@ struct ReferenceGraph::Forward {
     return reference::activation(src(), kind_of(a), a.alpha);
   }
   Tensor operator()(const Add&) const { return reference::add(src(0), src(1)); }
+  Tensor operator()(const Lerp&) const { return reference::lerp(src(0), src(1), src(2)); }
   Tensor operator()(const Concat&) const {
     std::vector<Tensor> parts;
     for (ValueId id : op.inputs) parts.push_back(run.value(id));
@@ -105,6 +111,7 @@ struct ReferenceGraph::Forward {
     return p.kind == PoolKind::kMax ? reference::max_pool(src(), options_of(p))
                                     : reference::average_pool(src(), options_of(p));
   }
+  Tensor operator()(const Flatten&) const { return flattened(src()); }
   Tensor operator()(const GlobalAveragePool&) const {
     return reference::global_average_pool(src());
   }
@@ -128,6 +135,7 @@ struct ReferenceGraph::Forward {
     run.diff_logits_ = std::move(result.diff_src);
     return {};
   }
+  Tensor operator()(const BranchGate&) const { refuse(op); }
   Tensor operator()(const Dropout&) const { refuse(op); }
   Tensor operator()(const StochasticDepth&) const { refuse(op); }
 };
@@ -179,6 +187,10 @@ struct ReferenceGraph::Backward {
     return {reference::activation_backward(src(), diff(), kind_of(a), a.alpha)};
   }
   Diffs operator()(const Add&) const { return {diff(), diff()}; }
+  Diffs operator()(const Lerp&) const {
+    auto g = reference::lerp_backward(src(0), src(1), src(2), diff());
+    return {std::move(g.start), std::move(g.end), std::move(g.weight)};
+  }
   Diffs operator()(const Concat&) const {
     std::vector<std::int64_t> channels;
     for (ValueId id : op.inputs) channels.push_back(run.value(id).dim(1));
@@ -192,6 +204,7 @@ struct ReferenceGraph::Backward {
                 ? reference::max_pool_backward(src(), diff(), options_of(p))
                 : reference::average_pool_backward(src(), diff(), options_of(p))};
   }
+  Diffs operator()(const Flatten&) const { return {{src().dims, diff().values}}; }
   Diffs operator()(const GlobalAveragePool&) const {
     return {reference::global_average_pool_backward(src().dims, diff())};
   }
@@ -208,6 +221,7 @@ struct ReferenceGraph::Backward {
   }
   Diffs operator()(const SoftmaxCrossEntropy&) const { return {run.diff_logits_}; }
   Diffs operator()(const PixelCrossEntropy&) const { return {run.diff_logits_}; }
+  Diffs operator()(const BranchGate&) const { refuse(op); }
   Diffs operator()(const Dropout&) const { refuse(op); }
   Diffs operator()(const StochasticDepth&) const { refuse(op); }
 };
@@ -216,7 +230,8 @@ ReferenceGraph::ReferenceGraph(const Graph& graph)
     : graph_(graph), values_(graph.values().size()), diffs_(graph.values().size()) {
   for (const Op& op : graph.ops())
     if (std::holds_alternative<Dropout>(op.attributes) ||
-        std::holds_alternative<StochasticDepth>(op.attributes))
+        std::holds_alternative<StochasticDepth>(op.attributes) ||
+        std::holds_alternative<BranchGate>(op.attributes))
       refuse(op);
   for (const Parameter& p : graph.parameters()) parameters[p.name] = reference::make_tensor(p.dims);
   for (const Statistic& s : graph.statistics())

@@ -22,6 +22,7 @@ OpCost cost_of(const OpAttributes& attributes, Shape src = kSrc) {
     inputs.push_back(graph.add("gate", GlobalAveragePool{}, {x}));
   if (std::holds_alternative<Add>(attributes) || std::holds_alternative<Concat>(attributes))
     inputs.push_back(x);
+  if (std::holds_alternative<Lerp>(attributes)) inputs = {x, x, x};
   graph.add("op", attributes, inputs);
   return op_cost(graph, graph.ops().back());
 }
@@ -64,6 +65,9 @@ TEST(OpCost, PassesOverMemory) {
   expect_cost(Activation{}, {e, e, 2 * b, 3 * b});
   expect_cost(Activation{ActivationKind::kGelu}, {5 * e, 10 * e, 2 * b, 3 * b});
   expect_cost(Add{}, {e, 0, 3 * b, 0});
+  expect_cost(Lerp{}, {3 * e, 4 * e, 4 * b, 7 * b});
+  expect_cost(Flatten{}, {0, 0, 2 * b, 2 * b});
+  expect_cost(BranchGate{0.5f}, {e, e, 2 * b, 2 * b});
   expect_cost(Concat{}, {0, 0, 4 * b, 4 * b});
   expect_cost(ChannelPad{.out_channels = 8}, {0, 0, 3 * b, 3 * b});
   expect_cost(Dropout{}, {2 * e, 2 * e, 2 * b, 2 * b});

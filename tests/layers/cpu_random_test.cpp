@@ -3,6 +3,7 @@
 // it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -33,6 +34,7 @@ class RandomOp {
     std::int64_t first_position = 0;
     int pieces = 1;  // run() calls that the images are cut into, last one first
     bool backward = false;
+    bool training = true;
     int images = kImages;
   };
 
@@ -45,7 +47,8 @@ class RandomOp {
     binding.memories = {{source, memory(from)}, {target, memory(to)}};
     const Call call{.kind = draw.backward ? CallKind::kBackwardData : CallKind::kForward,
                     .op = id_,
-                    .operands = {{source, 0}, {target, 1}}};
+                    .operands = {{source, 0}, {target, 1}},
+                    .training = draw.training};
     const auto kernel = backend_->make_kernel(call, binding);
     std::vector<std::int64_t> positions(static_cast<std::size_t>(draw.images));
     std::iota(positions.begin(), positions.end(), draw.first_position);
@@ -132,6 +135,25 @@ TEST(DropoutKernel, DropsAsOftenAsAsked) {
     const double keep = 1 - static_cast<double>(probability);
     EXPECT_NEAR(static_cast<double>(both) / static_cast<double>(values.size()), keep * keep, 0.02);
   }
+}
+
+/// One draw for all images of a step, wherever they are; 0 or 1, and in evaluation the mean.
+TEST(BranchGateKernel, OpensOrClosesForAWholeStep) {
+  RandomOp op(BranchGate{0.7f}), later(BranchGate{0.7f}, 2);
+  std::vector<float> gates, of_later;
+  for (std::int64_t step = 0; step < 100; ++step) {
+    const std::vector<float> values = op.run({.step = step, .images = 2});
+    EXPECT_TRUE(std::ranges::all_of(values, [&](float v) { return v == values[0]; }));
+    EXPECT_EQ(values, op.run({.step = step, .first_position = 30, .pieces = 2, .backward = true, .images = 2}));
+    gates.push_back(values[0]);
+    of_later.push_back(later.run({.step = step, .images = 1})[0]);
+  }
+  EXPECT_TRUE(std::ranges::all_of(gates, [](float v) { return v == 0 || v == 1; }));
+  EXPECT_NEAR(static_cast<double>(std::ranges::count(gates, 1.0f)) / 100, 0.7, 4 * std::sqrt(0.7 * 0.3 / 100));
+  EXPECT_NE(gates, of_later);
+  EXPECT_NE(op.run({.step = 1, .seed = 6}), op.run({.step = 1, .seed = 9}));  // these two differ
+  const std::vector<float> evaluated = op.run({.training = false});
+  EXPECT_TRUE(std::ranges::all_of(evaluated, [](float v) { return v == 0.7f; }));
 }
 
 TEST(StochasticDepthKernel, DropsWholeImages) {

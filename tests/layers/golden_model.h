@@ -44,6 +44,11 @@ inline ModelOptions golden_options(const GoldenFile& file) {
     options.growth = file.integer("growth");
     options.compression = static_cast<float>(file.number("compression"));
   }
+  if (options.family == "highway" || options.family == "mlp") {
+    options.counts = file.integers("counts");
+    options.widths = file.integers("widths");
+  }
+  if (options.family == "mlp") options.mlp_ratio = file.integer("mlp_ratio");
   if (options.family == "unet") {
     options.widths = file.integers("widths");
     options.skip = file.text("skip");

@@ -126,6 +126,23 @@ TEST(ModelParameters, UNet) {
   EXPECT_EQ(two_classes, 31037633 - (512 + 256 + 128 + 64) + 65);
 }
 
+// Two convolutions a block, of which the gate's has biases.
+TEST(ModelParameters, Highway) {
+  const auto block = [](int width) { return 2 * 9 * width * width + 2 * width + width; };
+  const auto plain = [](int in, int out) { return 9 * in * out + 2 * out; };
+  EXPECT_EQ(cifar_parameters({.family = "highway"}),
+            plain(3, 16) + 3 * block(16) + plain(16, 32) + 3 * block(32) + plain(32, 64) +
+                3 * block(64) + 650);
+}
+
+TEST(ModelParameters, Mlp) {
+  const int stem = 3072 * 32, block = 2 * 32 + 32 * 64 + 2 * 64 + 64 * 32;
+  ModelOptions options{.family = "mlp", .counts = {5}, .widths = {32}, .mlp_ratio = 2};
+  EXPECT_EQ(cifar_parameters(options), stem + 5 * block + 2 * 32 + 330);
+  options.norm = "layer";  // after which a bias means something
+  EXPECT_EQ(cifar_parameters(options), stem + 32 + 5 * (block + 64 + 32) + 2 * 32 + 330);
+}
+
 TEST(ModelParameters, ImagenetDepthOnSmallImagesKeepsTheResolution) {
   EXPECT_EQ(cifar_parameters(model("resnet", 18)), 11173962);  // the usual ResNet-18 for CIFAR
 }

@@ -215,6 +215,35 @@ TEST(ModelStructure, UNetJoinsEqualResolutions) {
   EXPECT_FALSE(labels_pixels(model("resnet", 20)));
 }
 
+TEST(ModelStructure, HighwayBlocksCarryOrTransform) {
+  const Graph graph = build_model(
+      {.family = "highway", .counts = {1, 2}, .widths = {8, 16}, .gate_bias = -3}, kCifar, 10);
+  EXPECT_EQ(names(graph, "group1.block0."),
+            (Names{"conv", "norm", "relu", "gate.conv", "gate.sigmoid", "lerp"}));
+  EXPECT_EQ(names(graph, "group2.down."), (Names{"conv", "norm", "relu"}));
+  const Op* lerp = find(graph, "group2.block1.lerp");
+  EXPECT_EQ(graph.value(lerp->inputs[0]).name, "group2.block0.lerp");
+  EXPECT_EQ(graph.value(lerp->inputs[1]).name, "group2.block1.relu");
+  EXPECT_EQ(graph.value(lerp->inputs[2]).name, "group2.block1.gate.sigmoid");
+  EXPECT_EQ(graph.value(lerp->output).shape, (Shape{16, 16, 16}));
+  const Parameter& bias = graph.parameter(find(graph, "group2.block1.gate.conv")->parameters[1]);
+  EXPECT_EQ(bias.constant, -3.0f);
+}
+
+TEST(ModelStructure, MlpIsOfVectors) {
+  const Graph graph =
+      build_model({.family = "mlp", .conditional_skip = 0.3f, .counts = {2, 1}, .widths = {8, 4}, .mlp_ratio = 3},
+                  {1, 4, 5}, 10);
+  EXPECT_EQ(names(graph, "stem."), (Names{"flatten", "fc"}));
+  EXPECT_EQ(graph.value(find(graph, "stem.flatten")->output).shape, (Shape{20, 1, 1}));
+  EXPECT_EQ(names(graph, "group1.block0."),
+            (Names{"norm1", "relu1", "fc1", "norm2", "relu2", "fc2", "gate", "add"}));
+  EXPECT_EQ(attributes<Linear>(graph, "group1.block0.fc1").out_features, 24);
+  EXPECT_NEAR(attributes<BranchGate>(graph, "group1.block1.gate").keep, 0.8f, 1e-6f);
+  EXPECT_EQ(attributes<Linear>(graph, "group2.transition.fc").out_features, 4);
+  EXPECT_EQ(find(graph, "pool"), nullptr);
+}
+
 TEST(ModelStructure, DenseLayersAppendToTheirInput) {
   ModelOptions options = model("densenet", 40);
   const Graph plain = build_model(options, kCifar, 10);

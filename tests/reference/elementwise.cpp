@@ -95,6 +95,26 @@ Tensor stochastic_depth(const Tensor& src, const std::vector<double>& factors) {
   return dst;
 }
 
+Tensor lerp(const Tensor& start, const Tensor& end, const Tensor& weight) {
+  require_same(start, end, "lerp");
+  require_same(start, weight, "lerp");
+  Tensor dst = start;
+  for (std::int64_t i = 0; i < dst.elements(); ++i) dst[i] += weight[i] * (end[i] - start[i]);
+  return dst;
+}
+
+LerpGradients lerp_backward(const Tensor& start, const Tensor& end, const Tensor& weight,
+                            const Tensor& diff_dst) {
+  require_same(start, diff_dst, "lerp_backward");
+  LerpGradients result{diff_dst, diff_dst, diff_dst};
+  for (std::int64_t i = 0; i < diff_dst.elements(); ++i) {
+    result.start[i] *= 1 - weight[i];
+    result.end[i] *= weight[i];
+    result.weight[i] *= end[i] - start[i];
+  }
+  return result;
+}
+
 Tensor channel_scale(const Tensor& src, const Tensor& gate) {
   require(gate.elements() == src.dim(0) * src.dim(1),
           "channel_scale of " + dims_text(src) + " by " + dims_text(gate));

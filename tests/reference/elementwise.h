@@ -26,6 +26,15 @@ Tensor dropout(const Tensor& src, const Tensor& mask, double probability);
 /// Image n of src [N,...] times factors[n] (0 or 1/keep); its own backward.
 Tensor stochastic_depth(const Tensor& src, const std::vector<double>& factors);
 
+struct LerpGradients {
+  Tensor start, end, weight;
+};
+
+/// start + weight * (end - start), of the same dims.
+Tensor lerp(const Tensor& start, const Tensor& end, const Tensor& weight);
+LerpGradients lerp_backward(const Tensor& start, const Tensor& end, const Tensor& weight,
+                            const Tensor& diff_dst);
+
 struct ChannelScaleGradients {
   Tensor src, gate;
 };

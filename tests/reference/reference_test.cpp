@@ -173,6 +173,20 @@ TEST(Twins, AddScaleDropoutStochasticDepth) {
   }
 }
 
+TEST(Twins, Lerp) {
+  for (const Dims& dims : {Dims{3, 2, 3, 4}, Dims{2, 5, 1, 1}}) {
+    const Tensor start = random_tensor(dims, 61), end = random_tensor(dims, 62);
+    const Tensor weight = random_tensor(dims, 63), diff = random_tensor(dims, 64);
+    const LerpGradients g = lerp_backward(start, end, weight, diff);
+    expect_gradient(
+        "start", [&](auto& x) { return lerp(x, end, weight); }, start, diff, g.start);
+    expect_gradient(
+        "end", [&](auto& x) { return lerp(start, x, weight); }, end, diff, g.end);
+    expect_gradient(
+        "weight", [&](auto& x) { return lerp(start, end, x); }, weight, diff, g.weight);
+  }
+}
+
 TEST(Twins, ChannelScale) {
   for (const Dims& dims : {Dims{3, 2, 3, 4}, Dims{2, 5, 1, 1}, Dims{1, 3, 5, 3}}) {
     const Tensor src = random_tensor(dims, 17), gate = random_tensor({dims[0], dims[1]}, 18);

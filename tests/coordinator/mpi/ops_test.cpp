@@ -158,6 +158,17 @@ std::vector<OpCase> elementwise() {
       one("gelu", Activation{ActivationKind::kGelu}),
       one("sigmoid", Activation{ActivationKind::kSigmoid}),
       one("scale", Scale{0.3f}),
+      {"lerp",  // read by a convolution besides, and its start twice
+       [](Graph& g, ValueId x) {
+         const int c = channels_of(g, x);
+         const ValueId end = conv(g, "end", x, c), weight = conv(g, "weight", x, c, 1);
+         const ValueId gate = g.add("gate", Activation{.kind = ActivationKind::kSigmoid}, {weight});
+         return conv(g, "last", g.add("op", Lerp{}, {x, end, gate}), c, 1);
+       }},
+      {"flatten",
+       [](Graph& g, ValueId x) {
+         return relu(g, "relu", g.add("fc", Linear{9}, {g.add("op", Flatten{}, {x})}));
+       }},
       {"upsample",  // its mean alone would be the input's
        [](Graph& g, ValueId x) {
          return relu(g, "relu", conv(g, "conv", g.add("op", Upsample{}, {x}), channels_of(g, x)));
@@ -380,6 +391,20 @@ TEST(OpsOnImages, EqualTheirTwins) {
   Comparison comparison(graph, batch);
   comparison.run(LayoutKind::kNhwc, 1);
   comparison.run(LayoutKind::kNhwc, 3);
+}
+
+/// Vectors all the way: a flattened image, linear layers and norms.
+TEST(OpsOnImages, FlattenedEqualTheirTwins) {
+  const Shape input{3, 5, 4};
+  Graph graph(input);
+  const ValueId x = graph.add("fc1", Linear{12}, {graph.add("flat", Flatten{}, {graph.input()})});
+  const ValueId y = relu(graph, "relu", graph.add("norm", BatchNorm{}, {x}));
+  const ValueId sum = graph.add("add", Add{}, {graph.add("fc2", Linear{12, false}, {y}), x});
+  graph.add("loss", SoftmaxCrossEntropy{}, {graph.add("classifier", Linear{7}, {sum})});
+  const TestBatch batch = random_batch(input, 6, 7);
+  Comparison comparison(graph, batch);
+  EXPECT_EQ(layouts_of(graph), std::vector{LayoutKind::kNhwc});
+  for (int lanes : {1, 3}) comparison.run(LayoutKind::kNhwc, lanes);
 }
 
 /// A loss of pixels, some without a label, and its sums.

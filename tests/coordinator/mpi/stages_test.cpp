@@ -178,6 +178,14 @@ TEST_F(Stages, ChangeNoBitOfUNet) { expect_same(kUNet, schedules(kUNet)); }
 
 TEST_F(Stages, ChangeNoBitOfDenseNet) { expect_same(kDenseNet, schedules(kDenseNet)); }
 
+/// Gates that carry, and branches that are skipped for a step.
+TEST_F(Stages, ChangeNoBitOfGatedSkips) {
+  const Net nets[] = {
+      {"highway", {.family = "highway", .counts = {2, 1}, .widths = {16, 32}}, 8, {3, 8, 8}, 2},
+      {"MLP", {.family = "mlp", .conditional_skip = 0.5f, .counts = {3}, .widths = {24}}, 8, {3, 8, 8}, 2}};
+  for (const Net& net : nets) expect_same(net, {schedules(net).back()});
+}
+
 TEST_F(Stages, ChangeNoBitOfUnevenMicroBatches) {
   for (const std::int64_t images : {7, 3}) {  // 3: one micro-batch is empty
     Net net = kResNet;
