@@ -47,6 +47,12 @@ reference::ActivationKind kind_of(const Activation& a) {
   throw std::invalid_argument("an activation that has no twin");
 }
 
+/// [N,C] as [N,C,1,1].
+Tensor pixels_of(Tensor t) {
+  t.dims.resize(4, 1);
+  return t;
+}
+
 /// A tensor [N,C,H,W] is in plain order already.
 Tensor flattened(const Tensor& src) {
   return {{src.dim(0), src.elements() / src.dim(0), 1, 1}, src.values};
@@ -83,16 +89,20 @@ struct ReferenceGraph::Forward {
   }
   Tensor operator()(const Upsample& u) const { return reference::upsample(src(), u.factor); }
   Tensor operator()(const BatchNorm& b) const {
+    const Tensor x = pixels_of(src());
     if (!training)
-      return reference::batch_norm_inference(src(), parameter(0), parameter(1), statistic(0),
-                                             statistic(1), b.eps);
-    reference::NormResult result = reference::batch_norm(src(), parameter(0), parameter(1), b.eps);
-    const std::int64_t count = src().dim(0) * src().dim(2) * src().dim(3);
+      return {src().dims, reference::batch_norm_inference(x, parameter(0), parameter(1),
+                                                          statistic(0), statistic(1), b.eps)
+                              .values};
+    reference::NormResult result = reference::batch_norm(x, parameter(0), parameter(1), b.eps);
+    const std::int64_t count = x.dim(0) * x.dim(2) * x.dim(3);
     reference::update_running_statistics(result, count, b.momentum, statistic(0), statistic(1));
-    return std::move(result.dst);
+    return {src().dims, std::move(result.dst.values)};
   }
   Tensor operator()(const GroupNorm& g) const {
-    return reference::group_norm(src(), parameter(0), parameter(1), g.groups, g.eps).dst;
+    auto result =
+        reference::group_norm(pixels_of(src()), parameter(0), parameter(1), g.groups, g.eps);
+    return {src().dims, std::move(result.dst.values)};
   }
   Tensor operator()(const Activation& a) const {
     return reference::activation(src(), kind_of(a), a.alpha);
@@ -160,7 +170,7 @@ struct ReferenceGraph::Backward {
   Diffs norm(reference::NormGradients g) const {
     set_gradient(0, std::move(g.gamma));
     set_gradient(1, std::move(g.beta));
-    return {std::move(g.src)};
+    return {{src().dims, std::move(g.src.values)}};
   }
 
   Diffs operator()(const Conv2d& c) const {
@@ -178,10 +188,12 @@ struct ReferenceGraph::Backward {
     return {reference::upsample_backward(src().dims, diff(), u.factor)};
   }
   Diffs operator()(const BatchNorm& b) const {
-    return norm(reference::batch_norm_backward(src(), parameter(0), diff(), b.eps));
+    return norm(reference::batch_norm_backward(pixels_of(src()), parameter(0), pixels_of(diff()),
+                                               b.eps));
   }
   Diffs operator()(const GroupNorm& g) const {
-    return norm(reference::group_norm_backward(src(), parameter(0), diff(), g.groups, g.eps));
+    return norm(reference::group_norm_backward(pixels_of(src()), parameter(0), pixels_of(diff()),
+                                               g.groups, g.eps));
   }
   Diffs operator()(const Activation& a) const {
     return {reference::activation_backward(src(), diff(), kind_of(a), a.alpha)};

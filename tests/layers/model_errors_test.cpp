@@ -86,7 +86,7 @@ struct BadOption {
 TEST(ModelErrors, NameKeyValueAndWayOut) {
   const std::vector<BadOption> cases{
       {[](auto& o) { o.family = "resnett"; },
-       "model.family = resnett: takes resnet, preact, wide, resnext, custom, densenet, unet"},
+       "model.family = resnett: takes resnet, preact, wide, resnext, custom, densenet, highway, mlp, unet"},
       {[](auto& o) { o.growth = 12; },
        "model.growth = 12: means nothing to family resnet; leave it out"},
       {[](auto& o) { o.family = "densenet", o.depth = 40, o.widths = {16, 32}; },
@@ -101,6 +101,12 @@ TEST(ModelErrors, NameKeyValueAndWayOut) {
        "model.compression = 1.5: must be above 0 and at most 1"},
       {[](auto& o) { o.family = "unet", o.widths = {16}; },
        "model.widths = 1 entries: family unet takes 2 to 12 levels, e.g. 32,64,128,256"},
+      {[](auto& o) { o.family = "mlp", o.widths = {16, 8}; },
+       "model.counts has 1 entries and model.widths 2: family mlp takes one of each per group"},
+      {[](auto& o) { o.family = "highway", o.gate_bias = 30; },
+       "model.gate_bias = 30: must be from -20 to 20; usual -1 to -3"},
+      {[](auto& o) { o.family = "unet", o.conditional_skip = 0.5f; },
+       "model.conditional_skip = 0.5: means nothing to family unet; leave it out"},
       {[](auto& o) { o.family = "unet", o.skip = "sum"; }, "model.skip = sum: takes concat, add"},
       {[](auto& o) { o.family = "unet", o.upsample = "nearest"; },
        "model.upsample = nearest: takes transposed, bilinear"},
