@@ -33,9 +33,11 @@ void check_job(const Job& job, const std::function<std::string(const std::string
           "model.family = custom needs the number of blocks of every group");
   require(!custom || model.counts.size() == model.widths.size(), "model.widths",
           "give one width for each of the " + std::to_string(model.counts.size()) + " groups");
-  require(custom || model.counts.empty(), "model.counts", "only with model.family = custom");
-  require(custom || model.family == "unet" || model.widths.empty(), "model.widths",
-          "only with model.family = custom or unet");
+  const std::vector<std::string> by_depth{"resnet", "preact", "wide", "resnext", "densenet"};
+  const bool has_depth = std::ranges::find(by_depth, model.family) != by_depth.end();
+  const std::string nothing = "means nothing to model.family = " + model.family;
+  require(!(has_depth || model.family == "unet") || model.counts.empty(), "model.counts", nothing);
+  require(!has_depth || model.widths.empty(), "model.widths", nothing);
   const bool masks = data.source == "masks";
   require(masks || data.classes == 0, "data.classes", "only with data.source = masks");
   require(masks || data.ignore_label == -1, "data.ignore_label", "only with data.source = masks");
