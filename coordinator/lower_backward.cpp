@@ -171,14 +171,18 @@ void LowerBuilder::fold(OpId id, BufferId lane_gradient, BufferId lane_bias) {
   for (ParameterId p : op.parameters) draft_.parameter_level[at(p)] = level;
 }
 
+/// `src`: kNone if the gradient needs it not.
 void LowerBuilder::backward_weights(OpId id, BufferId diff_dst, BufferId src) {
   const Op& op = graph_.op(id);
   const BufferId lane_gradient = lane_buffer(op.name + ".lane_gradient", BufferKind::kLaneGradient,
                                              backend_.lane_gradient_bytes(id));
   Call call = make_call(CallKind::kBackwardWeights, id,
-                        {{Role::kSrc, src}, {Role::kDiffDst, diff_dst},
-                         {Role::kLaneGradient, lane_gradient}});
-  std::vector<BufferId> writes{lane_gradient};
+                        {{Role::kDiffDst, diff_dst}, {Role::kLaneGradient, lane_gradient}});
+  std::vector<BufferId> reads{diff_dst}, writes{lane_gradient};
+  if (src != kNone) {
+    call.operands.push_back({Role::kSrc, src});
+    reads.push_back(src);
+  }
   BufferId lane_bias = kNone;
   if (op.parameters.size() > 1) {
     const std::int64_t size = graph_.parameter(op.parameters[1]).elements();
@@ -187,7 +191,7 @@ void LowerBuilder::backward_weights(OpId id, BufferId diff_dst, BufferId src) {
     call.operands.push_back({Role::kLaneBiasGradient, lane_bias});
     writes.push_back(lane_bias);
   }
-  add_call(std::move(call), Place::kLane, {src, diff_dst}, writes);
+  add_call(std::move(call), Place::kLane, reads, writes);
   fold(id, lane_gradient, lane_bias);
 }
 
@@ -204,11 +208,12 @@ void LowerBuilder::backward_op(OpId id) {
   if (parts.empty()) return;  // nothing reads the output
   const BufferId diff_dst = parts.front();
   if (backward_needs(graph_, op).alias) {
+    if (!op.parameters.empty()) backward_weights(id, diff_dst, kNone);
     for (ValueId v : op.inputs) contribute(v, diff_dst);
   } else if (has_packed_weights(op) || std::holds_alternative<Linear>(op.attributes)) {
     backward_matrix(id, diff_dst);
-  } else if (std::holds_alternative<GroupNorm>(op.attributes)) {
-    backward_group_norm(id, diff_dst);
+  } else if (!op.parameters.empty()) {
+    backward_with_parameters(id, diff_dst);
   } else if (std::holds_alternative<Lerp>(op.attributes)) {
     backward_lerp(id, diff_dst);
   } else {
@@ -236,26 +241,35 @@ void LowerBuilder::backward_matrix(OpId id, BufferId diff_dst) {
   contribute(op.inputs[0], diff_src);
 }
 
-/// The lanes sum the gradients of gamma and beta while they make the data's.
-void LowerBuilder::backward_group_norm(OpId id, BufferId diff_dst) {
+/// A norm of single images, or factors: the lanes sum the parameters' gradients while they make the
+/// data's.
+void LowerBuilder::backward_with_parameters(OpId id, BufferId diff_dst) {
   const Op& op = graph_.op(id);
-  if (!wants_gradient(op.inputs[0])) return;
   const int when = lane_level({diff_dst});
-  const BufferId src = value(op.inputs[0], when), workspace = this->workspace(id, when);
-  const BufferId diff_src = diff_src_buffer(op, 0);
-  const BufferId gamma = parameter(op.parameters[0], Segment::kParameters);
-  const std::size_t bytes = at(graph_.value(op.output).shape.channels) * sizeof(float);
-  const BufferId lane_gamma =
-      lane_buffer(op.name + ".lane_gradient", BufferKind::kLaneGradient, bytes);
-  const BufferId lane_beta =
-      lane_buffer(op.name + ".lane_bias_gradient", BufferKind::kLaneGradient, bytes);
-  add_call(make_call(CallKind::kBackwardData, id,
-                     {{Role::kDiffDst, diff_dst}, {Role::kDiffSrc, diff_src}, {Role::kSrc, src},
-                      {Role::kWorkspace, workspace}, {Role::kWeights, gamma},
-                      {Role::kLaneGradient, lane_gamma}, {Role::kLaneBiasGradient, lane_beta}}),
-           Place::kLane, {diff_dst, src, workspace, gamma}, {diff_src, lane_gamma, lane_beta});
+  const BufferId src = value(op.inputs[0], when), diff_src = diff_src_buffer(op, 0);
+  const BufferId weights = parameter(op.parameters[0], Segment::kParameters);
+  Call call = make_call(CallKind::kBackwardData, id,
+                        {{Role::kDiffDst, diff_dst}, {Role::kDiffSrc, diff_src}, {Role::kSrc, src},
+                         {Role::kWeights, weights}});
+  std::vector<BufferId> reads{diff_dst, src, weights}, writes{diff_src};
+  if (backward_needs(graph_, op).workspace_bytes) {
+    reads.push_back(workspace(id, when));
+    call.operands.push_back({Role::kWorkspace, reads.back()});
+  }
+  BufferId lane_gradient = kNone, lane_bias = kNone;
+  const auto gradient = [&](std::size_t index, const char* suffix, Role role) {
+    const auto size = static_cast<std::size_t>(graph_.parameter(op.parameters[index]).elements());
+    writes.push_back(
+        lane_buffer(op.name + suffix, BufferKind::kLaneGradient, size * sizeof(float)));
+    call.operands.push_back({role, writes.back()});
+    return writes.back();
+  };
+  lane_gradient = gradient(0, ".lane_gradient", Role::kLaneGradient);
+  if (op.parameters.size() > 1)
+    lane_bias = gradient(1, ".lane_bias_gradient", Role::kLaneBiasGradient);
+  add_call(std::move(call), Place::kLane, reads, writes);
   contribute(op.inputs[0], diff_src);
-  fold(id, lane_gamma, lane_beta);
+  fold(id, lane_gradient, lane_bias);
 }
 
 /// The gradient of one input of an op without parameters.

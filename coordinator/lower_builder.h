@@ -79,7 +79,7 @@ class LowerBuilder {
   void backward_op(OpId id);
   void backward_matrix(OpId id, BufferId diff_dst);
   void backward_weights(OpId id, BufferId diff_dst, BufferId src);
-  void backward_group_norm(OpId id, BufferId diff_dst);
+  void backward_with_parameters(OpId id, BufferId diff_dst);
   void backward_input(OpId id, std::size_t index, BufferId diff_dst);
   void backward_lerp(OpId id, BufferId diff_dst);
   void fold(OpId id, BufferId lane_gradient, BufferId lane_bias);

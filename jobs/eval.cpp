@@ -179,7 +179,7 @@ void check_request(const EvalRequest& request, bool reestimates, const Job& job)
   if (!reestimates) return;
   if (request.reestimate < 1)
     throw ConfigError("lockstep eval: --reestimate-bn must be at least 1");
-  if (job.model.norm != "batch")
+  if (job.model.norm != "auto" && job.model.norm != "batch")
     throw ConfigError("lockstep eval: --reestimate-bn needs model.norm = batch; here it is " +
                       job.model.norm);
 }

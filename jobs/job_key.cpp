@@ -1,112 +1,15 @@
 #include "jobs/job_key.h"
 
-#include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "data/spelling.h"
-#include "jobs/value_text.h"
+#include "jobs/job_key_kinds.h"
 
 namespace lockstep {
 namespace {
 
-// The name of a key is the name of its field: one text gives both.
-#define FIELD(path) \
-#path, [](auto& job) -> auto& { return job.path; }
-
-template <typename Field>
-using ValueOf = std::remove_cvref_t<std::invoke_result_t<Field, Job&>>;
-
-/// A key whose text is read as the field's type and kept if `accept(value)`.
-template <typename Field, typename Accept>
-JobKey make_key(std::string name, Field field, std::string help, std::string valid, Accept accept) {
-  return {std::move(name), std::move(help), std::move(valid),
-          [field](const Job& job) { return write_value(field(job)); },
-          [field, accept](Job& job, std::string_view text) {
-            ValueOf<Field> value{};
-            if (!read_value(text, value) || !accept(value)) return false;
-            field(job) = std::move(value);
-            return true;
-          }};
-}
-
-struct Bounds {
-  double least;
-  bool least_included = true;
-  double most = HUGE_VAL;
-  bool most_included = true;
-
-  bool contain(double value) const {
-    return std::isfinite(value) && (least_included ? value >= least : value > least) &&
-           (most_included ? value <= most : value < most);
-  }
-  std::string describe() const {
-    std::string text = (least_included ? "at least " : "above ") + write_value(least);
-    if (most == HUGE_VAL) return text;
-    return text + (most_included ? ", at most " : ", below ") + write_value(most);
-  }
-};
-
-Bounds at_least(double least) { return {least}; }
-Bounds above(double least) { return {least, false}; }
-Bounds between(double least, double most) { return {least, true, most, true}; }
-Bounds from_zero_below(double most) { return {0, true, most, false}; }
-Bounds above_zero_to(double most) { return {0, false, most, true}; }
-
-template <typename Field>
-JobKey number(std::string name, Field field, Bounds bounds, std::string help) {
-  const char* kind = std::is_integral_v<ValueOf<Field>> ? "an integer, " : "a number, ";
-  return make_key(std::move(name), field, std::move(help), kind + bounds.describe(),
-                  [bounds](auto value) { return bounds.contain(static_cast<double>(value)); });
-}
-
-template <typename Field>
-JobKey numbers(std::string name, Field field, Bounds bounds, std::string help) {
-  const char* kind =
-      std::is_integral_v<typename ValueOf<Field>::value_type> ? "integers" : "numbers";
-  return make_key(std::move(name), field, std::move(help),
-                  std::string(kind) + " with commas between them, each " + bounds.describe(),
-                  [bounds](const auto& values) {
-                    return std::all_of(values.begin(), values.end(), [&](auto value) {
-                      return bounds.contain(static_cast<double>(value));
-                    });
-                  });
-}
-
-template <typename Field>
-JobKey flag(std::string name, Field field, std::string help) {
-  return make_key(std::move(name), field, std::move(help), "true or false",
-                  [](bool) { return true; });
-}
-
-template <typename Field>
-JobKey word(std::string name, Field field, std::vector<std::string> words, std::string help) {
-  return make_key(std::move(name), field, std::move(help), join_words(words),
-                  [words](const std::string& value) {
-                    return std::find(words.begin(), words.end(), value) != words.end();
-                  });
-}
-
-template <typename Field, typename Accept>
-JobKey text(std::string name, Field field, std::string valid, Accept accept, std::string help) {
-  return make_key(std::move(name), field, std::move(help), std::move(valid), accept);
-}
-
-template <typename Field>
-JobKey texts(std::string name, Field field, std::string valid, std::string help) {
-  return make_key(std::move(name), field, std::move(help), std::move(valid),
-                  [](const std::vector<std::string>& values) {
-                    return std::ranges::none_of(values, &std::string::empty);
-                  });
-}
-
 bool is_file_name(const std::string& text) {
   return !text.empty() && text != "." && text != ".." && text.find('/') == std::string::npos;
-}
-
-bool is_residual_scale(const std::string& text) {
-  double value = 0;
-  return text == "1/L" || (read_value(text, value) && std::isfinite(value) && value > 0);
 }
 
 std::vector<JobKey> run_keys() {
@@ -165,63 +68,6 @@ std::vector<JobKey> augment_keys() {
       numbers(FIELD(augment.mean), between(0, 1),
               "Per channel, of pixels from 0 to 1; empty: those of the source."),
       numbers(FIELD(augment.std), above(0), "Likewise, the standard deviation."),
-  };
-}
-
-std::vector<JobKey> model_keys() {
-  return {
-      word(FIELD(model.family), model_families(),
-           "Which network. custom: a residual one of `counts` and `widths`."),
-      number(FIELD(model.depth), at_least(1),
-             "Layers: CIFAR 20, 32, 44, 56, 110 (6n+2); ImageNet 18, 34, 50, 101, 152; densenet 40, "
-             "100 (CIFAR), 121, 161, 169, 201, 264."),
-      word(FIELD(model.stem), {"auto", "cifar", "imagenet", "resnet_d"},
-           "First layers: 3x3; 7x7/2 and max pool; three 3x3 and max pool."),
-      number(FIELD(model.stem_width), at_least(0), "Channels of the stem; 0: the family's own."),
-      word(FIELD(model.block), {"auto", "basic", "bottleneck"}, "Two 3x3, or 1x1, 3x3, 1x1."),
-      flag(FIELD(model.pre_activation), "Norm and activation before each convolution."),
-      number(FIELD(model.widen), at_least(1), "Factor of every group's width: k of WRN-depth-k."),
-      number(FIELD(model.cardinality), at_least(0),
-             "Groups of a bottleneck's 3x3 convolution; 0: the family's own."),
-      number(FIELD(model.base_width), at_least(0),
-             "Width of one of them at 64 channels (4 in 32x4d); 0: the family's own."),
-      word(FIELD(model.shortcut), {"A", "B", "C"},
-           "A: pad with zeros; B: project where shapes change; C: project everywhere."),
-      number(FIELD(model.se_reduction), at_least(0), "Squeeze-excitation, usually 16; 0: none."),
-      word(FIELD(model.norm), {"batch", "group", "layer"}, "Normalization."),
-      number(FIELD(model.norm_groups), at_least(1), "norm = group: how many."),
-      number(FIELD(model.norm_momentum), above_zero_to(1),
-             "Weight of a step in running statistics."),
-      number(FIELD(model.norm_eps), above(0), "Added to variances."),
-      number(FIELD(model.last_gamma), between(0, 1),
-             "Initial gamma of every branch's last norm; 0: blocks start as the identity."),
-      number(FIELD(model.dropout), from_zero_below(1), "Probability to drop; 0: off."),
-      number(FIELD(model.stochastic_depth), from_zero_below(1),
-             "Probability to drop the last block, growing linearly from 0; 0: off."),
-      number(FIELD(model.conditional_skip), from_zero_below(1),
-             "Likewise to skip it in a whole step: its branch is multiplied by 0, else by 1; in "
-             "evaluation by the probability of 1."),
-      text(FIELD(model.residual_scale), "a number above 0, or 1/L", is_residual_scale,
-           "Factor of every branch; 1/L: one over the number of blocks."),
-      word(FIELD(model.activation), {"relu", "leaky_relu", "elu", "gelu"}, "Activation."),
-      number(FIELD(model.activation_alpha), at_least(0), "leaky_relu, elu: alpha; 0: the usual."),
-      number(FIELD(model.label_smoothing), from_zero_below(1),
-             "Share of the label given to all classes."),
-      numbers(FIELD(model.counts), at_least(1),
-              "custom, highway (3,3,3), mlp (8): blocks of every group."),
-      numbers(FIELD(model.widths), at_least(1),
-              "Likewise, channels of every group (16,32,64; 256). unet: of every level, 64,128,256,512,1024."),
-      number(FIELD(model.gate_bias), between(-20, 20),
-             "highway: where the gates' biases start; below 0 they carry first."),
-      number(FIELD(model.mlp_ratio), at_least(0),
-             "mlp: features inside a block for each outside; 0: 1."),
-      word(FIELD(model.skip), {"concat", "add"}, "unet: how a skip joins the decoder."),
-      word(FIELD(model.upsample), {"transposed", "bilinear"},
-           "unet: 2x2 transposed convolution, or 1x1 convolution and bilinear enlargement."),
-      number(FIELD(model.growth), at_least(0),
-             "densenet: channels that a layer adds; 0: the family's own, 12 or 32."),
-      number(FIELD(model.compression), between(0, 1),
-             "densenet: part of the channels that transitions keep; 0: the family's own."),
   };
 }
 
@@ -354,7 +200,6 @@ std::vector<JobKey> watchdog_keys() {
       number(FIELD(watchdog.checkpoint_s), above(0), "Of waiting for a save."),
   };
 }
-#undef FIELD
 
 std::string_view leaf(std::string_view name) { return name.substr(name.find('.') + 1); }
 

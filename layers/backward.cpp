@@ -20,15 +20,26 @@ BackwardNeeds backward_needs(const Graph& graph, const Op& op) {
       std::holds_alternative<Linear>(op.attributes) ||
       std::holds_alternative<BatchNorm>(op.attributes) ||
       std::holds_alternative<ChannelScale>(op.attributes) ||
+      std::holds_alternative<LayerScale>(op.attributes) ||
       std::holds_alternative<Lerp>(op.attributes))
     return {.src = true};
+  const Shape& dst = graph.value(op.output).shape;
+  const auto pixels = static_cast<std::size_t>(dst.pixels());
+  if (std::holds_alternative<LayerNorm>(op.attributes))
+    return {.src = true, .workspace_bytes = 2 * sizeof(float) * pixels};
+  if (const auto* attention = std::get_if<Attention>(&op.attributes))
+    return {.src = true,
+            .workspace_bytes =
+                static_cast<std::size_t>(attention->heads) * pixels * pixels * sizeof(float)};
   if (const auto* group = std::get_if<GroupNorm>(&op.attributes))
     return {.src = true, .workspace_bytes = 2 * sizeof(float) * static_cast<std::size_t>(group->groups)};
   if (const auto* activation = std::get_if<Activation>(&op.attributes))
     return activation_needs(*activation);
-  if (std::holds_alternative<Add>(op.attributes)) return {.alias = true};
+  if (std::holds_alternative<Add>(op.attributes) ||
+      std::holds_alternative<PositionEmbedding>(op.attributes))
+    return {.alias = true};
   if (const auto* pool = std::get_if<Pool>(&op.attributes); pool && pool->kind == PoolKind::kMax)
-    return {.workspace_bytes = static_cast<std::size_t>(graph.value(op.output).shape.elements())};
+    return {.workspace_bytes = static_cast<std::size_t>(dst.elements())};
   return {};
 }
 

@@ -47,6 +47,22 @@ OpCost cost_of(const Sizes& s, const Linear& l) {
 OpCost norm_cost(const Sizes& s) { return cost(5 * s.in, 8 * s.in, 3 * s.in, 5 * s.in); }
 OpCost cost_of(const Sizes& s, const BatchNorm&) { return norm_cost(s); }
 OpCost cost_of(const Sizes& s, const GroupNorm&) { return norm_cost(s); }
+OpCost cost_of(const Sizes& s, const LayerNorm&) { return norm_cost(s); }
+
+/// Backward: dx = dy * weight, and the sums of dy * x.
+OpCost cost_of(const Sizes& s, const LayerScale&) {
+  return cost(s.in, 3 * s.in, 2 * s.in, 4 * s.in);
+}
+OpCost cost_of(const Sizes& s, const PositionEmbedding&) {
+  return cost(s.in, s.in, 2 * s.in, s.in);
+}
+
+/// Two products forward and four backward, and what lies between them: the softmax.
+OpCost cost_of(const Sizes& s, const Attention& a) {
+  const double pixels = s.src.pixels(), scores = a.heads * pixels * pixels;
+  return cost(4 * pixels * s.out + 6 * scores, 8 * pixels * s.out + 4 * scores,
+              s.in + s.out + 2 * scores, 2 * s.in + s.out + 3 * scores);
+}
 
 /// An exponential or error function counts as one, as a comparison does.
 OpCost cost_of(const Sizes& s, const Activation& a) {

@@ -35,6 +35,10 @@ std::string kind_name(const OpAttributes& attributes) {
           [](const ConvTranspose2d&) { return "conv_transpose2d"; },
           [](const BatchNorm&) { return "batch_norm"; },
           [](const GroupNorm&) { return "group_norm"; },
+          [](const LayerNorm&) { return "layer_norm"; },
+          [](const LayerScale&) { return "layer_scale"; },
+          [](const PositionEmbedding&) { return "position_embedding"; },
+          [](const Attention&) { return "attention"; },
           [](const Activation& a) {
             switch (a.kind) {
               case ActivationKind::kRelu: return "relu";
@@ -135,6 +139,16 @@ void Graph::add_parameters(Op& op) {
     statistics_.push_back({op.name + ".var", channels, 1.0f});
   } else if (const auto* group = std::get_if<GroupNorm>(&op.attributes)) {
     norm_parameters(group->gamma_init);
+  } else if (std::holds_alternative<LayerNorm>(op.attributes)) {
+    norm_parameters(1.0f);
+  } else if (const auto* scale = std::get_if<LayerScale>(&op.attributes)) {
+    op.parameters = {add_parameter(vector_parameter(op.name + ".weight", channels, scale->init))};
+  } else if (std::holds_alternative<PositionEmbedding>(op.attributes)) {
+    const Shape& shape = value(op.inputs[0]).shape;
+    op.parameters = {add_parameter({.name = op.name + ".weight",
+                                    .dims = {shape.height, shape.width, channels},
+                                    .init = Init::kNormal,
+                                    .constant = 0.02f})};
   }
 }
 

@@ -28,6 +28,20 @@ ValueId LayerBuilder::activation(const std::string& name, ValueId x) {
   return graph_.add(name, layers_.activation, {x});
 }
 
+ValueId LayerBuilder::pixel_norm(const std::string& name, ValueId x) {
+  return graph_.add(name, LayerNorm{.eps = layers_.norm_eps}, {x});
+}
+
+ValueId LayerBuilder::patches(const std::string& name, ValueId x, int channels, int side) {
+  const Conv2d conv{
+      .out_channels = channels, .kernel = side, .stride = side, .padding = 0, .bias = true};
+  return graph_.add(name, conv, {x}, "use larger images, fewer groups or a smaller model.patch");
+}
+
+ValueId LayerBuilder::pointwise(const std::string& name, ValueId x, int channels) {
+  return patches(name, x, channels, 1);
+}
+
 ValueId LayerBuilder::norm_activation(const std::string& prefix, const std::string& suffix,
                                       ValueId x) {
   return activation(prefix + ".relu" + suffix, norm(prefix + ".norm" + suffix, x));

@@ -20,6 +20,12 @@ class LayerBuilder {
   ValueId conv(const std::string& name, ValueId x, const Convolution& c);
   ValueId norm(const std::string& name, ValueId x, float gamma = 1.0f);
   ValueId activation(const std::string& name, ValueId x);
+  /// Layer norm of every pixel over its channels.
+  ValueId pixel_norm(const std::string& name, ValueId x);
+  /// A convolution with bias, of patches side by side.
+  ValueId patches(const std::string& name, ValueId x, int channels, int side);
+  /// The same of every pixel by itself.
+  ValueId pointwise(const std::string& name, ValueId x, int channels);
   /// PREFIX.normSUFFIX, PREFIX.reluSUFFIX.
   ValueId norm_activation(const std::string& prefix, const std::string& suffix, ValueId x);
   /// The end of the branch of block `index` of `blocks`: stochastic depth, a conditional skip.

@@ -23,6 +23,11 @@ bool fits(const Graph& graph, const Op& op, int block) {
   }
   // Classes are seldom as many as a block, and the loss reads a pixel's logits together.
   if (std::holds_alternative<PixelCrossEntropy>(op.attributes)) return false;
+  // These want a pixel's channels side by side.
+  if (std::holds_alternative<LayerNorm>(op.attributes) ||
+      std::holds_alternative<PositionEmbedding>(op.attributes) ||
+      std::holds_alternative<Attention>(op.attributes))
+    return false;
   if (std::holds_alternative<Concat>(op.attributes) ||
       std::holds_alternative<ConvTranspose2d>(op.attributes) ||
       std::holds_alternative<ChannelPad>(op.attributes)) {

@@ -51,10 +51,7 @@ Mlp resolve_mlp(const ModelOptions& options) {
                     {"counts", "widths", "mlp_ratio", "stochastic_depth", "conditional_skip"});
   Mlp net{resolve_layers(options)};
   net.groups = resolve_groups(options, {8}, {256});
-  require_at_least("mlp_ratio", options.mlp_ratio, 0);
-  if (options.mlp_ratio > 64)
-    fail_key("mlp_ratio", std::to_string(options.mlp_ratio), "must be at most 64");
-  net.ratio = options.mlp_ratio > 0 ? options.mlp_ratio : 1;
+  net.ratio = resolve_mlp_ratio(options, 1);
   net.dropout = options.dropout;
   return net;
 }

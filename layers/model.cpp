@@ -6,10 +6,12 @@
 
 #include "data/error.h"
 #include "layers/blocks.h"
+#include "layers/convnext.h"
 #include "layers/densenet.h"
 #include "layers/highway.h"
 #include "layers/mlp.h"
 #include "layers/model_keys.h"
+#include "layers/transformer.h"
 #include "layers/unet.h"
 
 namespace lockstep {
@@ -45,12 +47,20 @@ Graph mlp(const ModelOptions& options, Shape input, int classes) {
   return build_mlp(resolve_mlp(options), input, classes);
 }
 
+Graph convnext(const ModelOptions& options, Shape input, int classes) {
+  return build_convnext(resolve_convnext(options, input), input, classes);
+}
+
+Graph transformer(const ModelOptions& options, Shape input, int classes) {
+  return build_transformer(resolve_transformer(options), input, classes);
+}
+
 Graph unet(const ModelOptions& options, Shape input, int classes) {
   return build_unet(resolve_unet(options), input, classes);
 }
 
 using Build = Graph (*)(const ModelOptions&, Shape, int);
-constexpr std::array<std::pair<const char*, Build>, 9> kFamilies{{{"resnet", build_residual},
+constexpr std::array<std::pair<const char*, Build>, 11> kFamilies{{{"resnet", build_residual},
                                                                   {"preact", build_residual},
                                                                   {"wide", build_residual},
                                                                   {"resnext", build_residual},
@@ -58,6 +68,8 @@ constexpr std::array<std::pair<const char*, Build>, 9> kFamilies{{{"resnet", bui
                                                                   {"densenet", densenet},
                                                                   {"highway", highway},
                                                                   {"mlp", mlp},
+                                                                  {"convnext", convnext},
+                                                                  {"transformer", transformer},
                                                                   {"unet", unet}}};
 
 }  // namespace

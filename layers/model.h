@@ -30,6 +30,10 @@ namespace lockstep {
 ///            transforms every element.  Srivastava et al. 2015, arXiv:1505.00387.
 ///   mlp      counts and widths, one entry per group (8 and 256): residual blocks of two linear
 ///            layers on the flattened image.
+///   convnext counts and widths, one entry per group (3,3,9,3 and 96,192,384,768): depthwise 7x7, layer
+///            norm, 1x1, GELU, 1x1, layer scale.  Liu et al. 2022, arXiv:2201.03545.
+///   transformer  one count and one width (6 and 192): an encoder on patches, `pre_norm` or not.
+///            Dosovitskiy et al. 2021, arXiv:2010.11929.
 ///   unet     widths: channels per level (64,128,256,512,1024), with `skip` and `upsample`; classes
 ///            for every pixel.  Ronneberger et al. 2015, arXiv:1505.04597.
 /// A key that means nothing to the family is refused.
@@ -50,7 +54,7 @@ struct ModelOptions {
                         // 0: together as wide as the group; resnext 4 (ImageNet), 64 (CIFAR)
   std::string shortcut = "B";  // A (pad) | B (project where shapes change) | C (project everywhere)
   int se_reduction = 0;        // 0: no squeeze-excitation; usual 16
-  std::string norm = "batch";  // batch | group | layer
+  std::string norm = "auto";   // batch | group | layer; auto: batch, of pixels' norms layer
   int norm_groups = 32;  // norm = group; where they do not divide the channels: what divides both
   float norm_momentum = 0.1f;
   float norm_eps = 1e-5f;
@@ -59,7 +63,7 @@ struct ModelOptions {
   float stochastic_depth = 0.0f;  // p: block l of L drops an image with probability p*l/L
   float conditional_skip = 0.0f;  // p: all images of a step skip block l with probability p*l/L
   std::string residual_scale = "1";  // factor of every branch: a number, or "1/L" (L blocks)
-  std::string activation = "relu";   // relu | leaky_relu | elu | gelu
+  std::string activation = "auto";   // relu | leaky_relu | elu | gelu; auto: relu or gelu
   float activation_alpha = 0.0f;     // 0: the usual (leaky_relu 0.01, elu 1)
   float label_smoothing = 0.0f;
   std::vector<int> counts;  // blocks per group; of custom, highway, mlp
@@ -68,7 +72,11 @@ struct ModelOptions {
   std::string skip = "concat";          // unet: concat | add
   std::string upsample = "transposed";  // unet: transposed (2x2/2 convolution) | bilinear
   float gate_bias = -2;   // highway: where gates start; below 0 they carry first
-  int mlp_ratio = 0;      // mlp: features inside a block / outside; 0: 1
+  int mlp_ratio = 0;      // features inside a block / outside; 0: 1 (mlp), 4 (convnext, transformer)
+  int patch = 0;          // convnext, transformer: side of the first patches; 0: 4, small images 2
+  float layer_scale = 1e-6f;  // convnext: where it starts
+  int heads = 0;          // transformer; 0: one of 32 features
+  bool pre_norm = true;   // transformer: else norms after every sum
   float compression = 0;  // densenet: part of the channels that a transition keeps; 0: the family's
 };
 

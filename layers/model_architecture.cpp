@@ -29,9 +29,10 @@ float parse_residual_scale(const std::string& word, int blocks) {
   return value;
 }
 
-Activation parse_activation(const ModelOptions& options) {
+Activation parse_activation(const ModelOptions& options, ActivationKind usual) {
   using Kind = ActivationKind;
-  const std::array<std::pair<const char*, Kind>, 4> kinds{{{"relu", Kind::kRelu},
+  const std::array<std::pair<const char*, Kind>, 5> kinds{{{"auto", usual},
+                                                           {"relu", Kind::kRelu},
                                                            {"leaky_relu", Kind::kLeakyRelu},
                                                            {"elu", Kind::kElu},
                                                            {"gelu", Kind::kGelu}}};
@@ -186,21 +187,36 @@ StemKind resolve_stem(const ModelOptions& options, Shape input, bool cifar) {
   return choose("stem", options.stem, stems);
 }
 
-LayerOptions resolve_layers(const ModelOptions& options) {
+namespace {
+
+LayerOptions resolve_with(const ModelOptions& options, NormKind norm, ActivationKind activation) {
   check_numbers(options);
   LayerOptions layers;
-  layers.norm = choose(
-      "norm", options.norm,
-      Choices3<NormKind>{
-          {{"batch", NormKind::kBatch}, {"group", NormKind::kGroup}, {"layer", NormKind::kLayer}}});
+  layers.norm = norm;
   layers.norm_groups = options.norm_groups;
   layers.norm_momentum = options.norm_momentum;
   layers.norm_eps = options.norm_eps;
-  layers.activation = parse_activation(options);
+  layers.activation = parse_activation(options, activation);
   layers.label_smoothing = options.label_smoothing;
   layers.stochastic_depth = options.stochastic_depth;
   layers.conditional_skip = options.conditional_skip;
   return layers;
+}
+
+}  // namespace
+
+LayerOptions resolve_layers(const ModelOptions& options) {
+  const std::array<std::pair<const char*, NormKind>, 4> norms{{{"auto", NormKind::kBatch},
+                                                               {"batch", NormKind::kBatch},
+                                                               {"group", NormKind::kGroup},
+                                                               {"layer", NormKind::kLayer}}};
+  return resolve_with(options, choose("norm", options.norm, norms), ActivationKind::kRelu);
+}
+
+LayerOptions resolve_pixel_layers(const ModelOptions& options) {
+  if (options.norm != "auto" && options.norm != "layer")
+    fail_key("norm", options.norm, "family " + options.family + " has layer norms; leave it out");
+  return resolve_with(options, NormKind::kLayer, ActivationKind::kGelu);
 }
 
 Architecture resolve_architecture(const ModelOptions& options, Shape input) {

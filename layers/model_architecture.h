@@ -51,6 +51,9 @@ struct Architecture : LayerOptions {
 /// @throws ConfigError naming the key, its value and the values that it takes.
 LayerOptions resolve_layers(const ModelOptions& options);
 
+/// The same, for families whose norm is that of pixels over channels: activation = auto is GELU.
+LayerOptions resolve_pixel_layers(const ModelOptions& options);
+
 /// The same, for families resnet, preact, wide, resnext and custom.
 Architecture resolve_architecture(const ModelOptions& options, Shape input);
 

@@ -56,6 +56,13 @@ int total_blocks(const std::vector<BlockCount>& groups) {
   return blocks;
 }
 
+int resolve_mlp_ratio(const ModelOptions& options, int usual) {
+  require_at_least("mlp_ratio", options.mlp_ratio, 0);
+  if (options.mlp_ratio > 64)
+    fail_key("mlp_ratio", std::to_string(options.mlp_ratio), "must be at most 64");
+  return options.mlp_ratio > 0 ? options.mlp_ratio : usual;
+}
+
 std::string digits_of(float value) {
   std::array<char, 32> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
@@ -90,6 +97,10 @@ void refuse_other_keys(const ModelOptions& options, std::initializer_list<std::s
   CHECK(compression);
   CHECK(gate_bias);
   CHECK(mlp_ratio);
+  CHECK(patch);
+  CHECK(layer_scale);
+  CHECK(heads);
+  CHECK(pre_norm);
   CHECK(skip);
   CHECK(upsample);
 #undef CHECK

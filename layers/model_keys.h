@@ -27,6 +27,9 @@ std::vector<BlockCount> resolve_groups(const ModelOptions& options, std::vector<
                                        std::vector<int> widths);
 int total_blocks(const std::vector<BlockCount>& groups);
 
+/// model.mlp_ratio, or else `usual`.
+int resolve_mlp_ratio(const ModelOptions& options, int usual);
+
 /// The shortest digits that mean `value`.
 std::string digits_of(float value);
 

@@ -85,6 +85,13 @@ struct Scale {
 /// Inputs: src [C,H,W], gate [C,1,1].
 struct ChannelScale {};
 
+/// Multi-head self-attention over the pixels.  Vaswani et al. 2017, arXiv:1706.03762.
+/// src [3C,H,W]: queries, keys and values -> dst [C,H,W]. A head has C/heads neighbouring channels
+/// of each: softmax(q k^T / sqrt(C/heads)) v.
+struct Attention {
+  int heads = 1;
+};
+
 /// Loss over class labels: mean over the global batch of the cross entropy with label smoothing.
 /// src: logits [classes,1,1]; no output value.
 struct SoftmaxCrossEntropy {
@@ -100,8 +107,8 @@ struct PixelCrossEntropy {
 };
 
 using OpAttributes =
-    std::variant<Conv2d, ConvTranspose2d, BatchNorm, GroupNorm, Activation, Add, Lerp, Concat,
-                 ChannelPad, Pool, Upsample, Flatten, GlobalAveragePool, Linear, Dropout,
+    std::variant<Conv2d, ConvTranspose2d, BatchNorm, GroupNorm, LayerNorm, LayerScale,
+                 PositionEmbedding, Activation, Add, Lerp, Attention, Concat, ChannelPad, Pool, Upsample, Flatten, GlobalAveragePool, Linear, Dropout,
                  StochasticDepth, BranchGate, Scale, ChannelScale, SoftmaxCrossEntropy,
                  PixelCrossEntropy>;
 

@@ -46,6 +46,22 @@ struct GroupNorm {
   float gamma_init = 1.0f;
 };
 
+/// Layer normalization of every pixel over its channels.  Ba et al. 2016, arXiv:1607.06450.
+/// Parameters: weight and bias [C].
+struct LayerNorm {
+  float eps = 1e-5f;
+};
+
+/// dst[c,h,w] = weight[c] * src[c,h,w].  Touvron et al. 2021, arXiv:2103.17239.
+/// Parameters: weight [C], at first `init`.
+struct LayerScale {
+  float init = 1e-6f;
+};
+
+/// A learned position: dst = src + weight.  Dosovitskiy et al. 2021, arXiv:2010.11929.
+/// Parameters: weight [H,W,C].
+struct PositionEmbedding {};
+
 /// src [C,1,1] -> dst [out_features,1,1].  Parameters: weight [out_features, C], bias
 /// [out_features].
 struct Linear {

@@ -68,6 +68,19 @@ Shape infer(const Site& s, const GroupNorm& g) {
   return s.inputs[0];
 }
 
+Shape infer(const Site& s, const LayerNorm&) { return s.inputs[0]; }
+Shape infer(const Site& s, const LayerScale&) { return s.inputs[0]; }
+Shape infer(const Site& s, const PositionEmbedding&) { return s.inputs[0]; }
+
+Shape infer(const Site& s, const Attention& a) {
+  const Shape& in = s.inputs[0];
+  s.require(in.channels % 3 == 0, "needs queries, keys and values, got " + to_string(in));
+  s.require(a.heads >= 1 && in.channels / 3 % a.heads == 0,
+            "heads = " + std::to_string(a.heads) + " does not divide " +
+                std::to_string(in.channels / 3) + " features");
+  return {in.channels / 3, in.height, in.width};
+}
+
 Shape infer(const Site& s, const Activation&) { return s.inputs[0]; }
 
 Shape infer(const Site& s, const Add&) {

@@ -92,6 +92,10 @@ std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding bindin
     Made operator()(const Linear&) const { return make_linear_kernel(site); }
     Made operator()(const BatchNorm&) const { return make_batch_norm_kernel(site); }
     Made operator()(const GroupNorm&) const { return make_group_norm_kernel(site); }
+    Made operator()(const LayerNorm&) const { return make_layer_norm_kernel(site); }
+    Made operator()(const LayerScale&) const { return make_layer_scale_kernel(site); }
+    Made operator()(const PositionEmbedding&) const { return make_position_kernel(site); }
+    Made operator()(const Attention&) const { return make_attention_kernel(site); }
     Made operator()(const Activation&) const { return make_elementwise_kernel(site); }
     Made operator()(const Add&) const { return make_elementwise_kernel(site); }
     Made operator()(const Lerp&) const { return make_lerp_kernel(site); }

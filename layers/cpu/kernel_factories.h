@@ -43,6 +43,10 @@ std::unique_ptr<Kernel> make_stored(Storage storage, const Arguments&... argumen
 std::unique_ptr<Kernel> make_linear_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_batch_norm_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_group_norm_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_layer_norm_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_layer_scale_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_position_kernel(const CallSite& site);
+std::unique_ptr<Kernel> make_attention_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_elementwise_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_lerp_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_flatten_kernel(const CallSite& site);

@@ -15,6 +15,10 @@ struct Kernels {
   StoredKernels<float> f32;
   StoredKernels<Bf16> bf16;
 
+  /// dx = p * (dy - sum of p*dy) of every row of n: the gradient of a softmax p. dx may be dy.
+  void (*softmax_backward)(std::size_t rows, std::size_t n, const float* p, const float* dy,
+                           float* dx);
+
   void (*round_to_bf16)(std::size_t n, const float* src, Bf16* dst);
   void (*accumulate)(std::size_t n, const float* src, float* dst);  // dst += src
 

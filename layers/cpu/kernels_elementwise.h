@@ -19,7 +19,17 @@ void add(size_t n, const T* a, const T* b, T* dst) {
                       LOCKSTEP_INLINE { store<W>(dst + i, load<W>(a + i) + load<W>(b + i)); });
 }
 
-void accumulate(size_t n, const float* src, float* dst) { add<float>(n, dst, src, dst); }
+template <class T>
+void add_floats(size_t n, const T* a, const float* b, T* dst) {
+  over_vectors(n, [&]<int W>(size_t i)
+                      LOCKSTEP_INLINE { store<W>(dst + i, load<W>(a + i) + load<W>(b + i)); });
+}
+
+template <class T>
+void accumulate(size_t n, const T* src, float* dst) {
+  over_vectors(n, [&]<int W>(size_t i)
+                      LOCKSTEP_INLINE { store<W>(dst + i, load<W>(dst + i) + load<W>(src + i)); });
+}
 
 template <class T>
 void scale(size_t n, const T* src, float factor, T* dst) {

@@ -6,6 +6,7 @@
 // (kernels_tables.h).
 #include "layers/cpu/kernels_activation.h"
 #include "layers/cpu/kernels_elementwise.h"
+#include "layers/cpu/kernels_rows.h"
 #include "layers/cpu/kernels_norm.h"
 #include "layers/cpu/kernels_pool.h"
 #include "layers/cpu/kernels_reduce.h"
@@ -24,7 +25,11 @@ constexpr StoredKernels<T> kStored = {
     .norm_apply = norm_apply<T>,
     .norm_backward_sums = norm_backward_sums<T>,
     .norm_backward_data = norm_backward_data<T>,
+    .layer_norm = layer_norm<T>,
+    .layer_norm_backward = layer_norm_backward<T>,
     .add = add<T>,
+    .add_floats = add_floats<T>,
+    .accumulate = accumulate<T>,
     .scale = scale<T>,
     .relu = relu<T>,
     .relu_backward = relu_backward<T>,
@@ -52,8 +57,9 @@ constinit const Kernels kTable = {
     .width = kWidth,
     .f32 = kStored<float>,
     .bf16 = kStored<Bf16>,
+    .softmax_backward = softmax_backward,
     .round_to_bf16 = round_to_bf16,
-    .accumulate = accumulate,
+    .accumulate = accumulate<float>,
     .winograd_weights = winograd_weights,
     .winograd_convolve = winograd_convolve,
     .winograd_weight_gradient = winograd_weight_gradient,

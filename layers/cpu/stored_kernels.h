@@ -26,7 +26,17 @@ struct StoredKernels {
   void (*norm_backward_data)(const Geometry&, int images, const T* g, const T* x, T* dx,
                              const float* a, const float* b, const float* k);
 
+  /// Every pixel over its channels, which lie side by side (block 0): y = (x - mean)/std * gamma[c]
+  /// + beta[c]. saved: mean and 1/std, [2][pixels] of each image.
+  void (*layer_norm)(const Geometry&, int images, const T* x, T* y, const float* gamma,
+                     const float* beta, float eps, float* saved);
+  /// Of one image: dx, and dgamma[c], dbeta[c] summed over its pixels.
+  void (*layer_norm_backward)(const Geometry&, const T* dy, const T* x, const float* gamma,
+                              const float* saved, T* dx, float* dgamma, float* dbeta);
+
   void (*add)(std::size_t n, const T* a, const T* b, T* dst);        // dst = a + b
+  void (*add_floats)(std::size_t n, const T* a, const float* b, T* dst);  // dst = a + b
+  void (*accumulate)(std::size_t n, const T* src, float* dst);            // dst += src
   void (*scale)(std::size_t n, const T* src, float factor, T* dst);  // dst = factor*src
 
   void (*relu)(std::size_t n, const T* x, T* y);
