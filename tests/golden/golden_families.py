@@ -124,4 +124,71 @@ class Mlp(Net):
         return self.linear("fc", self.norm_activation("final.norm", x), self.s["classes"])
 
 
-FAMILIES = {"densenet": DenseNet, "unet": UNet, "highway": Highway, "mlp": Mlp}
+class PixelNet(Net):
+    """What ConvNeXt and transformers share: norms of pixels over channels, convolutions with bias."""
+
+    def patches(self, name, x, out, side, groups=1, padding=0):
+        dims = (out, x.shape[1] // groups, side, side)
+        weight = self.parameter(name + ".weight", dims, 0, (dims[1] * side**2)**-0.5, True)
+        bias = self.parameter(name + ".bias", (out,), 0, 0.2)
+        return F.conv2d(x, weight, bias, 1 if padding else side, padding, groups=groups)
+
+    def norm(self, name, x):
+        weight = self.parameter(name + ".weight", (x.shape[1],), 1, 0.2)
+        bias = self.parameter(name + ".bias", (x.shape[1],), 0, 0.2)
+        pixels = F.layer_norm(x.movedim(1, -1), (x.shape[1],), weight, bias, self.s["norm_eps"])
+        return pixels.movedim(-1, 1)
+
+    def inner(self, name, first, second, x):
+        hidden = self.patches(f"{name}.{first}", x, self.s["mlp_ratio"] * x.shape[1], 1)
+        return self.patches(f"{name}.{second}", F.gelu(hidden), x.shape[1], 1)
+
+
+class ConvNeXt(PixelNet):
+    def block(self, name, x):
+        width = x.shape[1]
+        y = self.norm(name + ".norm", self.patches(name + ".conv1", x, width, 7, width, 3))
+        y = self.inner(name, "conv2", "conv3", y)
+        factors = self.parameter(name + ".layer_scale.weight", (width,), 0.5, 0.2)
+        return x + y * factors[:, None, None]
+
+    def logits(self, x):
+        x = self.norm("stem.norm", self.patches("stem.conv", x, self.planes()[0], self.s["patch"]))
+        for g, (count, width) in enumerate(zip(self.counts(), self.planes()), 1):
+            if g > 1:
+                name = f"group{g}.downsample"
+                x = self.patches(name + ".conv", self.norm(name + ".norm", x), width, 2)
+            for b in range(count):
+                x = self.block(f"group{g}.block{b}", x)
+        return self.linear("fc", self.norm("norm", x.mean((2, 3))), self.s["classes"])
+
+
+class Transformer(PixelNet):
+    def attention(self, name, x):
+        n, width, height, _ = x.shape
+        qkv = self.patches(name + ".qkv", x, 3 * width, 1)
+        heads = qkv.reshape(n, 3, self.s["heads"], width // self.s["heads"], -1).transpose(3, 4)
+        y = F.scaled_dot_product_attention(*heads.unbind(1))
+        y = y.transpose(2, 3).reshape(n, width, height, -1)
+        return self.patches(name + ".proj", y, width, 1)
+
+    def residual(self, name, x, branch):
+        if self.s["pre_norm"] == "true":
+            return x + branch(self.norm(name, x))
+        return self.norm(name, x + branch(x))
+
+    def logits(self, x):
+        x = self.patches("stem.patches", x, self.planes()[0], self.s["patch"])
+        dims = (*x.shape[2:], x.shape[1])
+        x = x + self.parameter("stem.position.weight", dims, 0, 0.5).movedim(-1, 0)
+        for b in range(self.counts()[0]):
+            name = f"group1.block{b}"
+            x = self.residual(name + ".norm1", x, lambda y: self.attention(name, y))
+            x = self.residual(name + ".norm2", x, lambda y: self.inner(name, "fc1", "fc2", y))
+        if self.s["pre_norm"] == "true":
+            x = self.norm("final.norm", x)
+        return self.linear("fc", x.mean((2, 3)), self.s["classes"])
+
+
+FAMILIES = {"densenet": DenseNet, "unet": UNet, "highway": Highway, "mlp": Mlp,
+            "convnext": ConvNeXt, "transformer": Transformer}

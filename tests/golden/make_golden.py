@@ -44,6 +44,13 @@ NETS = {
     "mlp_8": dict(family="mlp", counts="2,1", widths="16,12", mlp_ratio=2, image=5),
     "mlp_layer_norm_6": dict(family="mlp", counts="2", widths="12", mlp_ratio=1, image=4, norm="layer",
                              activation="gelu"),
+    "convnext_3": dict(family="convnext", counts="1,1", widths="8,16", mlp_ratio=2, patch=2, norm="layer",
+                       activation="gelu", image=10, batch=3),
+    "transformer_2": dict(family="transformer", counts="2", widths="8", mlp_ratio=2, patch=2, heads=2,
+                          pre_norm="true", norm="layer", activation="gelu", batch=3),
+    "transformer_post_norm_1": dict(family="transformer", counts="1", widths="6", mlp_ratio=3, patch=2,
+                                    heads=1, pre_norm="false", norm="layer", activation="gelu",
+                                    batch=3, image=6, label_smoothing=0.1),
 }
 
 STEPS = 3

@@ -1,6 +1,8 @@
 #include "tests/golden/reference_graph.h"
 
 #include <algorithm>
+
+#include "tests/reference/attention.h"
 #include "tests/reference/channels.h"
 #include "tests/reference/classifier.h"
 #include "tests/reference/convolution.h"
@@ -104,6 +106,16 @@ struct ReferenceGraph::Forward {
         reference::group_norm(pixels_of(src()), parameter(0), parameter(1), g.groups, g.eps);
     return {src().dims, std::move(result.dst.values)};
   }
+  Tensor operator()(const LayerNorm& l) const {
+    return reference::layer_norm_pixel(src(), parameter(0), parameter(1), l.eps).dst;
+  }
+  Tensor operator()(const LayerScale&) const {
+    return reference::layer_scale(src(), parameter(0));
+  }
+  Tensor operator()(const PositionEmbedding&) const {
+    return reference::position_embedding(src(), parameter(0));
+  }
+  Tensor operator()(const Attention& a) const { return reference::attention(src(), a.heads); }
   Tensor operator()(const Activation& a) const {
     return reference::activation(src(), kind_of(a), a.alpha);
   }
@@ -194,6 +206,21 @@ struct ReferenceGraph::Backward {
   Diffs operator()(const GroupNorm& g) const {
     return norm(reference::group_norm_backward(pixels_of(src()), parameter(0), pixels_of(diff()),
                                                g.groups, g.eps));
+  }
+  Diffs operator()(const LayerNorm& l) const {
+    return norm(reference::layer_norm_pixel_backward(src(), parameter(0), diff(), l.eps));
+  }
+  Diffs operator()(const LayerScale&) const {
+    auto g = reference::layer_scale_backward(src(), parameter(0), diff());
+    set_gradient(0, std::move(g.weight));
+    return {std::move(g.src)};
+  }
+  Diffs operator()(const PositionEmbedding&) const {
+    set_gradient(0, reference::position_embedding_backward(parameter(0), diff()));
+    return {diff()};
+  }
+  Diffs operator()(const Attention& a) const {
+    return {reference::attention_backward(src(), diff(), a.heads)};
   }
   Diffs operator()(const Activation& a) const {
     return {reference::activation_backward(src(), diff(), kind_of(a), a.alpha)};

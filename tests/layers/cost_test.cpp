@@ -65,6 +65,14 @@ TEST(OpCost, PassesOverMemory) {
   expect_cost(Activation{}, {e, e, 2 * b, 3 * b});
   expect_cost(Activation{ActivationKind::kGelu}, {5 * e, 10 * e, 2 * b, 3 * b});
   expect_cost(Add{}, {e, 0, 3 * b, 0});
+  expect_cost(LayerNorm{}, {5 * e, 8 * e, 3 * b, 5 * b});
+  expect_cost(LayerScale{}, {e, 3 * e, 2 * b, 4 * b});
+  expect_cost(PositionEmbedding{}, {e, e, 2 * b, b});
+  // Of 48 pixels with 2 features: 2 heads' scores are 2 * 48 * 48, dst has 96 elements.
+  expect_cost(Attention{2},
+              {4 * 48 * 96 + 6 * 4608, 8 * 48 * 96 + 4 * 4608, kFloat * (288 + 96 + 2 * 4608),
+               kFloat * (2 * 288 + 96 + 3 * 4608)},
+              {6, 6, 8});
   expect_cost(Lerp{}, {3 * e, 4 * e, 4 * b, 7 * b});
   expect_cost(Flatten{}, {0, 0, 2 * b, 2 * b});
   expect_cost(BranchGate{0.5f}, {e, e, 2 * b, 2 * b});

@@ -44,11 +44,16 @@ inline ModelOptions golden_options(const GoldenFile& file) {
     options.growth = file.integer("growth");
     options.compression = static_cast<float>(file.number("compression"));
   }
-  if (options.family == "highway" || options.family == "mlp") {
+  if (options.family != "densenet" && options.family != "unet") {
     options.counts = file.integers("counts");
     options.widths = file.integers("widths");
   }
-  if (options.family == "mlp") options.mlp_ratio = file.integer("mlp_ratio");
+  if (file.has_setting("mlp_ratio")) options.mlp_ratio = file.integer("mlp_ratio");
+  if (file.has_setting("patch")) options.patch = file.integer("patch");
+  if (options.family == "transformer") {
+    options.heads = file.integer("heads");
+    options.pre_norm = file.text("pre_norm") == "true";
+  }
   if (options.family == "unet") {
     options.widths = file.integers("widths");
     options.skip = file.text("skip");

@@ -143,6 +143,18 @@ TEST(ModelParameters, Mlp) {
   EXPECT_EQ(cifar_parameters(options), stem + 32 + 5 * (block + 64 + 32) + 2 * 32 + 330);
 }
 
+// torchvision's ConvNeXt-Tiny, to the parameter.
+TEST(ModelParameters, ConvNeXt) {
+  EXPECT_EQ(imagenet_parameters({.family = "convnext"}), 28589128);
+}
+
+// DeiT-Tiny (Touvron et al. 2021, arXiv:2012.12877) without its class token and that one's position.
+TEST(ModelParameters, Transformer) {
+  const ModelOptions tiny{
+      .family = "transformer", .counts = {12}, .widths = {192}, .patch = 16, .heads = 3};
+  EXPECT_EQ(imagenet_parameters(tiny), 5717416 - 2 * 192);
+}
+
 TEST(ModelParameters, ImagenetDepthOnSmallImagesKeepsTheResolution) {
   EXPECT_EQ(cifar_parameters(model("resnet", 18)), 11173962);  // the usual ResNet-18 for CIFAR
 }

@@ -244,6 +244,45 @@ TEST(ModelStructure, MlpIsOfVectors) {
   EXPECT_EQ(find(graph, "pool"), nullptr);
 }
 
+TEST(ModelStructure, ConvNeXtBlocksAreDepthwiseThenWide) {
+  const Graph graph = build_model({.family = "convnext",
+                                   .stochastic_depth = 0.4f,
+                                   .counts = {1, 1},
+                                   .widths = {8, 16},
+                                   .layer_scale = 0.1f},
+                                  kCifar, 10);
+  EXPECT_EQ(names(graph, "stem."), (Names{"conv", "norm"}));
+  EXPECT_EQ(names(graph, "group1.block0."), (Names{"conv1", "norm", "conv2", "gelu", "conv3",
+                                                   "layer_scale", "stochastic_depth", "add"}));
+  EXPECT_EQ(names(graph, "group2.downsample."), (Names{"norm", "conv"}));
+  EXPECT_EQ(attributes<Conv2d>(graph, "group2.block0.conv1").groups, 16);
+  EXPECT_EQ(attributes<Conv2d>(graph, "group2.block0.conv2").out_channels, 64);
+  EXPECT_EQ(attributes<LayerScale>(graph, "group2.block0.layer_scale").init, 0.1f);
+  EXPECT_EQ(attributes<Activation>(graph, "group2.block0.gelu").kind, ActivationKind::kGelu);
+  EXPECT_EQ(graph.value(find(graph, "pool")->inputs[0]).shape, (Shape{16, 8, 8}));
+  EXPECT_EQ(graph.value(find(graph, "fc")->inputs[0]).name, "norm");
+}
+
+TEST(ModelStructure, TransformersNormBeforeOrAfter) {
+  ModelOptions options{.family = "transformer", .counts = {2}, .widths = {64}};
+  const Graph pre = build_model(options, kCifar, 10);
+  EXPECT_EQ(names(pre, "stem."), (Names{"patches", "position"}));
+  EXPECT_EQ(names(pre, "group1.block1."), (Names{"norm1", "qkv", "attention", "proj", "add1", "norm2",
+                                                 "fc1", "gelu", "fc2", "add2"}));
+  EXPECT_EQ(attributes<Attention>(pre, "group1.block1.attention").heads, 2);
+  EXPECT_EQ(pre.value(find(pre, "group1.block1.attention")->output).shape, (Shape{64, 8, 8}));
+  EXPECT_EQ(pre.value(find(pre, "group1.block1.add1")->inputs[1]).name, "group1.block0.add2");
+  EXPECT_EQ(pre.value(find(pre, "pool")->inputs[0]).name, "final.norm");
+  options.pre_norm = false;
+  options.dropout = 0.1f;
+  options.conditional_skip = 0.2f;
+  const Graph post = build_model(options, kCifar, 10);
+  EXPECT_EQ(names(post, "group1.block1."),
+            (Names{"qkv", "attention", "proj", "dropout1", "branch1.gate", "add1", "norm1", "fc1",
+                   "gelu", "fc2", "dropout2", "branch2.gate", "add2", "norm2"}));
+  EXPECT_EQ(post.value(find(post, "pool")->inputs[0]).name, "group1.block1.norm2");
+}
+
 TEST(ModelStructure, DenseLayersAppendToTheirInput) {
   ModelOptions options = model("densenet", 40);
   const Graph plain = build_model(options, kCifar, 10);

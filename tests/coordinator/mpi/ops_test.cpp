@@ -87,6 +87,11 @@ std::vector<OpCase> convolutions() {
          const int c = channels_of(g, x);
          return g.add("op", Conv2d{.out_channels = c, .groups = c}, {x});
        }},
+      {"conv_depthwise_7x7",
+       [](Graph& g, ValueId x) {
+         const int c = channels_of(g, x);
+         return g.add("op", Conv2d{.out_channels = c, .kernel = 7, .padding = 3, .groups = c, .bias = true}, {x});
+       }},
       {"conv_on_one_pixel",
        [](Graph& g, ValueId x) {
          const Shape s = g.value(x).shape;
@@ -142,11 +147,29 @@ std::vector<OpCase> norms() {
        }},
       one("group_norm", GroupNorm{.groups = 2}),
       one("layer_norm", GroupNorm{.groups = 1}),
+      {"layer_norm_of_pixels",
+       [](Graph& g, ValueId x) {
+         return relu(g, "relu", g.add("op", LayerNorm{.eps = 1e-3f}, {x}));
+       }},
+      {"layer_norm_of_vectors",
+       [](Graph& g, ValueId x) {
+         const ValueId y = g.add("op", LayerNorm{}, {g.add("pool", GlobalAveragePool{}, {x})});
+         return relu(g, "relu", y);
+       }},
       {"instance_norm",  // its mean is constant: something must follow for a gradient to be left
        [](Graph& g, ValueId x) {
          return relu(g, "relu", g.add("op", GroupNorm{.groups = channels_of(g, x)}, {x}));
        }},
   };
+}
+
+/// After a convolution that makes queries, keys and values.
+OpCase attention(const char* name, int heads) {
+  return {name, [heads](Graph& g, ValueId x) {
+            const ValueId qkv = conv(g, "qkv", x, 3 * channels_of(g, x), 1);
+            const ValueId y = g.add("op", Attention{heads}, {qkv});
+            return g.add("gelu", Activation{.kind = ActivationKind::kGelu}, {y});
+          }};
 }
 
 std::vector<OpCase> elementwise() {
@@ -165,6 +188,14 @@ std::vector<OpCase> elementwise() {
          const ValueId gate = g.add("gate", Activation{.kind = ActivationKind::kSigmoid}, {weight});
          return conv(g, "last", g.add("op", Lerp{}, {x, end, gate}), c, 1);
        }},
+      one("layer_scale", LayerScale{0.5f}),
+      {"position_embedding",
+       [](Graph& g, ValueId x) {
+         const ValueId y = g.add("op", PositionEmbedding{}, {x});
+         return g.add("add", Add{}, {relu(g, "relu", y), y});
+       }},
+      attention("attention", 1),
+      attention("attention_of_two_heads", 2),
       {"flatten",
        [](Graph& g, ValueId x) {
          return relu(g, "relu", g.add("fc", Linear{9}, {g.add("op", Flatten{}, {x})}));

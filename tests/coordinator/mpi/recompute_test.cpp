@@ -38,6 +38,9 @@ std::vector<Net> nets() {
           {"conditional skips", custom({.conditional_skip = 0.5f})},
           {"highway", {.family = "highway", .counts = {2, 1}, .widths = {16, 32}}},
           {"MLP", {.family = "mlp", .dropout = 0.1f, .conditional_skip = 0.3f, .counts = {2, 1}, .widths = {24, 16}}},
+          {"ConvNeXt", {.family = "convnext", .stochastic_depth = 0.2f, .counts = {1, 2}, .widths = {16, 32}}},
+          {"transformer", {.family = "transformer", .dropout = 0.1f, .counts = {3}, .widths = {16}, .heads = 2}},
+          {"post-norm transformer", {.family = "transformer", .counts = {2}, .widths = {16}, .pre_norm = false}},
           {"DenseNet", {.family = "densenet", .depth = 13, .growth = 16}},
           {"groups", custom({.block = "bottleneck", .cardinality = 4})}};
 }

@@ -186,6 +186,13 @@ TEST_F(Stages, ChangeNoBitOfGatedSkips) {
   for (const Net& net : nets) expect_same(net, {schedules(net).back()});
 }
 
+TEST_F(Stages, ChangeNoBitOfConvNeXtAndTransformer) {
+  const Net nets[] = {
+      {"ConvNeXt", {.family = "convnext", .counts = {2, 1}, .widths = {16, 32}}, 8, {3, 8, 8}, 2},
+      {"transformer", {.family = "transformer", .counts = {3}, .widths = {16}, .heads = 2}, 8, {3, 8, 8}, 2}};
+  for (const Net& net : nets) expect_same(net, {schedules(net).back()});
+}
+
 TEST_F(Stages, ChangeNoBitOfUnevenMicroBatches) {
   for (const std::int64_t images : {7, 3}) {  // 3: one micro-batch is empty
     Net net = kResNet;
