@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/spelling.h"
 #include "jobs/job_key.h"
 #include "jobs/value_text.h"
 
