@@ -1,14 +1,8 @@
 #include "coordinator/checkpoint_bench.h"
 
-#include <spdlog/spdlog.h>
-#include <stdlib.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "coordinator/saver.h"
-#include "data/error.h"
 #include "data/files.h"
 #include "data/timing.h"
 
@@ -32,44 +26,15 @@ std::vector<TensorView> dealt(std::vector<TensorView> tensors, int rank, int ran
 
 CheckpointBench::CheckpointBench(const Graph& graph, const std::filesystem::path& parent,
                                  const Communicator& group)
-    : group_(group), state_(graph) {
+    : group_(group), state_(graph), directory_(parent, group) {
   state_.initialize(1);
   std::ranges::copy(state_.parameters(), state_.momentum().begin());  // nothing that compresses
   for (const TensorView& t : checkpoint_tensors(state_)) bytes_ += t.values.size_bytes();
-  make_directory(parent);
-}
-
-CheckpointBench::~CheckpointBench() {
-  if (group_.rank() != 0) return;
-  try {
-    remove_tree(directory_);
-  } catch (const Error& e) {
-    spdlog::warn("{} stays: {}", directory_.string(), e.what());
-  }
-}
-
-void CheckpointBench::make_directory(const std::filesystem::path& parent) {
-  std::string name, failure;
-  if (group_.rank() == 0) {
-    try {
-      create_directories_durably(parent);
-      name = (parent / "bench-checkpoint-XXXXXX").string();
-      if (!mkdtemp(name.data()))
-        throw IoError("cannot make a directory in " + parent.string() + ": " +
-                      std::strerror(errno));
-    } catch (const Error& e) {
-      failure = e.what();
-    }
-  }
-  group_.broadcast(failure, 0, "bench directory");
-  if (!failure.empty()) throw IoError(failure);
-  group_.broadcast(name, 0, "bench directory");
-  directory_ = name;
 }
 
 void CheckpointBench::save(CheckpointSeconds& s) {
   const TrainingState where{.step = ++step_};
-  if (group_.rank() == 0) temporary_checkpoint_directory(directory_, where.step);
+  if (group_.rank() == 0) temporary_checkpoint_directory(directory_.path(), where.step);
   group_.barrier("bench checkpoint");
 
   double begin = seconds_now();
@@ -86,7 +51,7 @@ void CheckpointBench::save(CheckpointSeconds& s) {
   s.snapshot = seconds_now() - begin;
 
   ShardSeconds shard;
-  const std::string report = write_shard(directory_ / (".tmp-" + checkpoint_name(where.step)),
+  const std::string report = write_shard(directory_.path() / (".tmp-" + checkpoint_name(where.step)),
                                          group_.rank(), mine, &shard);
   s.write = shard.write;
   s.sync = shard.sync;
@@ -94,7 +59,7 @@ void CheckpointBench::save(CheckpointSeconds& s) {
   const std::vector<std::string> reports = group_.gather(report, 0, "bench checkpoint");
   if (group_.rank() != 0) return;
   begin = seconds_now();
-  const std::filesystem::path published = publish_checkpoint(directory_, where, reports);
+  const std::filesystem::path published = publish_checkpoint(directory_.path(), where, reports);
   const double there = seconds_now();
   s.publish = there - begin;
   Checkpoint::open(published);
@@ -104,7 +69,7 @@ void CheckpointBench::save(CheckpointSeconds& s) {
 
 void CheckpointBench::write_plain(CheckpointSeconds& s) {
   group_.barrier("bench file");
-  const std::filesystem::path path = directory_ / ("plain-" + std::to_string(group_.rank()));
+  const std::filesystem::path path = directory_.path() / ("plain-" + std::to_string(group_.rank()));
   const double begin = seconds_now();
   OpenFile file = OpenFile::for_writing(path);
   file.write(std::as_bytes(std::span(snapshot_)));

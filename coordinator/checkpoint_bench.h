@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "coordinator/bench_directory.h"
 #include "layers/graph.h"
-#include "worker/comm/communicator.h"
 #include "worker/memory.h"
 
 namespace lockstep {
@@ -14,7 +14,7 @@ struct CheckpointSeconds {
   double snapshot = 0;  // what training waits for; the rest happens beside it
   double write = 0;     // tensors into the shards
   double sync = 0;      // shards to the disk
-  double hash = 0;      // shards read again, for the manifest
+  double hash = 0;      // shards read again, for the manifest: what that took longer than the disk
   double publish = 0;   // index, manifest, rename
   double verify = 0;    // Checkpoint::open
   double plain_write = 0, plain_sync = 0;
@@ -30,9 +30,6 @@ class CheckpointBench {
   /// Makes the directory in `parent`, which must be seen by all ranks. @throws IoError.
   CheckpointBench(const Graph& graph, const std::filesystem::path& parent,
                   const Communicator& group);
-  ~CheckpointBench();
-  CheckpointBench(const CheckpointBench&) = delete;
-  CheckpointBench& operator=(const CheckpointBench&) = delete;
 
   /// One checkpoint and one plain file. @throws IoError, CheckpointError.
   CheckpointSeconds run();
@@ -40,13 +37,12 @@ class CheckpointBench {
   std::uint64_t bytes() const { return bytes_; }  // of all tensors
 
  private:
-  void make_directory(const std::filesystem::path& parent);
   void save(CheckpointSeconds& seconds);
   void write_plain(CheckpointSeconds& seconds);
 
   const Communicator& group_;
   ModelState state_;
-  std::filesystem::path directory_;
+  BenchDirectory directory_;
   std::uint64_t bytes_ = 0;
   std::vector<float> snapshot_;  // of what this rank writes
   std::int64_t step_ = 0;

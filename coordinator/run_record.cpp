@@ -119,7 +119,7 @@ void record_start(const fs::path& run_directory, const RunStart& start,
   if (changed || !exists) replace_file(job, start.job_text);
   Json starts = read_starts(starts_file);
   starts.push_back(start_as_json(start, environment));
-  replace_file(starts_file, starts.dump(1) + "\n");
+  replace_file(starts_file, starts.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void set_aside_run(const fs::path& run_directory) {

@@ -17,7 +17,7 @@ std::string to_text(const DatasetInfo& info) {
                    {"format", static_cast<int>(info.format)}, {"channels", info.channels},
                    {"height", info.height}, {"width", info.width}, {"classes", info.classes},
                    {"masks", info.masks}, {"ignore_label", info.ignore_label}, {"class_names", info.class_names}, {"samples", info.samples}};
-  return j.dump();
+  return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // names of folders are any bytes
 }
 
 DatasetInfo from_text(const std::string& text) {

@@ -51,6 +51,7 @@ class StepBench {
   int replicas() const { return grid_.replicas(); }
 
   const Graph& graph() const { return engine_->graph(); }
+  ModelState& state() { return engine_->state(); }
   Storage activations() const { return engine_->train_plan().activations; }
   int threads() const { return threads_; }
   int images() const { return images_; }  // of this rank's replica, in a step

@@ -6,7 +6,7 @@
 #include "data/checkpoint_manifest.h"
 #include "data/error.h"
 #include "data/files.h"
-#include "data/hdf5_dataset.h"
+#include "data/hdf5_reader.h"
 
 namespace lockstep {
 namespace {
@@ -36,6 +36,20 @@ void verify_file(const fs::path& path, const FileRecord& record) {
   }
 }
 
+/// The shard must hold the tensors that are listed for it, and nothing else.
+void check_only(const hdf5::Reader& shard, const std::string& where,
+                const std::set<std::string>& names) {
+  for (const auto& [name, dataset] : shard.datasets()) {
+    if (!names.contains(name)) {
+      throw CheckpointError(where + ": " + name + ": is not listed for this file");
+    }
+  }
+  if (shard.datasets().size() != names.size()) {
+    throw CheckpointError(where + ": holds " + std::to_string(shard.datasets().size()) + " of " +
+                          std::to_string(names.size()) + " datasets that are listed for it");
+  }
+}
+
 /// Any error of reading a checkpoint means: this one cannot be used.
 template <class Read>
 auto as_checkpoint_error(const fs::path& directory, Read read) {
@@ -57,7 +71,7 @@ struct Checkpoint::Contents {
   Manifest manifest;
   std::vector<std::string> names;
   std::map<std::string, const TensorRecord*> tensors;  // into the manifest
-  std::map<std::string, hdf5::File> shards;            // by file name
+  std::map<std::string, hdf5::Reader> shards;          // by file name
 
   const TensorRecord& find(const std::string& name) const {
     const auto found = tensors.find(name);
@@ -86,17 +100,17 @@ Checkpoint Checkpoint::open(const fs::path& directory) {
     for (const FileRecord& file : manifest.files) verify_file(directory / file.name, file);
     for (const FileRecord& file : manifest.files) {
       if (file.name == kIndexName) continue;  // for people; what is loaded comes from the shards
-      const fs::path path = directory / file.name;
-      hdf5::File& shard = contents->shards[file.name] = hdf5::open_file(path);
-      hdf5::check_only(shard, path.string(), manifest.names_in(file.name));
+      const hdf5::Reader& shard =
+          contents->shards.emplace(file.name, directory / file.name).first->second;
+      check_only(shard, (directory / file.name).string(), manifest.names_in(file.name));
     }
     for (const TensorRecord& tensor : manifest.tensors) {
       contents->names.push_back(tensor.name);
       contents->tensors[tensor.name] = &tensor;
       const std::string where = (directory / tensor.file).string();
-      const auto shape = hdf5::inspect_dataset(contents->shards.at(tensor.file), where, tensor.name,
-                                               hdf5::ElementType::kFloat32);
-      if (shape.dims != tensor.dims) {
+      const hdf5::StoredDataset& stored =
+          contents->shards.at(tensor.file).find(tensor.name, hdf5::ElementType::kFloat32);
+      if (stored.dims != tensor.dims) {
         throw CheckpointError(where + ": " + tensor.name + ": dims differ from the manifest's");
       }
     }
@@ -133,8 +147,8 @@ void Checkpoint::read(const std::string& name, std::span<float> values) const {
   }
   const auto bytes = std::as_writable_bytes(values);
   as_checkpoint_error(contents_->directory, [&] {
-    hdf5::read_dataset(contents_->shards.at(tensor.file), where, name, hdf5::ElementType::kFloat32,
-                       tensor.dims, bytes);
+    contents_->shards.at(tensor.file)
+        .read(name, hdf5::ElementType::kFloat32, tensor.dims, bytes);
   });
   if (hash128(bytes) != tensor.hash) {
     throw CheckpointError(where + ": " + name + ": its values do not match their hash");

@@ -56,7 +56,7 @@ std::vector<std::string> remove_stale_temporaries(const std::filesystem::path& c
 
 /// Where the time of write_shard went.
 struct ShardSeconds {
-  double write = 0, sync = 0, hash = 0;  // tensors to the file; to the disk; the file read again
+  double write = 0, sync = 0, hash = 0;  // tensors to the file; to the disk; what hashing took longer
 };
 
 /// Writes `tensors` to `shard-<writer>.h5` and syncs it. Returns a report in JSON (file, bytes and
@@ -75,8 +75,8 @@ std::filesystem::path publish_checkpoint(const std::filesystem::path& checkpoint
 /// A verified checkpoint. It keeps its shards open, so it should not outlive loading.
 class Checkpoint {
  public:
-  /// Verifies the manifest by its own hash, then every file by size and hash, before HDF5 opens
-  /// any; then that the shards hold what the manifest lists and nothing else. Reads all bytes once.
+  /// Verifies the manifest by its own hash, then every file by size and hash; then that the shards
+  /// hold what the manifest lists and nothing else (hdf5_reader.h). Reads all bytes once.
   /// @throws CheckpointError (also for a missing file) naming the file and what is wrong with it.
   static Checkpoint open(const std::filesystem::path& directory);
   Checkpoint(Checkpoint&&) noexcept;

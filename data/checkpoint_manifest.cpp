@@ -7,7 +7,7 @@
 
 #include "data/error.h"
 #include "data/files.h"
-#include "data/hdf5_dataset.h"
+#include "data/hdf5_format.h"
 #include "data/version.h"
 
 namespace lockstep {
@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr char kFormat[] = "lockstep checkpoint";
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;
 // The manifest ends with exactly this, 32 digits, and kHashEnd.
 constexpr std::string_view kHashStart = ",\n\"manifest_xxh3_128\": \"";
 constexpr std::string_view kHashEnd = "\"\n}\n";

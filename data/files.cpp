@@ -125,6 +125,14 @@ void OpenFile::sync() {
   if (retry([&] { return ::fsync(descriptor_); }) != 0) fail("fsync", path_, errno);
 }
 
+void OpenFile::start_writeback([[maybe_unused]] std::uint64_t offset,
+                               [[maybe_unused]] std::uint64_t bytes) noexcept {
+#ifdef SYNC_FILE_RANGE_WRITE
+  static_cast<void>(::sync_file_range(descriptor_, static_cast<off64_t>(offset),
+                                      static_cast<off64_t>(bytes), SYNC_FILE_RANGE_WRITE));
+#endif
+}
+
 void OpenFile::close() {
   // Linux has released the descriptor even when close reports EINTR: never close twice.
   if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail("close", path_, errno);

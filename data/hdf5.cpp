@@ -26,6 +26,9 @@ PropertyList file_access() {
 #if H5_VERSION_GE(1, 10, 7)
   check(H5Pset_file_locking(access.get(), false, true), "H5Pset_file_locking", "file access");
 #endif
+  // The format of HDF5 1.6, as it is by default today: hdf5_reader.h reads no other.
+  check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_EARLIEST, H5F_LIBVER_LATEST),
+        "H5Pset_libver_bounds", "access");
   // Closing the file closes all of it: no object left open keeps a damaged file alive.
   check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), "H5Pset_fclose_degree", "access");
   return access;
@@ -76,12 +79,6 @@ File create_file(const std::filesystem::path& path, std::uint64_t user_block_byt
   return File(check(file, "H5Fcreate", path.string()));
 }
 
-File open_file(const std::filesystem::path& path) {
-  const Lock lock;
-  const PropertyList access = file_access();
-  return File(check(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), "H5Fopen", path.string()));
-}
-
 void finish_file(File& file, const std::string& where) {
   const Lock lock;
   check(H5Fflush(file.get(), H5F_SCOPE_LOCAL), "H5Fflush", where);
@@ -107,7 +104,6 @@ PropertyList link_properties() {
   PropertyList links(check(H5Pcreate(H5P_LINK_CREATE), "H5Pcreate", "links"));
   check(H5Pset_create_intermediate_group(links.get(), 1), "H5Pset_create_intermediate_group",
         "links");
-  check(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "H5Pset_char_encoding", "links");
   return links;
 }
 

@@ -9,7 +9,8 @@
 
 #include "data/error.h"
 
-/// HDF5's C API, wrapped once: handles that close themselves, one call that throws, one lock.
+/// HDF5's C API for writing, wrapped once: handles that close themselves, one call that throws, one
+/// lock. Reading needs none of it (hdf5_reader.h).
 /// Only files of data/ include this.
 namespace lockstep::hdf5 {
 
@@ -27,11 +28,6 @@ class Lock {
 /// A call of the library failed; the message has the library's own error stack.
 struct CallError : IoError {
   explicit CallError(const std::string& message) : IoError(message) {}
-};
-
-/// A file holds something that lockstep never writes, so it is not read.
-struct FormatError : DataError {
-  explicit FormatError(const std::string& message) : DataError(message) {}
 };
 
 [[noreturn]] void throw_call_error(const char* call, const std::string& where);
@@ -74,8 +70,6 @@ class Handle {
 };
 
 using File = Handle<H5Fclose>;
-using Group = Handle<H5Gclose>;
-using Object = Handle<H5Oclose>;
 using Dataset = Handle<H5Dclose>;
 using Dataspace = Handle<H5Sclose>;
 using Datatype = Handle<H5Tclose>;
@@ -85,9 +79,6 @@ using PropertyList = Handle<H5Pclose>;
 /// A new file; what is there is emptied. Advisory locking is off: Lustre and NFS often refuse it.
 /// The first `user_block_bytes` (0, or a power of two from 512) are left to the caller.
 File create_file(const std::filesystem::path& path, std::uint64_t user_block_bytes = 0);
-
-/// For reading only.
-File open_file(const std::filesystem::path& path);
 
 /// Flushes and closes; the file is then with the operating system, not yet on the disk
 /// (fsync_file).
@@ -100,7 +91,8 @@ void set_attribute(const File& file, const char* name, std::int64_t value);
 /// Makes `name` in `file` lead to the same name in the file `target`, beside it. Groups are made.
 void add_external_link(const File& file, const std::string& name, const std::string& target);
 
-/// Property list for links: intermediate groups are created, names are UTF-8.
+/// Property list for links: intermediate groups are created. Names are ASCII for HDF5: others would make
+/// it write groups of the newer kind, which hdf5_reader.h does not read.
 PropertyList link_properties();
 
 }  // namespace lockstep::hdf5

@@ -115,12 +115,16 @@ struct FreePng {
   void operator()(spng_ctx* context) const { spng_ctx_free(context); }
 };
 
+constexpr std::size_t kMostChunkBytes = std::size_t{64} << 20;  // of all that are no pixels
+
 /// A PNG that is being read.
 class PngReader {
  public:
   explicit PngReader(std::span<const std::uint8_t> file)
       : size_(file.size()), context_(spng_ctx_new(0)) {
     if (!context_) throw InternalError("spng: spng_ctx_new failed");
+    // Text and profiles are compressed as well, and are read on the way: a small file cannot make much.
+    run(spng_set_chunk_limits(context_.get(), kMostChunkBytes, kMostChunkBytes), "limits");
     run(spng_set_png_buffer(context_.get(), file.data(), file.size()), "file");
     run(spng_get_ihdr(context_.get(), &header_), "header");
     check_size("PNG", header_.height, header_.width);

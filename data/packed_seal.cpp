@@ -10,7 +10,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::string_view kMagic = "lockstep packed dataset\n";
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr std::size_t kHashDigits = 32;
 constexpr std::size_t kTextBytes = kSealBytes - kHashDigits;
 

@@ -11,7 +11,7 @@ namespace lockstep {
 // The first kSealBytes of a packed file, which HDF5 leaves alone (its user block): text that says
 // which parts of the file are samples, and the hash of all other bytes:
 //     lockstep packed dataset\n
-//     {"version":1,"bytes":...,"samples":[[begin,bytes],...],"xxh3_128":"..."}
+//     {"version":2,"bytes":...,"samples":[[begin,bytes],...],"xxh3_128":"..."}
 // filled up with blanks, then 32 digits: the hash of the text. So what HDF5 gets to parse is what
 // was written, and samples, which have checksums of their own, need not be read to know that.
 

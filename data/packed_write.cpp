@@ -127,7 +127,7 @@ std::vector<SampleRange> write_structure(const fs::path& path,
     write_table(file, group + "checksums", ElementType::kUint64, tables[s].checksums);
     const std::uint64_t bytes = tables[s].offsets.back();
     ranges.push_back({hdf5::reserve_dataset(file, group + "encoded", ElementType::kUint8,
-                                            static_cast<std::int64_t>(bytes)),
+                                            {static_cast<std::int64_t>(bytes)}),
                       bytes});
   }
   hdf5::finish_file(file, path.string());

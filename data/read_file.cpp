@@ -14,6 +14,8 @@ namespace lockstep {
 namespace {
 
 constexpr std::int64_t kMaxTextBytes = std::int64_t{1} << 20;
+// gzip can make 1000 bytes of one; pictures are a few times smaller packed than unpacked.
+constexpr std::int64_t kMostInflation = 64, kAlwaysUnpacked = std::int64_t{256} << 20;
 
 /// Ends zlib's stream however the function is left.
 struct Inflater {
@@ -95,7 +97,10 @@ std::vector<std::uint8_t> read_file(const std::string& path, std::int64_t max_by
 std::vector<std::uint8_t> read_file_unpacked(const std::string& path, std::int64_t max_bytes) {
   std::vector<std::uint8_t> bytes = read_file(path, max_bytes);
   const bool gzip = bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
-  return gzip ? inflate_gzip(path, bytes, max_bytes) : bytes;
+  if (!gzip) return bytes;
+  const std::int64_t plausible =
+      kAlwaysUnpacked + kMostInflation * static_cast<std::int64_t>(bytes.size());
+  return inflate_gzip(path, bytes, std::min(max_bytes, plausible));
 }
 
 std::vector<std::string> read_lines(const std::string& path) {

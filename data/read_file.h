@@ -10,7 +10,8 @@ namespace lockstep {
 std::vector<std::uint8_t> read_file(const std::string& path, std::int64_t max_bytes);
 
 /// The same, unpacked where the file is gzip (known by its first bytes, whatever its name is).
-/// `max_bytes` bounds the unpacked size: a small file cannot claim all memory.
+/// `max_bytes` bounds the unpacked size, and so do 256 MiB and 64 times the packed size: a small file
+/// cannot claim all memory.
 /// @throws also DataError naming file and offset where the gzip data are damaged or cut short.
 std::vector<std::uint8_t> read_file_unpacked(const std::string& path, std::int64_t max_bytes);
 

@@ -61,6 +61,9 @@ Assignment read_override(const std::string& text) {
   if (equals == std::string::npos) {
     throw ConfigError("--set " + text + ": use --set section.key=value");
   }
+  if (text.find_first_of("#\n") != std::string::npos) {  // the effective job would read otherwise
+    throw ConfigError("--set " + text + ": a job's values have neither '#' nor line breaks");
+  }
   return {"--set", std::string(trimmed(std::string_view(text).substr(0, equals))),
           std::string(trimmed(std::string_view(text).substr(equals + 1)))};
 }

@@ -160,7 +160,33 @@ TEST_F(CheckpointHostileTest, NoHdf5FileAtAll) {
   report.file = {"shard-000.h5", hash.bytes, hash.xxh3_128};
   const std::vector<std::string> reports = {to_text(report)};
   const fs::path published = publish_checkpoint(checkpoints_, make_state(1), reports);
-  EXPECT_TRUE(contains(error_of_opening(published), "H5Fopen failed"));
+  EXPECT_TRUE(contains(error_of_opening(published), "is no HDF5 file"));
+}
+
+/// Any byte of a shard, under hashes that were made to fit: HDF5 itself crashes on some of these.
+TEST_F(CheckpointHostileTest, ChangedBytesUnderRightHashes) {
+  const fs::path directory = save(1, 1);
+  const fs::path shard = directory / "shard-000.h5", manifest = directory / "manifest.json";
+  const std::string good = slurp(shard), listed = slurp(manifest);
+  const std::string good_hash = hash128(good);
+  const std::size_t tail = listed.rfind(",\n\"manifest_xxh3_128\"");
+  int refused = 0;
+  for (std::size_t at = 0; at < good.size(); at += 5) {
+    for (const char value : {'\xff', '\x01'}) {
+      std::string text = good;
+      text[at] = value;
+      spill(shard, text);
+      std::string body = listed.substr(0, tail);
+      body.replace(body.find(good_hash), good_hash.size(), hash128(text));
+      spill(manifest, body + ",\n\"manifest_xxh3_128\": \"" + hash128(body) + "\"\n}\n");
+      try {
+        expect_good(Checkpoint::open(directory), 1);
+      } catch (const CheckpointError&) {
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(refused, 100);
 }
 
 /// Manifests whose own hash is right.
@@ -178,7 +204,7 @@ TEST_F(CheckpointHostileTest, Manifests) {
     return error_of_opening(path.parent_path());
   };
   EXPECT_EQ(error_with([](Json&) {}), "");
-  EXPECT_TRUE(contains(error_with([](Json& j) { j["format_version"] = 2; }), "version 2"));
+  EXPECT_TRUE(contains(error_with([](Json& j) { j["format_version"] = 1; }), "version 1"));
   EXPECT_TRUE(contains(error_with([](Json& j) { j["format"] = "zip"; }), "manifest.json"));
   EXPECT_TRUE(contains(error_with([](Json& j) { j.erase("state"); }), "state"));
   EXPECT_TRUE(contains(error_with([](Json& j) { j["state"]["step"] = "x"; }), "manifest.json"));

@@ -137,9 +137,11 @@ TEST_F(PackedTest, Hdf5SeesTheSamplesToo) {
   pack_files();
   const std::int64_t bytes = 20 * 10 + 7 * 190;
   std::vector<std::uint8_t> encoded(static_cast<std::size_t>(bytes));
-  const hdf5::File file = hdf5::open_file(path_);
-  hdf5::read_dataset(file, "set.h5", "train/encoded", ElementType::kUint8, {bytes},
-                     std::as_writable_bytes(std::span(encoded)));
+  const hdf5::Lock lock;
+  const hdf5::File file(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT));
+  const hdf5::Dataset dataset(H5Dopen2(file.get(), "train/encoded", H5P_DEFAULT));
+  ASSERT_EQ(H5Dget_storage_size(dataset.get()), static_cast<hsize_t>(bytes));
+  ASSERT_GE(H5Dread(dataset.get(), H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, encoded.data()), 0);
   const auto first = MadeUpFiles("train", 20, 3).encoded(0);
   EXPECT_TRUE(std::equal(first.begin(), first.end(), encoded.begin()));
   const auto last = MadeUpFiles("train", 20, 3).encoded(19);
@@ -254,7 +256,7 @@ class PackedHostileTest : public PackedTest {
     add(file, "train/labels", ElementType::kInt32, labels);
     add(file, "train/checksums", ElementType::kUint64, checksums);
     const std::uint64_t begin =
-        hdf5::reserve_dataset(file, "train/encoded", ElementType::kUint8, encoded_bytes);
+        hdf5::reserve_dataset(file, "train/encoded", ElementType::kUint8, {encoded_bytes});
     hdf5::finish_file(file, path_.string());
     OpenFile sealed = OpenFile::for_update(path_);
     write_seal(sealed, {{begin, static_cast<std::uint64_t>(encoded_bytes)}});

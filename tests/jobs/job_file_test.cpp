@@ -86,6 +86,12 @@ TEST(JobFile, OverridesComeAfterTheFileAndAreNamedInErrors) {
   EXPECT_EQ(error_of("", {"train.batch"}), "--set train.batch: use --set section.key=value");
 }
 
+/// Both would be cut from the effective job, which is what a run is resumed with.
+TEST(JobFile, OverridesHaveNeitherCommentsNorLineBreaks) {
+  EXPECT_NE(error_of("", {"run.name=a # b"}).find("neither '#' nor line breaks"), std::string::npos);
+  EXPECT_NE(error_of("", {"run.name=a\n[data]"}).find("--set run.name"), std::string::npos);
+}
+
 TEST(JobFile, KeysThatDoNotGoTogether) {
   const std::vector<std::pair<std::string, std::string>> bad = {
       {"[data]\nsource = cifar10\n", "data.path"},
