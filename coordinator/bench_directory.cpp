@@ -19,7 +19,8 @@ BenchDirectory::BenchDirectory(const std::filesystem::path& parent, const Commun
       create_directories_durably(parent);
       name = (parent / "bench-checkpoint-XXXXXX").string();
       if (!mkdtemp(name.data()))
-        throw IoError("cannot make a directory in " + parent.string() + ": " + std::strerror(errno));
+        throw IoError("cannot make a directory in " + parent.string() + ": " +
+                      std::strerror(errno));
     } catch (const Error& e) {
       failure = e.what();
     }

@@ -51,8 +51,8 @@ void CheckpointBench::save(CheckpointSeconds& s) {
   s.snapshot = seconds_now() - begin;
 
   ShardSeconds shard;
-  const std::string report = write_shard(directory_.path() / (".tmp-" + checkpoint_name(where.step)),
-                                         group_.rank(), mine, &shard);
+  const std::string report = write_shard(
+      directory_.path() / (".tmp-" + checkpoint_name(where.step)), group_.rank(), mine, &shard);
   s.write = shard.write;
   s.sync = shard.sync;
   s.hash = shard.hash;

@@ -9,8 +9,9 @@ namespace {
 
 const Job& whole_models(const Job& job) {
   if (job.parallel.stages > 1)
-    throw ConfigError("bench checkpoint --every is for ranks that hold the whole model; add "
-                      "--set parallel.stages=1");
+    throw ConfigError(
+        "bench checkpoint --every is for ranks that hold the whole model; add "
+        "--set parallel.stages=1");
   return job;
 }
 
@@ -18,7 +19,8 @@ const Job& whole_models(const Job& job) {
 
 SavingBench::SavingBench(const Job& job, const Shape& input, int classes,
                          const std::filesystem::path& parent, const Communicator& group)
-    : group_(group), directory_(parent, group),
+    : group_(group),
+      directory_(parent, group),
       steps_(whole_models(job), input, classes, group, {}) {
   const Grid grid = make_grid(1, group);
   saver_ = std::make_unique<Saver>(directory_.path(), steps_.state(), group, 0,

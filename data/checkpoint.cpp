@@ -147,8 +147,7 @@ void Checkpoint::read(const std::string& name, std::span<float> values) const {
   }
   const auto bytes = std::as_writable_bytes(values);
   as_checkpoint_error(contents_->directory, [&] {
-    contents_->shards.at(tensor.file)
-        .read(name, hdf5::ElementType::kFloat32, tensor.dims, bytes);
+    contents_->shards.at(tensor.file).read(name, hdf5::ElementType::kFloat32, tensor.dims, bytes);
   });
   if (hash128(bytes) != tensor.hash) {
     throw CheckpointError(where + ": " + name + ": its values do not match their hash");

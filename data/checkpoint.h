@@ -56,7 +56,8 @@ std::vector<std::string> remove_stale_temporaries(const std::filesystem::path& c
 
 /// Where the time of write_shard went.
 struct ShardSeconds {
-  double write = 0, sync = 0, hash = 0;  // tensors to the file; to the disk; what hashing took longer
+  double write = 0, sync = 0,
+         hash = 0;  // tensors to the file; to the disk; what hashing took longer
 };
 
 /// Writes `tensors` to `shard-<writer>.h5` and syncs it. Returns a report in JSON (file, bytes and

@@ -42,8 +42,8 @@ std::vector<std::uint64_t> write_structure(const fs::path& path,
   hdf5::set_attribute(file, "lockstep_version", version());
   std::vector<std::uint64_t> offsets;
   for (const TensorView& tensor : tensors) {
-    const auto bytes = static_cast<std::uint64_t>(hdf5::elements_of(tensor.dims, tensor.name)) *
-                       sizeof(float);
+    const auto bytes =
+        static_cast<std::uint64_t>(hdf5::elements_of(tensor.dims, tensor.name)) * sizeof(float);
     if (bytes != tensor.values.size_bytes()) {
       throw InternalError(tensor.name + ": " + std::to_string(tensor.values.size_bytes()) +
                           " bytes for dims " + hdf5::to_text(tensor.dims));
@@ -55,8 +55,8 @@ std::vector<std::uint64_t> write_structure(const fs::path& path,
   return offsets;
 }
 
-/// Writes and hashes them. HDF5 would take the lock that it shares with others for as long, and need
-/// half as long again; the disk begins while the next ones are hashed.
+/// Writes and hashes them. HDF5 would take the lock that it shares with others for as long, and
+/// need half as long again; the disk begins while the next ones are hashed.
 std::vector<TensorRecord> write_values(OpenFile& file, const std::string& name,
                                        std::span<const TensorView> tensors,
                                        std::span<const std::uint64_t> offsets) {

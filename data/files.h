@@ -31,7 +31,8 @@ class OpenFile {
   void write(std::span<const std::byte> bytes);
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
   void sync();
-  /// Lets the disk begin with what has been written there; sync() then has less to wait for. No promise.
+  /// Lets the disk begin with what has been written there; sync() then has less to wait for. No
+  /// promise.
   void start_writeback(std::uint64_t offset, std::uint64_t bytes) noexcept;
   /// Closes and reports what the operating system kept back until then (NFS). The destructor only
   /// logs.

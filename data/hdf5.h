@@ -91,8 +91,8 @@ void set_attribute(const File& file, const char* name, std::int64_t value);
 /// Makes `name` in `file` lead to the same name in the file `target`, beside it. Groups are made.
 void add_external_link(const File& file, const std::string& name, const std::string& target);
 
-/// Property list for links: intermediate groups are created. Names are ASCII for HDF5: others would make
-/// it write groups of the newer kind, which hdf5_reader.h does not read.
+/// Property list for links: intermediate groups are created. Names are ASCII for HDF5: others would
+/// make it write groups of the newer kind, which hdf5_reader.h does not read.
 PropertyList link_properties();
 
 }  // namespace lockstep::hdf5

@@ -10,11 +10,12 @@
 namespace lockstep::hdf5 {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "values are read as they lie in the file");
+static_assert(std::endian::native == std::endian::little,
+              "values are read as they lie in the file");
 
 constexpr std::uint64_t kUndefined = ~std::uint64_t{0};  // an address that leads nowhere
 constexpr std::size_t kSuperblockBytes = 96;
-constexpr std::uint64_t kUserBlocks[] = {0, 512};  // where the superblock may begin
+constexpr std::uint64_t kUserBlocks[] = {0, 512};            // where the superblock may begin
 constexpr std::size_t kMostChildren = 32, kMostSymbols = 8;  // of a tree's node; HDF5's defaults
 constexpr std::size_t kMostHeaderBytes = 1 << 16, kMostHeaderParts = 8;
 constexpr std::size_t kMostNameBytes = 1024;
@@ -138,7 +139,8 @@ class Walk {
     const bool ours = block.number(8, 1) == 0 && block.number(13, 1) == 8 &&
                       block.number(14, 1) == 8 && 2 * block.number(16, 2) == kMostSymbols &&
                       2 * block.number(18, 2) == kMostChildren && block.number(24, 8) == base_;
-    if (!ours) throw FormatError(path_ + ": its HDF5 superblock is of a kind that lockstep never writes");
+    if (!ours)
+      throw FormatError(path_ + ": its HDF5 superblock is of a kind that lockstep never writes");
   }
 
   void visit(std::uint64_t address, const std::string& at) {
@@ -158,7 +160,8 @@ class Walk {
     } else if (object.find(kLayout)) {
       datasets_[name] = describe(object, at);
     } else if (object.find(kLinkInfo) || object.find(kLink)) {
-      throw FormatError(at + ": has links of a kind that lockstep never writes (external, user-defined)");
+      throw FormatError(
+          at + ": has links of a kind that lockstep never writes (external, user-defined)");
     } else {
       throw FormatError(at + ": is neither a group nor a dataset");
     }
@@ -167,7 +170,8 @@ class Walk {
   Object read_object(std::uint64_t address, const std::string& at) {
     constexpr std::size_t kPrefix = 16;
     const Block prefix = read(address, kPrefix, at);
-    if (prefix.number(0, 1) != 1) throw FormatError(at + ": has an object header of another version");
+    if (prefix.number(0, 1) != 1)
+      throw FormatError(at + ": has an object header of another version");
     struct Part {
       std::uint64_t address, bytes;
     };
@@ -236,7 +240,8 @@ class Walk {
     for (std::size_t s = 0; s < symbols; ++s) {
       const std::string link = read_name(names, entries.number(kEntryBytes * s, 8), at);
       const std::string full = name.empty() ? link : name + "/" + link;
-      if (entries.number(kEntryBytes * s + 16, 4) > 1) {  // what is cached: 2 for a soft link's text
+      if (entries.number(kEntryBytes * s + 16, 4) >
+          1) {  // what is cached: 2 for a soft link's text
         throw FormatError(path_ + ": " + full + ": is a soft link; lockstep follows none");
       }
       enter(entries.number(kEntryBytes * s + 8, 8), full, groups + 1);

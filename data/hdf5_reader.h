@@ -19,11 +19,11 @@ struct StoredDataset {
   std::uint64_t offset = 0;        // of its values, in bytes; 0 when there are none
 };
 
-/// Reads HDF5 files of the kind that write_dataset makes, without the HDF5 library, which crashes on
-/// some files that somebody has tampered with (tests/fuzz/README.md): hashes find damage, not intent.
-/// Everything is compared with the file's size before it is believed; what lockstep never writes
-/// (other links, types, layouts, filters, values elsewhere) is refused. Work and memory are bounded
-/// by the file's size. Safe from many threads.
+/// Reads HDF5 files of the kind that write_dataset makes, without the HDF5 library, which crashes
+/// on some files that somebody has tampered with (tests/fuzz/README.md): hashes find damage, not
+/// intent. Everything is compared with the file's size before it is believed; what lockstep never
+/// writes (other links, types, layouts, filters, values elsewhere) is refused. Work and memory are
+/// bounded by the file's size. Safe from many threads.
 /// https://docs.hdfgroup.org/archive/support/HDF5/doc1.8/H5.format.html: superblock version 0,
 /// groups as B-trees and local heaps, object headers version 1.
 class Reader {
@@ -38,7 +38,8 @@ class Reader {
   /// @throws FormatError if it is not there, or of another type.
   const StoredDataset& find(const std::string& name, ElementType type) const;
 
-  /// All of it; `values` must have its size. @throws FormatError if its dims are not `dims`; IoError.
+  /// All of it; `values` must have its size. @throws FormatError if its dims are not `dims`;
+  /// IoError.
   void read(const std::string& name, ElementType type, const std::vector<std::int64_t>& dims,
             std::span<std::byte> values) const;
 

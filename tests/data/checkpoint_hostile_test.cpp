@@ -171,7 +171,7 @@ TEST_F(CheckpointHostileTest, ChangedBytesUnderRightHashes) {
   const std::string good_hash = hash128(good);
   const std::size_t tail = listed.rfind(",\n\"manifest_xxh3_128\"");
   int refused = 0;
-  for (std::size_t at = 0; at < good.size(); at += 5) {
+  for (std::size_t at = 0; at < good.size(); at += 17) {
     for (const char value : {'\xff', '\x01'}) {
       std::string text = good;
       text[at] = value;
@@ -186,7 +186,7 @@ TEST_F(CheckpointHostileTest, ChangedBytesUnderRightHashes) {
       }
     }
   }
-  EXPECT_GT(refused, 100);
+  EXPECT_GT(refused, 50);
 }
 
 /// Manifests whose own hash is right.

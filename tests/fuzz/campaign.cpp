@@ -22,7 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr bool kSanitized = true;  // its shadow takes all addresses, and freed memory is kept a while
+constexpr bool kSanitized =
+    true;  // its shadow takes all addresses, and freed memory is kept a while
 #else
 constexpr bool kSanitized = false;
 #endif
@@ -86,7 +87,8 @@ void limit_time(int seconds) {
 
 std::uint32_t stream_of(const std::string& format) {
   std::uint32_t stream = 2166136261u;  // FNV-1a
-  for (const char letter : format) stream = (stream ^ static_cast<unsigned char>(letter)) * 16777619u;
+  for (const char letter : format)
+    stream = (stream ^ static_cast<unsigned char>(letter)) * 16777619u;
   return stream;
 }
 

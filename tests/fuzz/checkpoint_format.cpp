@@ -80,8 +80,12 @@ void repair(Input& input) {
 /// Hash of all that training takes from it.
 std::string content(const Checkpoint& checkpoint) {
   const TrainingState& state = checkpoint.state();
-  Json json{state.step, state.epoch, state.cursor, state.seed,
-            std::bit_cast<std::uint64_t>(state.best_metric), state.best_step.value_or(-1)};
+  Json json{state.step,
+            state.epoch,
+            state.cursor,
+            state.seed,
+            std::bit_cast<std::uint64_t>(state.best_metric),
+            state.best_step.value_or(-1)};
   json.push_back(state.details);
   std::string text = json.dump();
   for (const std::string& name : checkpoint.names()) {
@@ -116,11 +120,25 @@ class CheckpointFormat : public Format {
       write(original, folder);
       contents_.insert(content(Checkpoint::open(folder)));
     }
-    vocabulary_.words = {"..",   "/",      "\"dims\":[-1]", "\"dims\":[4294967296,4294967296]",
-                         "null", "[",      "{",             "shard-001.h5",
-                         "nan",  "\"inf\"", "\\u0000",      "\xff\xfe"};
-    vocabulary_.marks = {"\x89HDF", "TREE", "SNOD", "HEAP", std::string("\x01\0\x06\0", 4),
-                         std::string("\x08\0\x18\0", 4), std::string("\x11\0\x10\0", 4)};
+    vocabulary_.words = {"..",
+                         "/",
+                         "\"dims\":[-1]",
+                         "\"dims\":[4294967296,4294967296]",
+                         "null",
+                         "[",
+                         "{",
+                         "shard-001.h5",
+                         "nan",
+                         "\"inf\"",
+                         "\\u0000",
+                         "\xff\xfe"};
+    vocabulary_.marks = {"\x89HDF",
+                         "TREE",
+                         "SNOD",
+                         "HEAP",
+                         std::string("\x01\0\x06\0", 4),
+                         std::string("\x08\0\x18\0", 4),
+                         std::string("\x11\0\x10\0", 4)};
   }
 
   void read(const Input& input, const fs::path& folder) const override {

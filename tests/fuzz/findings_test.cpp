@@ -19,8 +19,8 @@ TEST(Findings, GzipThatUnpacksToManyTimesItsSizeIsRefused) {
   const TempFolder folder;
   folder.write("train-images-idx3-ubyte.gz", {file.begin(), file.end()});
   folder.write("train-labels-idx1-ubyte", {0, 0, 8, 1, 0, 0, 0, 1, 0});
-  const std::string message = message_of<DataError>(
-      [&] { open_dataset({.source = "idx", .path = folder.path()}); });
+  const std::string message =
+      message_of<DataError>([&] { open_dataset({.source = "idx", .path = folder.path()}); });
   EXPECT_TRUE(contains(message, "train-images-idx3-ubyte.gz: longer than")) << message;
 }
 
@@ -53,7 +53,8 @@ TEST(Input, ReadsBackFromItsBytes) {
 class BadFormat : public Format {
  public:
   BadFormat() : Format("bad", 1, 1, {std::uint64_t{1} << 20, 1}) {
-    for (const char* kind : {"good", "refused", "crash", "hang", "memory", "untyped", "internal", "finding"}) {
+    for (const char* kind :
+         {"good", "refused", "crash", "hang", "memory", "untyped", "internal", "finding"}) {
       kinds_.push_back(kind);
     }
     originals_ = {{0, {"x"}}};
@@ -66,14 +67,16 @@ class BadFormat : public Format {
       for (volatile int i = 0;; i = i + 1) {
       }
     }
-    if (kind == "memory") taken_.assign(std::size_t{700} << 20, 'x');  // more than sanitizers may add
+    if (kind == "memory")
+      taken_.assign(std::size_t{700} << 20, 'x');  // more than sanitizers may add
     if (kind == "untyped") throw std::out_of_range("map::at");
     if (kind == "internal") throw InternalError("bug");
     if (kind == "finding") throw Finding("other content");
   }
 
   std::vector<std::string> kinds_;
-  mutable std::size_t next_ = 0;  // of the child: counts from where the parent was when it started it
+  mutable std::size_t next_ =
+      0;  // of the child: counts from where the parent was when it started it
   mutable std::string taken_;
 };
 
@@ -88,7 +91,8 @@ TEST(Campaign, FindsWhatMustNotHappen) {
   };
   EXPECT_EQ(run(0).accepted, 1u);
   EXPECT_EQ(run(1).refused, 1u);
-  const char* expected[] = {"Aborted", "takes too long", "memory", "without a type", "internal error", "other content"};
+  const char* expected[] = {"Aborted",        "takes too long", "memory",
+                            "without a type", "internal error", "other content"};
   for (std::size_t i = 0; i < std::size(expected); ++i) {
     const CampaignResult result = run(2 + i);
     ASSERT_EQ(result.findings.size(), 1u) << expected[i];

@@ -1,7 +1,7 @@
 // Reads mutated files of every format (README.md): `fuzz_formats --mutations 10000 --seed 1`.
+#include <spdlog/spdlog.h>
 #include <boost/program_options.hpp>
 #include <iostream>
-#include <spdlog/spdlog.h>
 
 #include "data/error.h"
 #include "tests/data/temp_folder.h"
@@ -42,7 +42,8 @@ bool parse(int argc, char** argv, Request& request) {
       "seconds", po::value(&campaign.seconds), "Processor time of one input. Default: 20.")(
       "keep", po::value(&keep), "Where inputs go that found something. Default: here.")(
       "replay", po::value(&request.replay), "Reads this kept input of --format and no other.")(
-      "corpus", po::value(&request.corpus), "Only writes the originals of --format there, for libFuzzer.");
+      "corpus", po::value(&request.corpus),
+      "Only writes the originals of --format there, for libFuzzer.");
   po::variables_map values;
   po::store(po::parse_command_line(argc, argv, options), values);
   po::notify(values);
@@ -67,12 +68,13 @@ void replay(const Format& format, const std::string& file, const std::filesystem
 bool campaign(const Format& format, const Request& request, const std::filesystem::path& folder) {
   const CampaignResult result = run_campaign(format, request.campaign, folder);
   char line[200];
-  std::snprintf(line, sizeof(line),
-                "%-10s  taken as good %6llu  refused %6llu  slowest %7.3f s  most memory %5llu MiB  "
-                "findings %zu\n",
-                format.name().c_str(), static_cast<unsigned long long>(result.accepted),
-                static_cast<unsigned long long>(result.refused), result.slowest_s,
-                static_cast<unsigned long long>(result.most_bytes >> 20), result.findings.size());
+  std::snprintf(
+      line, sizeof(line),
+      "%-10s  taken as good %6llu  refused %6llu  slowest %7.3f s  most memory %5llu MiB  "
+      "findings %zu\n",
+      format.name().c_str(), static_cast<unsigned long long>(result.accepted),
+      static_cast<unsigned long long>(result.refused), result.slowest_s,
+      static_cast<unsigned long long>(result.most_bytes >> 20), result.findings.size());
   std::cout << line << std::flush;
   for (const std::string& finding : result.findings) std::cout << "  " << finding << "\n";
   return result.findings.empty();

@@ -45,10 +45,12 @@ class JobFormat : public Format {
               [](const Input& a, const Input& b) { return a.files < b.files; });
     for (const JobKey& key : job_keys()) {
       const auto dot = key.name.find('.');
-      vocabulary_.words.push_back("\n[" + key.name.substr(0, dot) + "]\n" + key.name.substr(dot + 1) + " = ");
+      vocabulary_.words.push_back("\n[" + key.name.substr(0, dot) + "]\n" +
+                                  key.name.substr(dot + 1) + " = ");
       vocabulary_.words.push_back("\n" + key.name + " = 2147483647\n");
     }
-    for (const char* word : {"[", "]", "=", "#", "\n", ",", ",,", "-1", "true", "\xff\xfe", "1e-320", "\r\n"}) {
+    for (const char* word :
+         {"[", "]", "=", "#", "\n", ",", ",,", "-1", "true", "\xff\xfe", "1e-320", "\r\n"}) {
       vocabulary_.words.push_back(word);
     }
     vocabulary_.words.push_back(std::string(1, '\0'));

@@ -33,7 +33,8 @@ struct Site {
   /// Mostly short.
   std::size_t length(std::size_t most) {
     if (most == 0) return 0;
-    return random.chance(4) ? random.below(most + 1) : random.below(std::min<std::size_t>(most, 32) + 1);
+    return random.chance(4) ? random.below(most + 1)
+                            : random.below(std::min<std::size_t>(most, 32) + 1);
   }
 
   std::string piece(const std::string& from) {
@@ -45,10 +46,23 @@ struct Site {
 
 std::uint64_t extreme(Site& site, std::size_t bytes) {
   const std::uint64_t all = bytes == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * bytes)) - 1;
-  const std::uint64_t values[] = {0,           1,       all,        all - 1,     all >> 1,
-                                  all / 2 + 1, 1u << 7, 1u << 15,   1u << 16,    1u << 24,
-                                  1u << 30,    1u << 31, all >> 8,  all >> 16,   site.file.size(),
-                                  site.file.size() + 1, site.file.size() - 1};
+  const std::uint64_t values[] = {0,
+                                  1,
+                                  all,
+                                  all - 1,
+                                  all >> 1,
+                                  all / 2 + 1,
+                                  1u << 7,
+                                  1u << 15,
+                                  1u << 16,
+                                  1u << 24,
+                                  1u << 30,
+                                  1u << 31,
+                                  all >> 8,
+                                  all >> 16,
+                                  site.file.size(),
+                                  site.file.size() + 1,
+                                  site.file.size() - 1};
   return values[site.random.below(std::size(values))] & all;
 }
 
@@ -123,8 +137,8 @@ void put_word(Site& site) {
 /// A run of digits becomes another number.
 void change_number(Site& site) {
   static constexpr std::array kNumbers = {
-      "0",  "-1",   "1",          "2147483647", "2147483648",          "4294967296",
-      "-0", "1e30", "1e999",      "0.5",        "9223372036854775807", "9223372036854775808",
+      "0",  "-1",   "1",          "2147483647", "2147483648",           "4294967296",
+      "-0", "1e30", "1e999",      "0.5",        "9223372036854775807",  "9223372036854775808",
       "65", "256",  "1000000007", "nan",        "18446744073709551615", "99999999999999999999"};
   const auto digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
   const auto begin = std::find_if(
@@ -153,10 +167,10 @@ void change_line(Site& site) {
 }
 
 using Operation = void (*)(Site&);
-constexpr Operation kOperations[] = {flip_bit,   flip_bit,      set_byte, set_field, set_field,
-                                     set_field,  add_to_field,  cut_off,  leave_out, put_in,
-                                     write_over, fill,          put_word, put_word,  change_number,
-                                     change_number, change_line};
+constexpr Operation kOperations[] = {
+    flip_bit,     flip_bit, set_byte,      set_field,     set_field,  set_field,
+    add_to_field, cut_off,  leave_out,     put_in,        write_over, fill,
+    put_word,     put_word, change_number, change_number, change_line};
 constexpr std::size_t kMostBytes = 1 << 20;  // of a file: it may not grow on and on
 
 }  // namespace
@@ -170,7 +184,8 @@ std::uint64_t Random::bits() {
 
 std::size_t Random::below(std::size_t n) {
   const std::uint64_t drawn = bits();
-  return integer_below(static_cast<std::uint32_t>(drawn >> 32), static_cast<std::uint32_t>(drawn), n);
+  return integer_below(static_cast<std::uint32_t>(drawn >> 32), static_cast<std::uint32_t>(drawn),
+                       n);
 }
 
 void mutate(Input& input, std::span<const Input> others, const Vocabulary& vocabulary,

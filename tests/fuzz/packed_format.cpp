@@ -1,5 +1,5 @@
-// One packed file with two splits. Modes: 0 as it is; 1 its seal repaired, so that HDF5, JSON and the
-// tables' checks get to read what was changed.
+// One packed file with two splits. Modes: 0 as it is; 1 its seal repaired, so that HDF5, JSON and
+// the tables' checks get to read what was changed.
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -42,7 +42,8 @@ void add_pictures(const fs::path& folder) {
   }
 }
 
-/// Where the seal says that samples are; none if it does not say so in a way that can be understood.
+/// Where the seal says that samples are; none if it does not say so in a way that can be
+/// understood.
 std::vector<SampleRange> ranges_in(const std::string& file) {
   const std::string text = file.substr(0, kTextBytes);
   const std::size_t begin = std::min(text.find('{'), text.size());
@@ -74,8 +75,10 @@ void repair(const fs::path& path, std::string bytes) {
 /// Hash of all that training takes from a split.
 std::string content(const Dataset& split) {
   const DatasetInfo& info = split.info();
-  nlohmann::json json{info.split, static_cast<int>(info.format), info.channels, info.height,
-                      info.width, info.classes,  info.masks,     info.ignore_label,
+  nlohmann::json json{info.split,      static_cast<int>(info.format),
+                      info.channels,   info.height,
+                      info.width,      info.classes,
+                      info.masks,      info.ignore_label,
                       info.class_names};
   Image image;
   for (std::int64_t i = 0; i < split.size(); ++i) {
@@ -101,13 +104,21 @@ class PackedFormat : public Format {
       const fs::path file = folder / (options.source + ".h5");
       originals_.push_back({0, {pack(options, file)}});
       for (const char* split : kSplits) {
-        contents_.insert(content(*open_packed({.source = "packed", .path = file.string(), .split = split})));
+        contents_.insert(
+            content(*open_packed({.source = "packed", .path = file.string(), .split = split})));
       }
     }
-    vocabulary_.words = {"\"samples\"", "\"raw\"", "\"image_file\"", "\"masks\":true", "null",
-                         "[",           "{",       "train",          "val",            "\xff\xfe"};
-    vocabulary_.marks = {"\x89HDF", "TREE", "SNOD", "HEAP", "\"splits\"", "\"samples\"",
-                         std::string("\x01\0\x06\0", 4), std::string("\x08\0\x18\0", 4)};
+    vocabulary_.words = {
+        "\"samples\"", "\"raw\"", "\"image_file\"", "\"masks\":true", "null", "[", "{",
+        "train",       "val",     "\xff\xfe"};
+    vocabulary_.marks = {"\x89HDF",
+                         "TREE",
+                         "SNOD",
+                         "HEAP",
+                         "\"splits\"",
+                         "\"samples\"",
+                         std::string("\x01\0\x06\0", 4),
+                         std::string("\x08\0\x18\0", 4)};
   }
 
   void read(const Input& input, const fs::path& folder) const override {

@@ -1,5 +1,5 @@
-// JPEG and PNG files, alone and with a mask. Modes, added: 1 a PNG's checksums repaired; 2 the picture
-// read at an eighth where possible, the masks' classes given and not counted.
+// JPEG and PNG files, alone and with a mask. Modes, added: 1 a PNG's checksums repaired; 2 the
+// picture read at an eighth where possible, the masks' classes given and not counted.
 #include "data/dataset.h"
 #include "data/image_file.h"
 #include "tests/fuzz/format.h"
@@ -10,24 +10,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A picture of kMaxImagePixels: 4 bytes a pixel, and a progressive JPEG's coefficients, 2 bytes for each
-// of 4 colours.
+// A picture of kMaxImagePixels: 4 bytes a pixel, and a progressive JPEG's coefficients, 2 bytes for
+// each of 4 colours.
 constexpr MemoryBound kPictureBound{(std::uint64_t{64} << 20) * 12 + (std::uint64_t{64} << 20), 16};
 
 Vocabulary vocabulary() {
   Vocabulary words;
   words.words = {"IDAT", "IEND", "PLTE", "tRNS", "iCCP", "zTXt", "iTXt", "sPLT", "eXIf", "hIST"};
-  for (const char marker : {'\xc0', '\xc2', '\xc4', '\xc9', '\xcc', '\xd8', '\xd9', '\xda', '\xdb', '\xdd', '\xee'}) {
+  for (const char marker :
+       {'\xc0', '\xc2', '\xc4', '\xc9', '\xcc', '\xd8', '\xd9', '\xda', '\xdb', '\xdd', '\xee'}) {
     words.words.push_back({'\xff', marker});
   }
-  words.marks = {"IHDR", "PLTE", "IDAT", "tRNS", "\xff\xc0", "\xff\xc2", "\xff\xc4", "\xff\xda", "\xff\xdb"};
+  words.marks = {"IHDR",     "PLTE",     "IDAT",     "tRNS",    "\xff\xc0",
+                 "\xff\xc2", "\xff\xc4", "\xff\xda", "\xff\xdb"};
   return words;
 }
 
 const std::vector<std::string>& pngs() {
   static const std::vector<std::string> files = {
-      picture("colour.png"), picture("grey.png"), picture("grey16.png"),
-      picture("grey_transparent.png"), picture("palette.png"), picture("transparent.png"),
+      picture("colour.png"),
+      picture("grey.png"),
+      picture("grey16.png"),
+      picture("grey_transparent.png"),
+      picture("palette.png"),
+      picture("transparent.png"),
       png_with({{"zTXt", std::string("a\0\0", 3) + deflate_bytes(std::string(100, 'a'), false)},
                 {"tEXt", std::string("b\0text", 6)},
                 {"gAMA", std::string("\0\0\xb1\x8f", 4)}},
@@ -35,7 +41,9 @@ const std::vector<std::string>& pngs() {
       png_with({{"iCCP", std::string("p\0\0", 3) + deflate_bytes(std::string(200, 'p'), false)},
                 {"tIME", std::string("\x07\xe8\1\1\1\1\1", 7)}},
                6, false),
-      png_with({{"PLTE", std::string(9, 'p')}, {"tRNS", std::string(2, 't')}, {"hIST", std::string(6, 'h')}},
+      png_with({{"PLTE", std::string(9, 'p')},
+                {"tRNS", std::string(2, 't')},
+                {"hIST", std::string(6, 'h')}},
                3, true)};
   return files;
 }
@@ -56,7 +64,8 @@ class ImageFormat : public Format {
     Image image;
     decode_image_file({reinterpret_cast<const std::uint8_t*>(file.data()), file.size()}, image,
                       input.mode & 2 ? [](int, int) { return 0.125; } : LeastScale());
-    const auto pixels = static_cast<std::size_t>(image.height) * static_cast<std::size_t>(image.width);
+    const auto pixels =
+        static_cast<std::size_t>(image.height) * static_cast<std::size_t>(image.width);
     if (image.pixels.size() != pixels * static_cast<std::size_t>(image.channels)) {
       throw Finding("a picture whose pixels are not those of its sides");
     }
@@ -96,7 +105,8 @@ class MasksFormat : public Format {
 
  private:
   static void check(const Image& image, int classes) {
-    if (image.mask.size() != static_cast<std::size_t>(image.height) * static_cast<std::size_t>(image.width)) {
+    if (image.mask.size() !=
+        static_cast<std::size_t>(image.height) * static_cast<std::size_t>(image.width)) {
       throw Finding("a mask that is not of its picture's size");
     }
     for (const std::uint8_t label : image.mask) {

@@ -1,5 +1,5 @@
-// IDX (images and labels; also gzip) and CIFAR (records and names of classes). Modes: IDX 1: the files
-// are named in the job; CIFAR 0: CIFAR-10, 1: CIFAR-100.
+// IDX (images and labels; also gzip) and CIFAR (records and names of classes). Modes: IDX 1: the
+// files are named in the job; CIFAR 0: CIFAR-10, 1: CIFAR-100.
 #include "data/dataset.h"
 #include "tests/fuzz/format.h"
 #include "tests/fuzz/pictures.h"
@@ -49,8 +49,8 @@ class IdxFormat : public Format {
                   {0, {deflate_bytes(grey, true), deflate_bytes(labels, true)}},
                   {1, {deflate_bytes(idx_file({4000, 8, 8}, 1), true), idx_file({4000}, 10)}}};
     vocabulary_.marks = {std::string("\0\0\x08", 3), "\x1f\x8b"};
-    vocabulary_.words = {std::string("\0\0\x08\x01", 4), std::string("\0\0\x08\x04", 4), "\x1f\x8b\x08",
-                         std::string("\0\0\0\x01", 4)};
+    vocabulary_.words = {std::string("\0\0\x08\x01", 4), std::string("\0\0\x08\x04", 4),
+                         "\x1f\x8b\x08", std::string("\0\0\0\x01", 4)};
   }
 
   void read(const Input& input, const fs::path& folder) const override {
@@ -76,7 +76,8 @@ class CifarFormat : public Format {
       for (int i = 0; i < (mode == 1 ? 100 : 10); ++i) names += "class" + std::to_string(i) + "\n";
       originals_.push_back({mode, {records, names}});
     }
-    vocabulary_.words = {"\n", "\n\n", "class", std::string(3073, '\x01'), std::string(3074, '\x63')};
+    vocabulary_.words = {"\n", "\n\n", "class", std::string(3073, '\x01'),
+                         std::string(3074, '\x63')};
   }
 
   void read(const Input& input, const fs::path& folder) const override {
@@ -84,7 +85,8 @@ class CifarFormat : public Format {
     const fs::path inside = folder / (hundred ? "cifar-100-binary" : "cifar-10-batches-bin");
     fs::create_directories(inside);
     spill(inside / (hundred ? "test.bin" : "test_batch.bin"), input.files[0], input.mode);
-    spill(inside / (hundred ? "fine_label_names.txt" : "batches.meta.txt"), input.files[1], input.mode);
+    spill(inside / (hundred ? "fine_label_names.txt" : "batches.meta.txt"), input.files[1],
+          input.mode);
     DatasetOptions options{.source = hundred ? "cifar100" : "cifar10", .path = folder.string()};
     options.split = "val";
     read_all(*open_dataset(options));
