@@ -64,7 +64,8 @@ class BadFormat : public Format {
     if (kind == "refused") throw DataError("no");
     if (kind == "crash") abort();
     if (kind == "hang") {
-      for (volatile int i = 0;; i = i + 1) {
+      const volatile bool forever = true;
+      while (forever) {
       }
     }
     if (kind == "memory")
