@@ -85,6 +85,11 @@ Executor& Engine::estimator() {
   return *estimator_;
 }
 
+std::size_t Engine::planned_bytes() {
+  return total_bytes(rank_memory(graph_, train_plan_, eval_plan_, backend_,
+                                 memory_limits(options_, owned_).question));
+}
+
 Storage choose_storage(const std::string& precision, const Graph& graph) {
   if (precision == "f32") return Storage::kF32;
   std::string obstacle = bf16_obstacle(graph);

@@ -53,6 +53,8 @@ class Engine {
   /// Executes `plan`, one of these or a variant, which must outlive it, on this memory and these threads.
   std::unique_ptr<Executor> make_executor(const Plan& plan);
   std::size_t arena_bytes() const { return arena_.bytes(); }
+  /// Memory of this rank as rank_memory() counts it beforehand.
+  std::size_t planned_bytes();
 
  private:
   Plan plan(bool training, bool batch_statistics) const;

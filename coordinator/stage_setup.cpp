@@ -1,12 +1,12 @@
 #include "coordinator/stage_setup.h"
 
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/machine_memory.h"
 #include "coordinator/message_check.h"
 #include "coordinator/planner.h"
 #include "coordinator/probe.h"
@@ -34,9 +34,7 @@ std::vector<StageAction> from_text(const std::string& text) {
 /// Whether all ranks can hold so much for a moment: within the budget, or half of the machine's
 /// memory.
 bool fits_everywhere(std::size_t bytes, std::size_t budget, const Communicator& workers) {
-  const auto pages = static_cast<std::size_t>(std::max(0L, sysconf(_SC_PHYS_PAGES)));
-  const std::size_t machine = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) / 2 /
-                              static_cast<std::size_t>(workers.node_size());
+  const std::size_t machine = machine_memory() / 2 / static_cast<std::size_t>(workers.node_size());
   const bool fits = bytes <= (budget > 0 ? std::min(budget, machine) : machine);
   return workers.all_reduce(std::int64_t{fits}, ReduceOp::kMin, "room for a probe") != 0;
 }
@@ -52,13 +50,15 @@ PipelineOptions pipeline_options(const Job& job) {
   return options;
 }
 
-OpTimes op_times(const Job& job, const Graph& graph, const EngineOptions& options, const Communicator& workers) {
-  if (!job.parallel.probe || !job.parallel.cuts.empty()) return estimate_op_times(graph, options.max_images);
+KnownTimes op_times(const Job& job, const Graph& graph, const EngineOptions& options, const Communicator& workers) {
+  if (!job.parallel.probe || !job.parallel.cuts.empty())
+    return {.ops = estimate_op_times(graph, options.max_images)};
   const std::size_t bytes = probe_bytes(graph, options);
-  if (fits_everywhere(bytes, options.memory.budget_bytes, workers)) return probe_op_times(graph, options, workers);
+  if (fits_everywhere(bytes, options.memory.budget_bytes, workers))
+    return {.ops = probe_op_times(graph, options, workers), .measured = true};
   if (workers.rank() == 0)
     spdlog::info("stages are cut by estimated times: a probe needs the whole model on a rank, {} MiB", bytes >> 20);
-  return estimate_op_times(graph, options.max_images);
+  return {.ops = estimate_op_times(graph, options.max_images)};
 }
 
 PipelineChoice choose_stages(const Job& job, const Graph& graph, const EngineOptions& options, const OpTimes& times) {
@@ -88,18 +88,6 @@ void check_stages(const Plan& plan, const Communicator& same_replica) {
   const std::vector<std::string> texts = same_replica.gather(to_text(stage_actions(plan)), 0, "messages of stages");
   for (const std::string& text : texts) stages.push_back(from_text(text));
   check_messages(stages);
-}
-
-StageEngine make_stage_engine(const Job& job, Graph graph, EngineOptions options, const Communicator& workers,
-                              const GridGroups& groups) {
-  const OpTimes times = op_times(job, graph, options, workers);
-  StageEngine made{.choice = choose_stages(job, graph, options, times), .engine = nullptr};
-  options.pipeline = made.choice.pipeline;
-  options.stage = groups.same_replica.rank();
-  made.engine = std::make_unique<Engine>(std::move(graph), options, groups.same_stage, &groups.same_replica);
-  check_stages(made.engine->train_plan(), groups.same_replica);
-  check_stages(made.engine->eval_plan(), groups.same_replica);
-  return made;
 }
 
 }  // namespace lockstep

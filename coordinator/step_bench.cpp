@@ -6,7 +6,8 @@
 
 #include "coordinator/all_reduce_choice.h"
 #include "coordinator/batches.h"
-#include "coordinator/probe.h"
+#include "coordinator/engine_setup.h"
+#include "coordinator/machine_memory.h"
 #include "coordinator/rank_cpus.h"
 #include "data/error.h"
 #include "data/timing.h"
@@ -83,7 +84,12 @@ StepBench::StepBench(const Job& job, const Shape& input, int classes, const Comm
   EngineOptions engine_options = lockstep::engine_options(job, graph, grid_.replicas(), threads_);
   engine_options.all_reduce.table = table_of(job, table_text(job, {}, group), same_stage());
   if (options.nhwc) engine_options.layout = LayoutKind::kNhwc;
-  make_engine(job, std::move(graph), engine_options, options.predict);
+  limit_to_machine(engine_options, group);
+  JobEngine made = make_engine(job, std::move(graph), engine_options, group_,
+                               groups_ ? &*groups_ : nullptr, options.predict);
+  engine_ = std::move(made.engine);
+  choice_ = std::move(made.pipeline);
+  predicted_seconds_ = made.predicted_seconds;
   engine_->state().initialize(job.run.seed);
   if (options.without_reduce) {
     plan_without_reduce_ = without_gradient_reduction(engine_->train_plan());
@@ -92,21 +98,6 @@ StepBench::StepBench(const Job& job, const Shape& input, int classes, const Comm
   make_images(job, input, classes);
   prepare_steps();
   start_profile();
-}
-
-void StepBench::make_engine(const Job& job, Graph graph, EngineOptions options, bool predict) {
-  if (staged()) {
-    StageEngine made = make_stage_engine(job, std::move(graph), options, group_, *groups_);
-    choice_ = std::move(made.choice);
-    engine_ = std::move(made.engine);
-    return;
-  }
-  std::optional<CallTimes> times;
-  if (predict || options.memory.recompute.kind == RecomputeKind::kAuto)
-    times = probe_for_plan(graph, options, group_);
-  engine_ = std::make_unique<Engine>(std::move(graph), options, group_);
-  if (times)
-    predicted_seconds_ = times->step(engine_->train_plan(), options.max_images, job.train.micro_batches);
 }
 
 void StepBench::make_images(const Job& job, const Shape& input, int classes) {

@@ -63,7 +63,6 @@ class StepBench {
   const Communicator& same_stage() const { return groups_ ? groups_->same_stage : group_; }
   /// Micro-batches that one run of the executor takes.
   std::size_t at_once() const { return staged() ? contexts_.size() : 1; }
-  void make_engine(const Job& job, Graph graph, EngineOptions options, bool predict);
   void make_images(const Job& job, const Shape& input, int classes);
   void prepare_steps();
   double time_step(Executor& executor);

@@ -5,7 +5,9 @@
 #include <cmath>
 
 #include "coordinator/all_reduce_choice.h"
+#include "coordinator/engine_setup.h"
 #include "coordinator/evaluation.h"
+#include "coordinator/machine_memory.h"
 #include "coordinator/rank_cpus.h"
 #include "coordinator/stage_setup.h"
 #include "data/error.h"
@@ -58,18 +60,18 @@ EngineOptions Trainer::make_options(const Graph& graph) {
       engine_options(job_, graph, grid_.replicas(), lanes_of_rank(job_.parallel.threads, world_));
   all_reduce_table_ = table_text(job_, run_directory_, world_);
   options.all_reduce.table = table_of(job_, all_reduce_table_, replicas());
+  limit_to_machine(options, world_);
   return options;
 }
 
 void Trainer::make_engine(Graph graph, const EngineOptions& options) {
-  if (!staged()) {
-    engine_ = std::make_unique<Engine>(std::move(graph), options, workers_);
-    return;
-  }
-  StageEngine made = make_stage_engine(job_, std::move(graph), options, workers_, *groups_);
-  if (workers_.rank() == 0) spdlog::info("{}", describe(made.choice, job_.parallel.schedule));
-  pipeline_ = made.choice.pipeline;
+  JobEngine made =
+      lockstep::make_engine(job_, std::move(graph), options, workers_, groups_ ? &*groups_ : nullptr);
+  forecast_.emplace(expect(made, grid_.stage_of(workers_.rank()), grid_.replicas(), job_.train.micro_batches));
   engine_ = std::move(made.engine);
+  if (!made.pipeline) return;
+  if (workers_.rank() == 0) spdlog::info("{}", describe(*made.pipeline, job_.parallel.schedule));
+  pipeline_ = made.pipeline->pipeline;
 }
 
 /// Of micro-batches; of whole steps where a pipeline takes all of their micro-batches at once.
@@ -344,11 +346,20 @@ bool Trainer::no_longer_improves() const {
   return where_.step - *where_.best_step >= between * job_.train.early_stopping;
 }
 
+/// Of the first worker.
+void Trainer::tell_forecast() {
+  std::string text;
+  if (works_ && workers_.rank() == 0) text = forecast_->text(engine_->planned_bytes());
+  if (first_worker_ > 0) world_.broadcast(text, first_worker_, "forecast");
+  if (world_.rank() == 0 && !text.empty()) spdlog::info("{}", text);
+}
+
 TrainingEnd Trainer::run() {
   TrainingFeed feed = make_feed();
   bool going = true;
   while (going && where_.step < total_steps_ && !no_longer_improves()) {
     const StepMetrics m = step(feed);
+    if (forecast_) forecast_->step(m);
     if (metrics_) metrics_->write(m);
     if (progress_) progress_->step(m);
     const bool epoch_ended = where_.cursor >= data_.train_samples;
@@ -362,6 +373,7 @@ TrainingEnd Trainer::run() {
   if (world_.rank() == 0 && no_longer_improves())
     spdlog::info("early stopping: {} validations without improvement", job_.train.early_stopping);
   if (progress_) progress_->finish();
+  tell_forecast();
   if (saver_->saving()) saved_ = saver_->publish(metrics_.get());
   if (!saved_)
     throw IoError(run_directory_.string() + ": the last checkpoint could not be saved (see above); "

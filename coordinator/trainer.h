@@ -10,6 +10,7 @@
 #include "coordinator/job_data.h"
 #include "coordinator/metrics.h"
 #include "coordinator/progress.h"
+#include "coordinator/run_forecast.h"
 #include "coordinator/run_lock.h"
 #include "coordinator/run_record.h"
 #include "coordinator/saver.h"
@@ -51,6 +52,7 @@ class Trainer {
   ValidationMetrics validate();
   void share_statistics();
   bool boundary();  // after a step: saves, compares, listens; false: stop
+  void tell_forecast();
   void end_of_epoch();
   void save();
   void compare_parameters();
@@ -89,6 +91,7 @@ class Trainer {
   std::unique_ptr<Saver> saver_;
   std::unique_ptr<MetricsFile> metrics_;  // rank 0
   std::unique_ptr<Progress> progress_;    // rank 0
+  std::optional<RunForecast> forecast_;   // works_
   TrainingState where_;
   std::int64_t total_steps_ = 0;
   bool stopped_ = false;

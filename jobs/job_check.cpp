@@ -61,8 +61,6 @@ void check_job(const Job& job, const std::function<std::string(const std::string
           "must end before the training does, at train.epochs");
   require(std::is_sorted(schedule.milestones.begin(), schedule.milestones.end()),
           "schedule.milestones", "must be in ascending order");
-  require(memory.recompute != "auto" || memory.budget_mib > 0, "memory.recompute",
-          "needs to know what a rank has: set memory.budget_mib");
   require(schedule.policy == "step" || schedule.milestones.empty(), "schedule.milestones",
           "only with schedule.policy = step; here it is " + schedule.policy);
 }

@@ -177,7 +177,8 @@ std::vector<JobKey> memory_keys() {
            "Forget activations and compute them again in backward: between every K-th block, or "
            "what suits the budget best."),
       number(FIELD(memory.budget_mib), at_least(0),
-             "Most memory of a rank; a job that needs more is refused. 0: no limit."),
+             "Most memory of a rank; a job that needs more is refused. 0: no limit; for recompute = auto the rank's "
+             "share of nine tenths of what the machine, or the job's control group, has."),
   };
 }
 

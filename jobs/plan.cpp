@@ -4,6 +4,7 @@
 
 #include "coordinator/batches.h"
 #include "coordinator/engine.h"
+#include "coordinator/machine_memory.h"
 #include "coordinator/rank_cpus.h"
 #include "coordinator/report_text.h"
 #include "data/error.h"
@@ -28,7 +29,7 @@ class PlannedStep {
         in_(in),
         workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
         graph_(build_model(job.model, in.input, in.classes)),
-        options_(engine_options(job, graph_, workers_, lanes_of_rank(threads, 1))),
+        options_(limited(engine_options(job, graph_, workers_, lanes_of_rank(threads, 1)))),
         backend_(graph_, backend_options(options_)),
         recomputation_(fit()),
         train_(plan(true)),
@@ -84,6 +85,11 @@ class PlannedStep {
   }
 
  private:
+  static EngineOptions limited(EngineOptions options) {
+    limit_to_machine(options, 1);
+    return options;
+  }
+
   Recomputation fit() {
     // With scatter only rank 0 holds the samples, and it may do nothing else.
     const bool holds_samples =

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "coordinator/engine.h"
+#include "coordinator/grid.h"
 #include "coordinator/job.h"
 #include "coordinator/probe.h"
 #include "coordinator/stage_setup.h"

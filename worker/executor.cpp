@@ -16,6 +16,7 @@ StepTimes& StepTimes::operator+=(const StepTimes& o) {
   pipeline += o.pipeline;
   barrier += o.barrier;
   update += o.update;
+  bytes += o.bytes;
   return *this;
 }
 
@@ -244,12 +245,14 @@ void Executor::run_thread(const Program& program, bool last, int thread) {
 void Executor::run_sums(const Message& message) {
   const Memory m = memory_of(message.buffer);
   const std::span<double> sums(m.of_lane<double>(), m.bytes / sizeof(double));
-  if (message.kind == MessageKind::kAllReduceSums)
+  if (message.kind == MessageKind::kAllReduceSums) {
     all_reduce_sum<double>(group_, sums, message.name, all_reduce_);
-  else if (message.kind == MessageKind::kStageSums)
+    times_.bytes += static_cast<double>(m.bytes);
+  } else if (message.kind == MessageKind::kStageSums) {
     all_reduce_sum<double>(*stages_, sums, message.name, all_reduce_);
-  else
+  } else {
     stages_->broadcast(std::as_writable_bytes(sums), message.peer, message.name);
+  }
   lap(message.kind == MessageKind::kAllReduceSums ? times_.sync_bn : times_.pipeline);
 }
 
@@ -268,6 +271,7 @@ void Executor::run_transfer(const Message& message) {
   switch (message.kind) {
     case MessageKind::kStartSend:
       transfer.start_send({start(), bytes}, message.peer, message.tag, message.name);
+      times_.bytes += static_cast<double>(bytes);
       travelling_.push_back(message.transfer);
       break;
     case MessageKind::kStartReceive:
@@ -289,6 +293,7 @@ void Executor::run_message(const Message& message) {
       const Bucket& bucket = plan_.buckets[b];
       reductions_[b].start(state_.gradients().subspan(bucket.begin, bucket.count), sequence_++,
                            message.name);
+      times_.bytes += static_cast<double>(bucket.count * sizeof(float));
       reducing_[b] = true;
       ++active_reductions_;
       lap(times_.reduce);

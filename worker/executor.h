@@ -14,7 +14,7 @@
 
 namespace lockstep {
 
-/// Where thread 0 spent a step, in seconds. The parts sum to the step.
+/// Where thread 0 spent a step, in seconds, whose parts sum to the step; and what it sent.
 struct StepTimes {
   double compute = 0;   // the lanes' phases, folding, packing, finishing statistics
   double sync_bn = 0;   // batch norm's sums across ranks
@@ -22,6 +22,7 @@ struct StepTimes {
   double pipeline = 0;  // waiting for values of other stages, and for all stages at the end
   double barrier = 0;   // waiting for the other threads of this rank
   double update = 0;    // gradient norm and optimizer
+  double bytes = 0;     // given to all-reduces among replicas, and sent to other stages
 
   double total() const { return compute + sync_bn + reduce + pipeline + barrier + update; }
   StepTimes& operator+=(const StepTimes& other);

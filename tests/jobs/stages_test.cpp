@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 
 #include "tests/jobs/run_program.h"
@@ -30,6 +31,7 @@ class StagesCommand : public testing::Test {
   static void train(int ranks, const std::string& name, const std::string& settings) {
     const ProgramResult result = run(ranks, name, settings);
     ASSERT_EQ(result.exit_code, 0) << name << ": " << result.errors;
+    told = result.errors;
   }
 
   /// By (step, name): what does not depend on time. Validations where a run was stopped are others'.
@@ -53,8 +55,10 @@ class StagesCommand : public testing::Test {
   }
 
   static std::unique_ptr<ProgramRoom> room;
+  static std::string told;  // by the last training
 };
 std::unique_ptr<ProgramRoom> StagesCommand::room;
+std::string StagesCommand::told;
 
 TEST_F(StagesCommand, EveryScheduleGivesTheBitsOfOneRank) {
   for (const char* schedule : {"gpipe", "1f1b", "zero-bubble"}) {
@@ -65,6 +69,11 @@ TEST_F(StagesCommand, EveryScheduleGivesTheBitsOfOneRank) {
   expect_as_alone("folded");
   train(2, "measured", "parallel.stages=2");
   expect_as_alone("measured");
+  EXPECT_TRUE(std::regex_search(
+      told, std::regex("predicted / measured: memory of a rank .* resident at most; step [0-9.]+ / [0-9.]+ ms "
+                       "\\(median of 4\\); waits for other stages [0-9.]+% / [0-9.]+%; given to all-reduces and "
+                       "stages in a step ([0-9.]+ .?i?B) / \\1")))
+      << told;
 }
 
 TEST_F(StagesCommand, GoesOnInAnyGrid) {

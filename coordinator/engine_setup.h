@@ -1,0 +1,24 @@
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "coordinator/engine.h"
+#include "coordinator/grid.h"
+#include "coordinator/pipeline_choice.h"
+
+namespace lockstep {
+
+/// The engine of a rank, and what was expected of it beforehand.
+struct JobEngine {
+  std::unique_ptr<Engine> engine;
+  std::optional<PipelineChoice> pipeline;  // if the replica has stages
+  double predicted_seconds = 0;  // of a step, by what its ops took in a probe, without messages; 0: none was made
+};
+
+/// `options` are those of a replica, `workers` all that train; `groups` are this rank's, if replicas
+/// have stages, and must outlive the engine. Times the ops first where plans are chosen by times
+/// (stages, recompute = auto), or if `predicts`. Collective. @throws ConfigError.
+JobEngine make_engine(const Job& job, Graph graph, EngineOptions options, const Communicator& workers,
+                      const GridGroups* groups, bool predicts = false);
+
+}  // namespace lockstep

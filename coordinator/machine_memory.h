@@ -1,0 +1,19 @@
+#pragma once
+#include <cstddef>
+#include <filesystem>
+
+#include "coordinator/engine.h"
+
+namespace lockstep {
+
+/// Bytes that this process and its neighbours may use: the machine's memory, or less where a control
+/// group (of a Slurm job, of a container) limits it. `root` is where /proc and /sys are.
+std::size_t machine_memory(const std::filesystem::path& root = "/");
+
+/// Gives recompute = auto without a budget nine tenths of that, shared by the ranks of the machine. The
+/// least of all ranks of `world`, so that all make the same plan. Collective.
+void limit_to_machine(EngineOptions& options, const Communicator& world);
+/// The same where it is known how many ranks share this machine.
+void limit_to_machine(EngineOptions& options, int ranks_on_machine);
+
+}  // namespace lockstep
