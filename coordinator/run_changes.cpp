@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -37,6 +38,26 @@ std::string text_of(const Json& json, const char* name) {
   return json[name].is_string() ? json[name].get<std::string>() : json[name].dump();
 }
 
+/// Where activations are f32, stages change no bits: replicas and threads do.
+struct StartGrid {
+  std::string ranks, stages, threads, activations;
+
+  explicit StartGrid(const Json& start)
+      : ranks(text_of(start, "ranks")), stages("1"), threads(text_of(start, "threads")),
+        activations(text_of(start, "activations")) {
+    const auto keys = keys_of(text_of(start, "job"));
+    if (const auto found = keys.find("parallel.stages"); found != keys.end()) stages = found->second;
+  }
+  std::string text() const {
+    return ranks + " ranks" + (stages == "1" ? "" : " in " + stages + " stages") + " x " + threads + " threads";
+  }
+  bool same_bits(const StartGrid& other) const {
+    const double replicas = std::atof(ranks.c_str()) / std::atof(stages.c_str());
+    return threads == other.threads && activations == "f32" && other.activations == "f32" &&
+           replicas == std::atof(other.ranks.c_str()) / std::atof(other.stages.c_str());
+  }
+};
+
 void add_job_changes(const Json& saved, const Json& now, std::vector<std::string>& changes) {
   const auto before = keys_of(text_of(saved, "job"));
   for (const auto& [key, value] : keys_of(text_of(now, "job"))) {
@@ -56,11 +77,10 @@ std::vector<std::string> changes_since(const std::string& saved_details,
   if (!saved.is_object() || !now.is_object()) return changes;
   add_job_changes(saved, now, changes);
   const std::string not_bit_equal = ": not bit-equal to a training without interruption";
-  const auto grid = [](const Json& json) {
-    return text_of(json, "ranks") + " ranks x " + text_of(json, "threads") + " threads";
-  };
-  if (saved.contains("ranks") && grid(saved) != grid(now))
-    changes.push_back(grid(now) + " now, " + grid(saved) + " before" + not_bit_equal);
+  const StartGrid before_grid(saved), grid(now);
+  if (saved.contains("ranks") && grid.text() != before_grid.text())
+    changes.push_back(grid.text() + " now, " + before_grid.text() + " before" +
+                      (grid.same_bits(before_grid) ? "" : not_bit_equal));
   for (const char* name : {"instruction_set", "activations", "onednn", "lockstep"}) {
     const std::string before = text_of(saved, name), after = text_of(now, name);
     if (!before.empty() && before != after)

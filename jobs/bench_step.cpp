@@ -69,7 +69,9 @@ struct Benches {
           const Communicator& world)
       : own(job, input.input, input.classes, world,
             {.nhwc = request.nhwc, .without_reduce = request.no_reduce, .predict = request.predict}) {
-    if (other) beside.emplace(*other, input.input, input.classes, world, StepBench::Options{});
+    if (!other) return;
+    const PlanInput theirs = plan_input(*other);
+    beside.emplace(*other, theirs.input, theirs.classes, world, StepBench::Options{.nhwc = request.nhwc});
   }
   void warm_up(bool without_reduce) {
     constexpr int kSteps = 2;  // that touch memory for the first time

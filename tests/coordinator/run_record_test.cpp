@@ -91,5 +91,22 @@ TEST(ChangesSince, NamesGridInstructionSetAndKeys) {
                                       "activations bf16 now, f32 before" + end}));
 }
 
+TEST(ChangesSince, StagesKeepTheBitsOfF32) {
+  const auto details = [](int ranks, int stages, const std::string& activations) {
+    RunEnvironment environment = lockstep::environment();
+    environment.threads.assign(static_cast<std::size_t>(ranks), 2);
+    environment.activations = activations;
+    const RunStart start{.job_text = "[parallel]\nstages = " + std::to_string(stages) + "\n", .command_line = ""};
+    return checkpoint_details(start, environment);
+  };
+  const std::string stages = "the job has parallel.stages = 2 now; it was 1";
+  const std::string grid = "4 ranks in 2 stages x 2 threads now, 2 ranks x 2 threads before";
+  const std::string end = ": not bit-equal to a training without interruption";
+  EXPECT_EQ(changes_since(details(2, 1, "f32"), details(4, 2, "f32")), (std::vector{stages, grid}));
+  EXPECT_EQ(changes_since(details(2, 1, "bf16"), details(4, 2, "bf16")), (std::vector{stages, grid + end}));
+  EXPECT_EQ(changes_since(details(4, 1, "f32"), details(4, 2, "f32")).back(),
+            "4 ranks in 2 stages x 2 threads now, 4 ranks x 2 threads before" + end);
+}
+
 }  // namespace
 }  // namespace lockstep
