@@ -184,6 +184,7 @@ void Search::print() const {
   std::cout << "use  --set parallel.stages=" << best_->stages << " --set train.micro_batches=" << best_->micro_batches;
   if (best_->stages > 1) std::cout << " --set parallel.schedule=" << best_->schedule;
   if (best_->fold || job_.parallel.fold) std::cout << " --set parallel.fold=" << (best_->fold ? "on" : "off");
+  if (!job_.parallel.cuts.empty()) std::cout << " --set parallel.cuts=";
   if (budget_) std::cout << " --set memory.budget_mib=" << (budget_ >> 20);
   std::cout << " --set memory.recompute=" << (best_->recomputes ? "auto" : "none")
             << "\n(batch norm's statistics are of each micro-batch, over the replicas)\n";
