@@ -166,12 +166,12 @@ int run_plan(std::span<const std::string> arguments) {
 
   if (job.parallel.coordinator == "dedicated" && ranks < 2)
     throw ConfigError("parallel.coordinator = dedicated needs at least --ranks 2");
-  cpu::use_instruction_set(cpu::usable_instruction_set());  // as train does
-  const PlanInput in = plan_input(job);
   for (const char* whole : {"ops", "phases"})
     if (values->count(whole) && (values->count("auto") || job.parallel.stages > 1))
       throw ConfigError("lockstep plan: --" + std::string(whole) + " shows one rank that has the whole model; leave it out, or " +
                         (values->count("auto") ? "leave out --auto" : "add --set parallel.stages=1"));
+  cpu::use_instruction_set(cpu::usable_instruction_set());  // as train does
+  const PlanInput in = plan_input(job);
   const StagesRequest request{.ranks = ranks, .threads = threads, .memory_per_rank = memory_mib << 20};
   if (values->count("auto")) {
     print_alternatives(job, in, request);

@@ -53,7 +53,7 @@ printf '2 1 sums all ring\n' >"$out.table"
 small="--set run.directory=$out.runs --set data.source=synthetic --set data.synthetic_samples=8 --set train.max_steps=1"
 expect 64 "$out.table:1: this line has UP_TO_BYTES that is neither" train "$job" $small --set "parallel.all_reduce_table=$out.table"
 expect 66 "error: .*$out.nothing" train "$job" $small --set "parallel.all_reduce_table=$out.nothing"
-expect 64 '--phases shows one rank that has the whole model; leave it out, or leave out --auto' plan "$job" --auto --phases
+expect 64 "error: .*--phases shows one rank that has the whole model; leave it out, or leave out --auto" plan "$job" --auto --phases
 expect 64 'only with parallel.all_reduce = auto' train "$job" --set parallel.all_reduce=mpi --set parallel.all_reduce_table=x
 
 expect 0 '^Usage: lockstep bench WHAT' bench --help
