@@ -25,6 +25,7 @@ constexpr StoredKernels<T> kStored = {
     .norm_apply = norm_apply<T>,
     .norm_backward_sums = norm_backward_sums<T>,
     .norm_backward_data = norm_backward_data<T>,
+    .factors_backward = factors_backward<T>,
     .layer_norm = layer_norm<T>,
     .layer_norm_backward = layer_norm_backward<T>,
     .add = add<T>,

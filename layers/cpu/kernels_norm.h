@@ -127,5 +127,23 @@ void norm_backward_data(const Geometry& geometry, int images, const T* g, const 
   });
 }
 
+/// The factors pass where other sums have a centre.
+template <class T>
+void factors_backward(const Geometry& geometry, int images, const T* dy, const T* x,
+                      const float* factors, T* dx, double* sums) {
+  for_each_piece(geometry, images, [&](const Piece& piece) LOCKSTEP_INLINE {
+    PieceSums about;
+    __builtin_memcpy(about.centre, factors + piece.channel, piece.width * sizeof(float));
+    sum_piece(piece, about,
+              [&]<int W>(size_t at, Floats<W> factor, Floats<W>&, Floats<W>& product)
+                  LOCKSTEP_INLINE {
+                    const Floats<W> diff = load<W>(dy + at);
+                    product += diff * load<W>(x + at);
+                    store<W>(dx + at, diff * factor);
+                  });
+    for (size_t c = 0; c < piece.width; ++c) sums[piece.channel + c] += about.second[c];
+  });
+}
+
 }  // namespace
 }  // namespace lockstep::cpu::LOCKSTEP_ISA

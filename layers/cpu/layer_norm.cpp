@@ -75,52 +75,66 @@ class LayerNormBackward : public Kernel {
   const float* gamma_;
 };
 
-/// dst = src * weight[c]. Backward: the same with the gradient, and the lane's gradient of the
-/// weight.
+/// dst = src * weight[c].
 template <class T>
-class LayerScaleKernel : public Kernel {
+class LayerScaleForward : public Kernel {
  public:
-  explicit LayerScaleKernel(const CallSite& site)
-      : forward_(site.call.kind == CallKind::kForward),
-        geometry_(site.geometry(site.op.inputs[0])),
+  explicit LayerScaleForward(const CallSite& site)
+      : geometry_(site.geometry(site.op.inputs[0])),
         src_(site.binding[Role::kSrc]),
-        weights_(site.binding[Role::kWeights].of_lane()) {
-    if (forward_) {
-      to_ = site.binding[Role::kDst];
-      return;
-    }
-    diff_dst_ = site.binding[Role::kDiffDst];
-    to_ = site.binding[Role::kDiffSrc];
-    gradient_ = site.binding[Role::kLaneGradient];
-  }
+        dst_(site.binding[Role::kDst]),
+        weights_(site.binding[Role::kWeights].of_lane()) {}
 
-  /// [zeros or the gradient of an image]
+  /// [zeros to shift by]
   std::size_t scratch_bytes() const override {
     return static_cast<std::size_t>(geometry_.channels) * sizeof(float);
   }
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
-    const StoredKernels<T>& k = stored_kernels<T>();
-    const auto channels = static_cast<std::size_t>(geometry_.channels);
-    auto* scratch = reinterpret_cast<float*>(lane.scratch);
-    std::fill_n(scratch, channels, 0.0f);
-    k.norm_apply(geometry_, range.last - range.first,
-                 (forward_ ? src_ : diff_dst_).at<T>(lane, range), nullptr, to_.at<T>(lane, range),
-                 weights_, scratch, false);
-    if (forward_) return;
-    float* gradient = gradient_.of_lane(lane.index);
-    if (range.first == lane.begin) std::fill_n(gradient, channels, 0.0f);
-    for (Range image = range; image.first < range.last; ++image.first) {
-      k.channel_scale_backward_gate(geometry_, 1, diff_dst_.at<T>(lane, image),
-                                    src_.at<T>(lane, image), scratch);
-      kernels().accumulate(channels, scratch, gradient);
-    }
+    auto* zeros = reinterpret_cast<float*>(lane.scratch);
+    std::fill_n(zeros, geometry_.channels, 0.0f);
+    stored_kernels<T>().norm_apply(geometry_, range.last - range.first, src_.at<T>(lane, range),
+                                   nullptr, dst_.at<T>(lane, range), weights_, zeros, false);
   }
 
  private:
-  bool forward_;
   Geometry geometry_;
-  Memory src_, to_, diff_dst_, gradient_;
+  Memory src_, dst_;
+  const float* weights_;
+};
+
+/// Data gradient, and the lane's gradient of the weights.
+template <class T>
+class LayerScaleBackward : public Kernel {
+ public:
+  explicit LayerScaleBackward(const CallSite& site)
+      : geometry_(site.geometry(site.op.inputs[0])),
+        src_(site.binding[Role::kSrc]),
+        diff_dst_(site.binding[Role::kDiffDst]),
+        diff_src_(site.binding[Role::kDiffSrc]),
+        gradient_(site.binding[Role::kLaneGradient]),
+        weights_(site.binding[Role::kWeights].of_lane()) {}
+
+  /// Sums of a piece.
+  std::size_t scratch_bytes() const override {
+    return static_cast<std::size_t>(geometry_.channels) * sizeof(double);
+  }
+
+  void run(const StepContext&, const Lane& lane, const Range& range) override {
+    const int channels = geometry_.channels;
+    float* gradient = gradient_.of_lane(lane.index);
+    if (range.first == lane.begin) std::fill_n(gradient, channels, 0.0f);
+    auto* sums = reinterpret_cast<double*>(lane.scratch);
+    std::fill_n(sums, channels, 0.0);
+    stored_kernels<T>().factors_backward(geometry_, range.last - range.first,
+                                         diff_dst_.at<T>(lane, range), src_.at<T>(lane, range),
+                                         weights_, diff_src_.at<T>(lane, range), sums);
+    for (int c = 0; c < channels; ++c) gradient[c] += static_cast<float>(sums[c]);
+  }
+
+ private:
+  Geometry geometry_;
+  Memory src_, diff_dst_, diff_src_, gradient_;
   const float* weights_;
 };
 
@@ -141,10 +155,17 @@ std::unique_ptr<Kernel> make_layer_norm_kernel(const CallSite& site) {
 }
 
 std::unique_ptr<Kernel> make_layer_scale_kernel(const CallSite& site) {
-  if (site.call.kind == CallKind::kFoldGradient) return make_fold_kernel(site);
-  if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
-    site.no_kernel();
-  return make_stored<LayerScaleKernel>(site.storage(site.op.inputs[0]), site);
+  const Storage storage = site.storage(site.op.inputs[0]);
+  switch (site.call.kind) {
+    case CallKind::kForward:
+      return make_stored<LayerScaleForward>(storage, site);
+    case CallKind::kBackwardData:
+      return make_stored<LayerScaleBackward>(storage, site);
+    case CallKind::kFoldGradient:
+      return make_fold_kernel(site);
+    default:
+      site.no_kernel();
+  }
 }
 
 }  // namespace lockstep::cpu

@@ -26,6 +26,10 @@ struct StoredKernels {
   void (*norm_backward_data)(const Geometry&, int images, const T* g, const T* x, T* dx,
                              const float* a, const float* b, const float* k);
 
+  /// dx = dy*factor[c], and sums[0..C) += sum of dy*x: the backward of y = x*factor[c].
+  void (*factors_backward)(const Geometry&, int images, const T* dy, const T* x,
+                           const float* factors, T* dx, double* sums);
+
   /// Every pixel over its channels, which lie side by side (block 0): y = (x - mean)/std * gamma[c]
   /// + beta[c]. saved: mean and 1/std, [2][pixels] of each image.
   void (*layer_norm)(const Geometry&, int images, const T* x, T* y, const float* gamma,

@@ -115,6 +115,30 @@ TEST_P(KernelsLayerNormTest, Bf16IsTheFloatsNearest) {
   }
 }
 
+TEST_P(KernelsLayerNormTest, FactorsBackward) {
+  for (const Geometry& g :
+       {Geometry{17, 300, 0}, {96, 6, 0}, {600, 3, 0}, {32, 49, 16}, {24, 7, 8}}) {
+    SCOPED_TRACE(text_of(g, 2));
+    const std::size_t n = 2 * g.image_elements(), channels = static_cast<std::size_t>(g.channels);
+    Floats x = normal(n, 9), dy = normal(n, 10), dx(n);
+    const Floats factors = normal(channels, 11);
+    const Halves x16 = halves_of(x), dy16 = halves_of(dy);
+    Halves dx16(n);
+    std::vector<double> sums(channels, 1.0), sums16 = sums, expected = sums;
+    GetParam()->f32.factors_backward(g, 2, dy.data(), x.data(), factors.data(), dx.data(),
+                                     sums.data());
+    GetParam()->bf16.factors_backward(g, 2, dy16.data(), x16.data(), factors.data(), dx16.data(),
+                                      sums16.data());
+    ASSERT_EQ(sums, sums16);
+    for_each_element(g, 2, [&](int, int c, int, std::size_t i) {
+      ASSERT_EQ(dx[i], dy[i] * factors[static_cast<std::size_t>(c)]);
+      ASSERT_EQ(dx16[i].bits, rounded<Bf16>(dx[i]).bits);
+      expected[static_cast<std::size_t>(c)] += static_cast<double>(dy[i]) * x[i];
+    });
+    for (std::size_t c = 0; c < channels; ++c) ASSERT_NEAR(sums[c], expected[c], 1e-4);
+  }
+}
+
 TEST_P(KernelsLayerNormTest, SoftmaxBackward) {
   for (std::size_t n : {1, 3, 8, 16, 19, 64, 100}) {
     constexpr std::size_t kRows = 3;
