@@ -325,7 +325,7 @@ void LowerBuilder::update() {
   const BufferId partials = fixed_buffer("gradient_norm.partials", BufferKind::kStatistics,
                                          update_blocks(graph_).size() * sizeof(double));
   draft_.gradient_norm =
-      fixed_buffer("gradient_norm", BufferKind::kStatistics, 2 * sizeof(double));
+      fixed_buffer("gradient_norm", BufferKind::kStatistics, 3 * sizeof(double));
   draft_.buffer(draft_.gradient_norm).pinned = true;
   auto tail = [&](Call call) { draft_.calls.push_back({std::move(call), Place::kTail}); };
   draft_.norm_partials = partials;

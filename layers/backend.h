@@ -22,7 +22,8 @@ struct StepContext {
   int images = 0;                              // of this micro-batch on this rank
   bool update_running = true;                  // batch norm's running statistics
   float learning_rate = 0;
-};
+  double norm_limit = 0;                       // > 0: a gradient norm above it, or not a number, holds the
+};                                             // update: parameters and momentum stay as they are
 
 /// A contiguous range of images that one thread runs, and that thread's scratch memory.
 struct Lane {

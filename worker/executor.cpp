@@ -330,6 +330,10 @@ double Executor::gradient_norm() const {
   return *memory_of(plan_.gradient_norm).of_lane<double>();
 }
 
+bool Executor::update_held() const {
+  return memory_of(plan_.gradient_norm).of_lane<double>()[2] != 0;
+}
+
 const float* Executor::logits(int micro_batch) const {
   if (plan_.logits.empty()) return nullptr;
   const BufferId id = plan_.logits.at(static_cast<std::size_t>(micro_batch));

@@ -58,6 +58,8 @@ class Executor {
   std::span<const double> loss_sums() const;
   /// Global norm of the gradients before clipping.
   double gradient_norm() const;
+  /// The norm was beyond StepContext::norm_limit: nothing was updated.
+  bool update_held() const;
   /// Logits of a micro-batch of the last run() of an evaluation, [images, classes] or
   /// [images, H, W, classes]; nullptr if the loss is on another stage.
   const float* logits(int micro_batch = 0) const;

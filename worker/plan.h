@@ -107,7 +107,7 @@ struct Plan {
   std::vector<PlanItem> items;
   std::vector<Bucket> buckets;
   BufferId loss_sums = kNone;      // doubles: layers/loss.h
-  BufferId gradient_norm = kNone;  // double [2]: norm, clipping factor
+  BufferId gradient_norm = kNone;  // double [3]: norm, clipping factor, 1 if the update was held
   std::vector<BufferId> logits;    // by micro-batch; empty where the loss is on another stage
   std::size_t arena_bytes = 0;
 

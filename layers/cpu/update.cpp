@@ -74,17 +74,18 @@ class GradientNorm : public Kernel {
   double* partial_;
 };
 
-/// sums = [global norm, factor that clips it].
+/// sums = [global norm, factor that clips it, 1 if the update is held].
 class FinishGradientNorm : public Kernel {
  public:
   FinishGradientNorm(const Graph& graph, double clip_norm, const Binding& b)
       : blocks_(update_blocks(graph).size()), clip_norm_(clip_norm),
         partial_(b[Role::kLaneSums].of_lane<double>()), sums_(b[Role::kSums].of_lane<double>()) {}
-  void run(const StepContext&, const Lane&, const Range&) override {
+  void run(const StepContext& context, const Lane&, const Range&) override {
     double total = 0;
     for (std::size_t i = 0; i < blocks_; ++i) total += partial_[i];
     sums_[0] = std::sqrt(total);
     sums_[1] = clip_norm_ > 0 && sums_[0] > clip_norm_ ? clip_norm_ / sums_[0] : 1.0;
+    sums_[2] = context.norm_limit > 0 && !(sums_[0] <= context.norm_limit) ? 1.0 : 0.0;
   }
 
  private:
@@ -102,6 +103,7 @@ class Update : public Kernel {
         norm_(b[Role::kSums].of_lane<double>()) {}
   int units() const override { return static_cast<int>(blocks_.size()); }
   void run(const StepContext& context, const Lane&, const Range& range) override {
+    if (norm_[2] != 0) return;
     SgdOptions options = sgd_;
     options.learning_rate = context.learning_rate;
     options.gradient_scale = static_cast<float>(norm_[1]);
