@@ -81,6 +81,7 @@ struct MemoryOptions {
 /// [checkpoint]
 struct CheckpointOptions {
   std::int64_t every_steps = 0;        // 0: at the end of every epoch
+  double mean_time_to_failure_s = 0;   // of the whole job; > 0: as often as costs the least time (Young, Daly)
   int keep = 3;                        // newest verified; the best is kept besides
 };
 
@@ -91,6 +92,22 @@ struct WatchdogOptions {
   double step_s = 0;                   // 0: 20 times the longest lately, at least 60
   double collective_s = 0;             // waiting for other ranks in one, during a step; 0: as the step
   double checkpoint_s = 900;           // waiting for a save
+};
+
+/// [health]: what to do about numbers that go wrong.
+struct HealthOptions {
+  std::string on_nan = "stop";         // loss or gradient is no number: stop | rollback | skip | ignore
+  std::string on_spike = "warn";       // of the gradient's norm: the same, or warn
+  double spike_factor = 10;            // times the median of the last 64 steps
+  int most_rollbacks = 2;              // because of the same step; then stop
+  int most_skips = 10;                 // one after the other; then stop
+  std::int64_t every_steps = 100;      // between looks at all layers; 0: never
+  std::string on_vanishing = "warn";   // of a layer's gradient: stop | warn | ignore; likewise the next
+  double vanishing_ratio = 1e-6;       // gradient / weights, beside the median of all layers
+  std::string on_dead = "warn";        // channels that pass no gradient on: dead ReLUs
+  double dead_fraction = 0.1;          // of a layer's channels
+  std::string on_stale_bn = "warn";    // running statistics far from the batch's
+  double stale_distance = 1;           // in standard deviations, or factors of 4 of the variance
 };
 
 /// One job file, with every default filled in.
@@ -106,6 +123,7 @@ struct Job {
   MemoryOptions memory;
   CheckpointOptions checkpoint;
   WatchdogOptions watchdog;
+  HealthOptions health;
 };
 
 }  // namespace lockstep

@@ -1,5 +1,6 @@
 #include "coordinator/metrics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
@@ -52,9 +53,25 @@ MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t last_step)
       write_file_durably(fresh, kept);
       std::filesystem::rename(fresh, path_);
     }
+    note_past(kept);
   }
   stream_.open(path_, std::ios::app);
   if (!stream_) throw IoError(path_.string() + ": cannot be opened for writing");
+}
+
+void MetricsFile::note_past(const std::string& lines) {
+  constexpr std::size_t kMost = 64;
+  std::size_t end = lines.size();
+  while (end > 0 && past_.size() < kMost) {
+    const std::size_t before = end < 2 ? std::string::npos : lines.rfind('\n', end - 2);
+    const std::size_t begin = before == std::string::npos ? 0 : before + 1;
+    const Json json = Json::parse(lines.substr(begin, end - begin), nullptr, false);
+    end = begin;
+    if (!json.is_object() || !json.contains("grad_norm")) continue;
+    const Json& norm = json["grad_norm"];
+    past_.push_back({norm.is_number() ? norm.get<double>() : std::nan(""), json.value("held", false)});
+  }
+  std::ranges::reverse(past_);
 }
 
 void MetricsFile::append(const std::string& line) {
@@ -77,6 +94,7 @@ void MetricsFile::write(const StepMetrics& m) {
   json["accuracy"] = m.accuracy;
   json["lr"] = m.learning_rate;
   json["grad_norm"] = number(m.gradient_norm);
+  if (m.held) json["held"] = true;
   json["samples"] = m.samples;
   json["images_per_second"] =
       std::round(static_cast<double>(m.samples) / m.step_seconds * 10) / 10;

@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "worker/executor.h"
 
@@ -15,6 +17,7 @@ struct StepMetrics {
   double accuracy = 0;   // of the training samples, 0 to 1
   double learning_rate = 0;
   double gradient_norm = 0;  // before clipping
+  bool held = false;         // sick: nothing was updated
   std::int64_t samples = 0;
   double step_seconds = 0;   // wall clock, waiting for data included
   double data_seconds = 0;   // waiting for the loader
@@ -44,6 +47,13 @@ class MetricsFile {
   };
   const LostWork& lost() const { return lost_; }
 
+  /// The last 64 of the steps that were kept, oldest first: what StepHealth::remember() wants.
+  struct PastStep {
+    double norm;  // NaN where the line has no number
+    bool held;
+  };
+  std::span<const PastStep> past() const { return past_; }
+
   /// A line that cannot be written is lost; the log says so once.
   void write(const StepMetrics& metrics);
   void write(const ValidationMetrics& metrics);
@@ -52,10 +62,12 @@ class MetricsFile {
 
  private:
   void append(const std::string& line);
+  void note_past(const std::string& lines);
 
   std::filesystem::path path_;
   std::ofstream stream_;
   bool failed_ = false;
+  std::vector<PastStep> past_;
   LostWork lost_;
 };
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <numeric>
 
+#include "coordinator/health.h"
 #include "data/error.h"
 
 namespace lockstep {
@@ -124,8 +125,13 @@ bool Saver::start(const TrainingState& where) {
   if (group_.rank() < first_writer_) return true;
   std::vector<TensorView> views;
   std::span<float> space = writer_->snapshot();
+  refused_.clear();
   for (std::size_t i : mine_) {
     const TensorView& t = tensors_[i];
+    if (first_not_finite(t.values) >= 0) {
+      refused_ = kFailed + t.name + " holds values that are not finite numbers: training has diverged";
+      return true;  // publish() says so to all
+    }
     std::ranges::copy(t.values, space.begin());
     views.push_back({t.name, t.dims, space.first(t.values.size())});
     space = space.subspan(t.values.size());
@@ -139,7 +145,7 @@ bool Saver::start(const TrainingState& where) {
 bool Saver::publish(MetricsFile* metrics) {
   if (!saving_) return true;
   std::string failure;
-  std::string report;
+  std::string report = refused_;
   try {
     if (writer_->busy()) report = writer_->take_report();
   } catch (const Error& e) {

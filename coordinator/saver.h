@@ -22,7 +22,7 @@ std::vector<int> checkpoint_writers(const Graph& graph, const std::vector<int>& 
 
 /// Saves checkpoints beside training; DESIGN of the protocol in data/checkpoint.h. All ranks of the
 /// group call every function, in step. A save that fails (a full disk) is reported and training goes
-/// on: the older checkpoints are untouched.
+/// on: the older checkpoints are untouched. So is one of values that are not finite: it is never published.
 class Saver {
  public:
   /// Ranks from `first_writer` on share the writing; `writers`: by tensor, a rank that holds it.
@@ -48,6 +48,7 @@ class Saver {
   std::vector<TensorView> tensors_;  // all; the views point into the state
   std::vector<std::size_t> mine_;    // those that this rank writes
   std::unique_ptr<CheckpointWriter> writer_;
+  std::string refused_;  // why this rank does not write; empty: it does
   std::optional<TrainingState> saving_;
 };
 

@@ -14,6 +14,7 @@ enum class ExitCode {
   kIo = 74,           // reading or writing failed
   kRequeue = 75,      // stopped early with a checkpoint: run me again
   kRankLost = 76,     // another rank died or does not answer
+  kDiverged = 77,     // training itself went wrong: the job has to change
 };
 
 /// Base of every error that lockstep throws. The message names what is wrong, where, and what to
@@ -60,6 +61,11 @@ struct IoError : Error {
 /// An MPI call failed, or a peer is gone.
 struct CommError : Error {
   explicit CommError(const std::string& message) : Error(ExitCode::kRankLost, message) {}
+};
+
+/// Losses or gradients that no restart will mend.
+struct HealthError : Error {
+  explicit HealthError(const std::string& message) : Error(ExitCode::kDiverged, message) {}
 };
 
 /// A bug: something that should not be possible, found at run time (a primitive failed, say).

@@ -14,7 +14,7 @@ void check_job(const Job& job, const std::function<std::string(const std::string
                       "': " + complaint);
   };
   const auto& [run, data, augment, model, train, optimizer, schedule, parallel, memory, checkpoint,
-              watchdog] = job;
+              watchdog, health] = job;
 
   require(data.source.starts_with("synthetic") || !data.path.empty(), "data.path",
           "data.source = " + data.source + " needs the path of its files");
@@ -61,6 +61,10 @@ void check_job(const Job& job, const std::function<std::string(const std::string
           "must end before the training does, at train.epochs");
   require(std::is_sorted(schedule.milestones.begin(), schedule.milestones.end()),
           "schedule.milestones", "must be in ascending order");
+  require(checkpoint.mean_time_to_failure_s == 0 || checkpoint.every_steps == 0,
+          "checkpoint.mean_time_to_failure_s", "decides how often; leave out checkpoint.every_steps");
+  require(health.on_spike == "warn" || health.on_spike == "ignore" || health.on_nan != "ignore", "health.on_nan",
+          "with health.on_spike = " + health.on_spike + " what is not a number counts as a spike, too");
   require(schedule.policy == "step" || schedule.milestones.empty(), "schedule.milestones",
           "only with schedule.policy = step; here it is " + schedule.policy);
 }

@@ -186,6 +186,9 @@ std::vector<JobKey> checkpoint_keys() {
   return {
       number(FIELD(checkpoint.every_steps), at_least(0),
              "Steps between checkpoints; 0: one at the end of every epoch."),
+      number(FIELD(checkpoint.mean_time_to_failure_s), at_least(0),
+             "Of the whole job: checkpoints as often as loses the least time, by what a save costs (Young, "
+             "Daly), instead of every_steps. 0: off."),
       number(FIELD(checkpoint.keep), at_least(1), "Newest ones kept; the best is kept besides."),
   };
 }
@@ -202,6 +205,30 @@ std::vector<JobKey> watchdog_keys() {
   };
 }
 
+std::vector<JobKey> health_keys() {
+  const std::vector<std::string> step{"stop", "rollback", "skip", "ignore"};
+  const std::vector<std::string> spike{"stop", "rollback", "skip", "warn", "ignore"};
+  const std::vector<std::string> layer{"stop", "warn", "ignore"};
+  return {
+      word(FIELD(health.on_nan), step,
+           "Loss or gradient are not numbers. stop: end with 77. rollback: to the newest good checkpoint. "
+           "skip: parameters, momentum and statistics stay as before the step."),
+      word(FIELD(health.on_spike), spike, "Likewise, of a gradient's norm that explodes."),
+      number(FIELD(health.spike_factor), above(1), "It does above so many times the median of the last 64 steps."),
+      number(FIELD(health.most_rollbacks), at_least(0), "Roll-backs because of the same step; then stop."),
+      number(FIELD(health.most_skips), at_least(0), "Steps skipped one after the other; then stop."),
+      number(FIELD(health.every_steps), at_least(0), "Steps between looks at all layers; 0: never."),
+      word(FIELD(health.on_vanishing), layer, "A layer's gradient vanishes."),
+      number(FIELD(health.vanishing_ratio), above(0),
+             "It does where gradient / weights is below so much of the median layer's."),
+      word(FIELD(health.on_dead), layer, "Channels pass no gradient on, in two looks: dead ReLUs."),
+      number(FIELD(health.dead_fraction), between(0, 1), "Part of a layer's channels that may."),
+      word(FIELD(health.on_stale_bn), layer, "Batch norm's running statistics are far from the batch's."),
+      number(FIELD(health.stale_distance), above(0),
+             "Beyond so many standard deviations, or factors of 4 of the variance."),
+  };
+}
+
 std::string_view leaf(std::string_view name) { return name.substr(name.find('.') + 1); }
 
 }  // namespace
@@ -210,7 +237,8 @@ const std::vector<JobKey>& job_keys() {
   static const std::vector<JobKey> keys = [] {
     std::vector<JobKey> all;
     for (auto section : {run_keys, data_keys, augment_keys, model_keys, train_keys, optimizer_keys,
-                         schedule_keys, parallel_keys, memory_keys, checkpoint_keys, watchdog_keys}) {
+                         schedule_keys, parallel_keys, memory_keys, checkpoint_keys, watchdog_keys,
+                         health_keys}) {
       for (JobKey& key : section()) all.push_back(std::move(key));
     }
     return all;

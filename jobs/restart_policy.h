@@ -32,7 +32,7 @@ struct RestartDecision {
 /// progress, not their number: a run that dies once an hour for a month is worth going on with. A
 /// step or a checkpoint beyond all before is progress. Between failures without it the wait doubles.
 ///
-/// It stops at once where the same would happen again: the job is wrong or another one has the directory,
+/// It stops at once where the same would happen again: the job is wrong, or another one has the directory, training has diverged,
 /// data are wrong before anything was trained, or the ranks ended twice at the same step with the same error (what was killed from
 /// outside does not count as such).
 class RestartPolicy {

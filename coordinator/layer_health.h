@@ -1,0 +1,53 @@
+#pragma once
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "coordinator/job.h"
+#include "worker/memory.h"
+
+namespace lockstep {
+
+/// What a look at all layers finds, by the layer's name.
+enum class LayerTrouble { kVanishing, kDead, kStale };
+
+struct LayerFinding {
+  LayerTrouble trouble;
+  std::string layer;
+  std::string what;  // for people, the layer included
+};
+
+/// Looks at the layers of a rank after a step, at the gradients and statistics that it has left: two passes over
+/// the gradients and the weights, no communication.
+///
+///   vanishing  |gradient| / |weights| of a convolution or linear layer is below vanishing_ratio times
+///              the median of all layers
+///   dead       channels of a norm whose gamma and beta have gradients of exactly zero, now and at the
+///              last look: none of a step's images came through the ReLU behind it
+///   stale      batch norm's running statistics are far from those of the step's images, which are what
+///              the step has moved them by, over momentum; the mean over channels
+class LayerHealth {
+ public:
+  LayerHealth(ModelState& state, const HealthOptions& options, int micro_batches)
+      : state_(state), options_(options), micro_batches_(micro_batches) {}
+
+  /// `statistics_before`: as they were before the step; empty: not looked at.
+  std::vector<LayerFinding> look(std::span<const float> statistics_before);
+
+ private:
+  void find_vanishing(std::vector<LayerFinding>& findings) const;
+  void find_dead(std::vector<LayerFinding>& findings);
+  void find_stale(std::span<const float> before, std::vector<LayerFinding>& findings) const;
+
+  ModelState& state_;
+  HealthOptions options_;
+  int micro_batches_;
+  std::map<OpId, std::vector<bool>> silent_;  // by norm, channels without gradient at the last look
+};
+
+/// A warning if batch norm takes its statistics of few values; empty: enough. `images` are of a
+/// micro-batch: of all replicas with SyncBN, else of one.
+std::string small_batch_warning(const Graph& graph, std::int64_t images, bool sync_bn);
+
+}  // namespace lockstep
