@@ -11,10 +11,10 @@
 namespace lockstep {
 
 /// What is done about a sick step.
-enum class HealthAction { kNone, kWarn, kSkip, kRollBack, kStop };
+enum class HealthAction { kGoOn, kWarn, kSkip, kRollBack, kStop };
 
 struct HealthVerdict {
-  HealthAction action = HealthAction::kNone;
+  HealthAction action = HealthAction::kGoOn;
   std::string what;  // for people; empty: the step is well
 };
 

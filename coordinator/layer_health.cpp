@@ -44,9 +44,10 @@ void LayerHealth::find_vanishing(std::vector<LayerFinding>& findings) const {
     const double ratio = norm_of(state_.parameter(op.parameters[0], state_.gradients())) / size;
     if (std::isfinite(ratio)) ratios.emplace_back(&op, ratio);
   }
-  if (ratios.empty()) return;
-  std::vector<double> sorted;
-  for (const auto& [op, ratio] : ratios) sorted.push_back(ratio);
+  std::vector<double> sorted;  // of layers that get any
+  for (const auto& [op, ratio] : ratios)
+    if (ratio > 0) sorted.push_back(ratio);
+  if (sorted.empty()) return;
   std::ranges::nth_element(sorted, sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2));
   const double median = sorted[sorted.size() / 2];
   for (const auto& [op, ratio] : ratios)

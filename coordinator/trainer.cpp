@@ -19,13 +19,13 @@
 namespace lockstep {
 
 Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
-                 const volatile std::sig_atomic_t& stop, Watchdog& watchdog)
+                 const volatile std::sig_atomic_t& stop, Watchdog& watchdog, FaultInjector& faults)
     : job_(job), world_(world),
       works_(job.parallel.coordinator != "dedicated" || world.rank() > 0),
       first_worker_(job.parallel.coordinator == "dedicated" ? 1 : 0),
       workers_(world.split(works_ ? 1 : 0, world.rank(), "workers")),
       grid_(make_grid(job.parallel.stages, world, first_worker_)), stop_(stop),
-      watchdog_(watchdog),
+      watchdog_(watchdog), faults_(faults),
       data_(open_job_data(job, world)),
       run_directory_(std::filesystem::path(job.run.directory) / job.run.name) {
   if (world.size() == first_worker_)
@@ -138,24 +138,41 @@ void Trainer::start(const RunStart& run_start) {
     create_directories_durably(checkpoints);
   }
   where_ = load_or_initialize(checkpoints, job_.run.resume, job_.run.seed, state(), world_, replicas());
-  if (where_.cursor >= data_.train_samples) {  // the job has fewer samples than before
-    ++where_.epoch;
-    where_.cursor = 0;
-  }
-  total_steps_ = last_step();
+  begin_where_left();
   record(run_start);
   const Graph& graph = state().graph();
   const std::vector<int> stages = staged() ? stage_of_ops(graph, pipeline_) : std::vector<int>{};
   saver_ = std::make_unique<Saver>(checkpoints, state(), world_, first_worker_,
                                    checkpoint_writers(graph, stages, grid_, first_worker_), job_.checkpoint.keep);
   if (world_.rank() == 0) {
-    metrics_ = std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step);
-    if (const MetricsFile::LostWork& lost = metrics_->lost(); lost.steps > 0)
-      spdlog::warn("lost: {} steps after step {}, {:.1f} s of work, are done again", lost.steps,
-                   where_.step, lost.seconds);
+    open_metrics();
     progress_ = std::make_unique<Progress>(total_steps_, job_.run.log_every_s);
   }
+  health_.emplace(job_.health, works_ ? &state() : nullptr, job_.train.micro_batches);
+  remember_steps();
+  const std::int64_t images = job_.train.batch / job_.train.micro_batches;
+  if (world_.rank() == 0)
+    if (const std::string few = small_batch_warning(
+            graph, job_.train.sync_bn ? images : images / grid_.replicas(), job_.train.sync_bn);
+        !few.empty())
+      spdlog::warn("{}", few);
   if (works_) compare_plans();
+}
+
+/// After `where_` has been loaded.
+void Trainer::begin_where_left() {
+  if (where_.cursor >= data_.train_samples) {  // the job has fewer samples than before
+    ++where_.epoch;
+    where_.cursor = 0;
+  }
+  total_steps_ = last_step();
+}
+
+void Trainer::open_metrics() {
+  metrics_ = std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step);
+  if (const MetricsFile::LostWork& lost = metrics_->lost(); lost.steps > 0)
+    spdlog::warn("lost: {} steps after step {}, {:.1f} s of work, are done again", lost.steps, where_.step,
+                 lost.seconds);
 }
 
 void Trainer::compare_plans() {
@@ -209,6 +226,7 @@ void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
     done += static_cast<int>(parts.size());
     if (!works_) continue;
     contexts_.clear();
+    faults_.spoil(where_.step + 1, parts.front().pixels);
     for (const TrainingFeed::MicroBatch& part : parts)
       contexts_.push_back({.step = where_.step, .seed = job_.run.seed,
                            .loss_divisor = static_cast<double>(m.samples),
@@ -217,7 +235,8 @@ void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
                            .labels = part.labels.data(),
                            .first_micro_batch = first && contexts_.empty(),
                            .images = static_cast<int>(part.positions.size()),
-                           .learning_rate = static_cast<float>(m.learning_rate)});
+                           .learning_rate = static_cast<float>(m.learning_rate),
+                           .norm_limit = health_->norm_limit()});
     Executor& executor = engine_->trainer();
     sizes_.clear();
     for (const StepContext& context : contexts_) sizes_.push_back(context.images);
@@ -231,6 +250,7 @@ void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
   m.loss = sums[0] / labels;
   m.accuracy = sums[1] / labels;
   m.gradient_norm = engine_->trainer().gradient_norm();
+  m.held = engine_->trainer().update_held();
 }
 
 StepMetrics Trainer::step(TrainingFeed& feed) {
@@ -240,6 +260,8 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
   m.learning_rate = learning_rate_at(job_.optimizer, job_.schedule, fractional_epoch(),
                                      job_.train.epochs, job_.train.batch);
   const double begin = seconds_now();
+  faults_.before_step(where_.step + 1, works_ ? &state() : nullptr);
+  health_->before_step(where_.step + 1);
   compute(feed, m);
   if (first_worker_ > 0) world_.broadcast_value(m, first_worker_, "step metrics");
   m.step_seconds = seconds_now() - begin;
@@ -258,45 +280,38 @@ bool Trainer::due_for_checkpoint() const {
 
 /// Ranks agree on what all of them have to do next: stop (a signal may reach one rank only), or
 /// publish the checkpoint that all have written.
-bool Trainer::boundary() {
+Trainer::Next Trainer::boundary(const StepMetrics& m) {
   watchdog_.enter(Activity::kCheckpoint, where_.step);
-  constexpr std::int64_t kWritten = std::int64_t{1} << 32;
-  const std::int64_t mine = (stop_ != 0 ? 1 : 0) + (saver_->ready() ? kWritten : 0);
+  const HealthVerdict verdict = health_->after_step(m);
+  constexpr std::int64_t kSick = std::int64_t{1} << 16, kWritten = std::int64_t{1} << 32;
+  const bool sick = verdict.action > HealthAction::kWarn;
+  const std::int64_t mine = (stop_ != 0 ? 1 : 0) + (sick ? kSick : 0) + (saver_->ready() ? kWritten : 0);
   const std::int64_t sum = world_.all_reduce(mine, ReduceOp::kSum, "step boundary");
   if (saver_->saving() && sum / kWritten == world_.size())
     saved_ = saver_->publish(metrics_.get());
-  stopped_ = sum % kWritten > 0;
+  stopped_ = sum % kSick > 0;
   if (lock_ && lock_->lost())
     throw ConfigError(run_directory_.string() + ": another job has taken this directory; one of them "
                       "must have another run.name");
-  if (job_.train.hash_every > 0 && where_.step % job_.train.hash_every == 0) compare_parameters();
-  if (due_for_checkpoint() || stopped_) save();
-  return !stopped_;
+  if (act_on(verdict, sum % kWritten / kSick)) return Next::kRollBack;
+  if (!sick) look_at_layers();
+  const bool saves = due_for_checkpoint() || stopped_;
+  if (saves || (job_.train.hash_every > 0 && where_.step % job_.train.hash_every == 0)) compare_parameters();
+  if (saves) save();
+  return stopped_ ? Next::kStop : Next::kGoOn;
 }
 
 void Trainer::save() {
   saver_->publish(metrics_.get());  // an older one that is still being written
   share_statistics();
   saved_ = saver_->start(where_);
+  faults_.after_save();
 }
 
 /// Without SyncBN every replica has running statistics of its own; the first one's are the run's.
 void Trainer::share_statistics() {
   if (!job_.train.sync_bn && works_)
     replicas().broadcast(std::as_writable_bytes(state().statistics()), 0, "statistics");
-}
-
-void Trainer::compare_parameters() {
-  if (!works_) return;
-  const std::uint64_t hash = hash64(std::as_bytes(state().parameters()));
-  const auto all = replicas().all_gather_value(hash, "parameter hash");
-  const int stage = grid_.stage_of(workers_.rank());
-  const auto rank_of = [&](int r) { return std::to_string(first_worker_ + grid_.worker(r, stage)); };
-  for (int r = 0; r < grid_.replicas(); ++r)
-    if (all[static_cast<std::size_t>(r)] != all[0])
-      throw CommError("step " + std::to_string(where_.step) + ": the parameters of rank " + rank_of(r) +
-                      " differ from rank " + rank_of(0) + "'s; a memory or a sum is damaged. Restart: "
-                      "training resumes from the newest good checkpoint");
 }
 
 ValidationMetrics Trainer::validate() {
@@ -354,12 +369,13 @@ void Trainer::tell_forecast() {
   if (world_.rank() == 0 && !text.empty()) spdlog::info("{}", text);
 }
 
-TrainingEnd Trainer::run() {
-  TrainingFeed feed = make_feed();
-  bool going = true;
-  while (going && where_.step < total_steps_ && !no_longer_improves()) {
+/// Until the training is over, or has to go back.
+Trainer::Next Trainer::train(TrainingFeed& feed) {
+  Next next = Next::kGoOn;
+  while (next == Next::kGoOn && where_.step < total_steps_ && !no_longer_improves()) {
     const StepMetrics m = step(feed);
     if (forecast_) forecast_->step(m);
+    last_loss_ = m.loss;
     if (metrics_) metrics_->write(m);
     if (progress_) progress_->step(m);
     const bool epoch_ended = where_.cursor >= data_.train_samples;
@@ -368,16 +384,23 @@ TrainingEnd Trainer::run() {
       where_.cursor = 0;
     }
     if (epoch_ended || where_.step == total_steps_) end_of_epoch();
-    going = boundary();
+    next = boundary(m);
+  }
+  return next;
+}
+
+TrainingEnd Trainer::run() {
+  for (Next next = Next::kRollBack; next == Next::kRollBack;) {
+    TrainingFeed feed = make_feed();
+    next = train(feed);
+    if (next == Next::kRollBack) roll_back();
   }
   if (world_.rank() == 0 && no_longer_improves())
     spdlog::info("early stopping: {} validations without improvement", job_.train.early_stopping);
   if (progress_) progress_->finish();
   tell_forecast();
   if (saver_->saving()) saved_ = saver_->publish(metrics_.get());
-  if (!saved_)
-    throw IoError(run_directory_.string() + ": the last checkpoint could not be saved (see above); "
-                  "make room and start again: training goes on from the one before");
+  if (!saved_) not_saved();
   return stopped_ && where_.step < total_steps_ ? TrainingEnd::kStoppedBySignal
                                                 : TrainingEnd::kDone;
 }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "coordinator/engine.h"
+#include "coordinator/fault.h"
 #include "coordinator/feed.h"
 #include "coordinator/grid.h"
 #include "coordinator/job_data.h"
@@ -14,6 +15,7 @@
 #include "coordinator/run_lock.h"
 #include "coordinator/run_record.h"
 #include "coordinator/saver.h"
+#include "coordinator/training_health.h"
 #include "coordinator/watchdog.h"
 
 namespace lockstep {
@@ -27,9 +29,10 @@ enum class TrainingEnd { kDone, kStoppedBySignal };
 class Trainer {
  public:
   /// `stop` is set by a signal handler: the step is finished, a checkpoint saved, and run() returns.
-  /// `run_start` is kept with the run and with its checkpoints. `watchdog` is told what goes on.
+  /// `run_start` is kept with the run and with its checkpoints. `watchdog` is told what goes on. `faults`
+  /// injects what a drill wants.
   Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
-          const volatile std::sig_atomic_t& stop, Watchdog& watchdog);
+          const volatile std::sig_atomic_t& stop, Watchdog& watchdog, FaultInjector& faults);
   ~Trainer();
 
   TrainingEnd run();
@@ -51,8 +54,18 @@ class Trainer {
   void compute(TrainingFeed& feed, StepMetrics& metrics);
   ValidationMetrics validate();
   void share_statistics();
-  bool boundary();  // after a step: saves, compares, listens; false: stop
   void tell_forecast();
+  enum class Next { kGoOn, kStop, kRollBack };
+  Next train(TrainingFeed& feed);
+  Next boundary(const StepMetrics& metrics);  // after a step: saves, compares, listens
+  void begin_where_left();
+  void open_metrics();
+  void remember_steps();  // this and the following: trainer_health.cpp
+  bool act_on(const HealthVerdict& verdict, std::int64_t sick_ranks);
+  [[noreturn]] void stop_because(const std::string& what);
+  void look_at_layers();
+  void roll_back();
+  [[noreturn]] void not_saved() const;
   void end_of_epoch();
   void save();
   void compare_parameters();
@@ -77,6 +90,7 @@ class Trainer {
   Pipeline pipeline_;                 // staged
   const volatile std::sig_atomic_t& stop_;
   Watchdog& watchdog_;
+  FaultInjector& faults_;
   JobData data_;
   Storage activations_ = Storage::kF32;
   std::string all_reduce_table_;  // the text of the file; empty: none
@@ -92,8 +106,10 @@ class Trainer {
   std::unique_ptr<MetricsFile> metrics_;  // rank 0
   std::unique_ptr<Progress> progress_;    // rank 0
   std::optional<RunForecast> forecast_;   // works_
+  std::optional<TrainingHealth> health_;
   TrainingState where_;
   std::int64_t total_steps_ = 0;
+  double last_loss_ = 0;
   bool stopped_ = false;
   bool saved_ = true;  // the newest save has not failed
   bool val_scattered_ = false;

@@ -25,6 +25,9 @@ std::optional<boost::program_options::variables_map> parse_command_line(
 /// Adds what every subcommand that reads a job has: JOB.cfg, --set, --help-job.
 void add_job_options(CommandSyntax& syntax);
 
+/// What `lockstep train` understands; its launcher reads it too.
+CommandSyntax train_syntax();
+
 /// The job of a command line that was parsed with add_job_options(). After --help-job, prints every
 /// key and returns nothing.
 struct JobArguments {

@@ -71,12 +71,10 @@ int nodes_of_allocation() {
 /// The job of `train JOB.cfg ...`; nothing if that is not what shall run, or only asks for help.
 std::optional<Job> job_to_supervise(std::span<const std::string> command) {
   if (command[0] != "train") return std::nullopt;
-  CommandSyntax syntax{.usage = "train JOB.cfg [OPTIONS]"};
-  add_job_options(syntax);
   const auto words = command.subspan(1);
   for (const char* asks : {"--help", "-h", "--help-job"})
     if (std::find(words.begin(), words.end(), asks) != words.end()) return std::nullopt;
-  const auto values = parse_command_line(syntax, words);
+  const auto values = parse_command_line(train_syntax(), words);
   const auto job = job_arguments(*values);
   return load_job(job->file, job->overrides);
 }

@@ -51,18 +51,20 @@ std::string command_line(std::span<const std::string> arguments) {
 }  // namespace
 
 int run_train(std::span<const std::string> arguments) {
-  CommandSyntax syntax{.usage = "train JOB.cfg [OPTIONS]",
-                       .about = "Trains the model of a job file, and resumes by itself from the run's newest good\n"
-                                "checkpoint. Start it alone, or under lockstep launch, mpirun or srun."};
-  add_job_options(syntax);
-  const auto values = parse_command_line(syntax, arguments);
+  const auto values = parse_command_line(train_syntax(), arguments);
   if (!values) return 0;
   const auto job_file = job_arguments(*values);
   if (!job_file) return 0;
   const Job job = load_job(job_file->file, job_file->overrides);
 
+  std::optional<Fault> fault;
+  if (values->count("fault")) fault = parse_fault((*values)["fault"].as<std::string>());
+
   install_signal_handlers();
-  Watchdog watchdog(job.watchdog, watchdog_place(job));  // starting MPI may hang too
+  const WatchdogPlace place = watchdog_place(job);
+  Watchdog watchdog(job.watchdog, place);  // starting MPI may hang too
+  FaultInjector faults(fault, place.run_directory, place.rank);
+  faults.at_start();
   MpiSession mpi;
   const Communicator world = Communicator::world();
   const Watchdog::Listening listening(watchdog, world.log());
@@ -71,7 +73,7 @@ int run_train(std::span<const std::string> arguments) {
     if (world.rank() == 0) spdlog::warn("{}", warning);
 
   const RunStart run_start{.job_text = to_ini(job), .command_line = command_line(arguments)};
-  Trainer trainer(job, run_start, world, stop_requested, watchdog);
+  Trainer trainer(job, run_start, world, stop_requested, watchdog, faults);
   const TrainingEnd end = trainer.run();
   watchdog.enter(Activity::kEnd, 0);
   if (world.rank() == 0) {

@@ -1,0 +1,96 @@
+// Trainer: what is done about sick steps.
+#include <spdlog/spdlog.h>
+
+#include <cmath>
+
+#include "coordinator/replica_check.h"
+#include "coordinator/trainer.h"
+#include "data/error.h"
+
+namespace lockstep {
+
+/// After the metrics file has been opened: verdicts depend on the steps before, so that a resumed run
+/// skips what an uninterrupted one does.
+void Trainer::remember_steps() {
+  std::vector<MetricsFile::PastStep> past;
+  if (metrics_) past.assign(metrics_->past().begin(), metrics_->past().end());
+  world_.broadcast(past, 0, "steps before");
+  health_->resume(past);
+}
+
+void Trainer::compare_parameters() {
+  if (!works_ || job_.train.hash_every == 0) return;
+  const int stage = grid_.stage_of(workers_.rank());
+  compare_replicas(state(), replicas(), where_.step,
+                   [&](int replica) { return first_worker_ + grid_.worker(replica, stage); });
+}
+
+/// `sick_ranks`: how many ranks hold the verdict that this one may hold. True: roll back.
+bool Trainer::act_on(const HealthVerdict& verdict, std::int64_t sick_ranks) {
+  if (sick_ranks > 0 && sick_ranks < world_.size()) {
+    compare_parameters();  // names who is wrong
+    throw CommError(fmt::format("step {}: {} of {} ranks find it sick, the others do not; a memory or a sum is "
+                                "damaged. Restart: training resumes from the newest good checkpoint",
+                                where_.step, sick_ranks, world_.size()));
+  }
+  if (verdict.action != HealthAction::kGoOn && world_.rank() == 0) spdlog::warn("{}", verdict.what);
+  if (verdict.action == HealthAction::kStop) stop_because(verdict.what);
+  return verdict.action == HealthAction::kRollBack;
+}
+
+/// At the end of a training whose last checkpoint failed.
+void Trainer::not_saved() const {
+  if (!std::isfinite(last_loss_))
+    throw HealthError(fmt::format("{}: training has diverged (the last loss is {}); nothing was saved since. Start "
+                                  "again from the newest checkpoint with a lower optimizer.learning_rate, and with "
+                                  "health.on_nan = stop",
+                                  run_directory_.string(), last_loss_));
+  throw IoError(run_directory_.string() + ": the last checkpoint could not be saved (see above); "
+                "make room and start again: training goes on from the one before");
+}
+
+/// On all ranks; saves what is under way first, which is older and well.
+void Trainer::stop_because(const std::string& what) {
+  if (saver_->saving()) saver_->publish(metrics_.get());
+  const std::string gradients = health_->sick_gradients();
+  throw HealthError(what + (gradients.empty() ? "" : "; " + gradients) +
+                    ". Checkpoints from before are kept, later ones were not made: start again with a "
+                    "lower optimizer.learning_rate, more schedule.warmup_epochs or optimizer.clip_norm; "
+                    "[health] says what else can be done about it");
+}
+
+/// Each stage's first replica looks: the others hold the same.
+void Trainer::look_at_layers() {
+  if (job_.health.every_steps == 0 || where_.step % job_.health.every_steps != 0) return;
+  std::string stop;
+  if (works_ && replica() == 0) stop = health_->look(where_.step);
+  const bool can_stop = job_.health.on_vanishing == "stop" || job_.health.on_dead == "stop" ||
+                        job_.health.on_stale_bn == "stop";
+  if (!can_stop || world_.all_reduce(std::int64_t{!stop.empty()}, ReduceOp::kMax, "layers' health") == 0) return;
+  std::string all;
+  for (const std::string& text : world_.gather(stop, 0, "layers' health"))
+    if (!text.empty()) all += (all.empty() ? "" : "; ") + text;
+  stop_because(fmt::format("step {}: {}", where_.step, all));
+}
+
+/// To the newest good checkpoint, or the beginning, as a new start would.
+void Trainer::roll_back() {
+  watchdog_.enter(Activity::kStart, where_.step);
+  if (saver_->saving()) saver_->publish(metrics_.get());
+  const std::int64_t from = where_.step;
+  const bool loaded = loader_ != nullptr;
+  loader_.reset();
+  const std::string details = where_.details;
+  where_ = load_or_initialize(run_directory_ / "checkpoints", true, job_.run.seed, state(), world_, replicas());
+  where_.details = details;
+  begin_where_left();
+  if (loaded) make_loader(engine_->train_plan().max_images);
+  if (world_.rank() == 0) {
+    metrics_ = nullptr;
+    open_metrics();
+    spdlog::warn("rolled back from step {} to {}", from, where_.step);
+  }
+  remember_steps();
+}
+
+}  // namespace lockstep

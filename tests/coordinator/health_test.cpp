@@ -1,0 +1,160 @@
+#include "coordinator/health.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "coordinator/fault.h"
+#include "coordinator/replica_check.h"
+#include "data/error.h"
+
+namespace lockstep {
+namespace {
+
+const double kNan = std::nan("");
+const double kInf = std::numeric_limits<double>::infinity();
+
+HealthOptions options(const std::string& on_nan, const std::string& on_spike) {
+  HealthOptions o;
+  o.on_nan = on_nan;
+  o.on_spike = on_spike;
+  o.most_skips = 2;
+  return o;
+}
+
+/// Tells a health of steps as an executor would: what is beyond the limit is held.
+class Steps {
+ public:
+  explicit Steps(const HealthOptions& o) : health(o) {}
+  HealthAction step(double loss, double norm) {
+    const double limit = health.norm_limit();
+    return health
+        .judge({.step = ++number, .loss = loss, .gradient_norm = norm, .held = limit > 0 && !(norm <= limit)})
+        .action;
+  }
+  void well(int steps) {
+    for (int i = 0; i < steps; ++i) ASSERT_EQ(step(1, 2 + 0.01 * i), HealthAction::kGoOn);
+  }
+  StepHealth health;
+  std::int64_t number = 0;
+};
+
+TEST(NormHistory, MedianOfTheNewest64) {
+  NormHistory norms;
+  for (int i = 0; i < 15; ++i) norms.add(1);
+  EXPECT_EQ(norms.median(), 0);  // too few
+  norms.add(1);
+  EXPECT_EQ(norms.median(), 1);
+  for (int i = 0; i < 40; ++i) norms.add(5);
+  EXPECT_EQ(norms.median(), 5);
+  for (int i = 0; i < 64; ++i) norms.add(i);
+  EXPECT_EQ(norms.median(), 32);
+}
+
+TEST(StepHealth, NotANumber) {
+  for (const auto& [loss, norm] : {std::pair{kNan, 1.0}, {1.0, kNan}, {1.0, kInf}, {-kInf, 1.0}}) {
+    EXPECT_EQ(Steps(options("stop", "warn")).step(loss, norm), HealthAction::kStop);
+    EXPECT_EQ(Steps(options("rollback", "warn")).step(loss, norm), HealthAction::kRollBack);
+    EXPECT_EQ(Steps(options("skip", "warn")).step(loss, norm), HealthAction::kSkip);
+    EXPECT_EQ(Steps(options("ignore", "ignore")).step(loss, norm), HealthAction::kGoOn);
+  }
+  StepHealth health(options("stop", "warn"));
+  const HealthVerdict verdict = health.judge({.step = 7, .loss = kNan, .gradient_norm = kInf});
+  EXPECT_EQ(verdict.what, "step 7: the loss is nan, the gradient's norm inf");
+}
+
+TEST(StepHealth, WhatIsHeld) {
+  EXPECT_EQ(StepHealth(options("ignore", "warn")).norm_limit(), 0);  // nothing
+  EXPECT_EQ(StepHealth(options("stop", "skip")).norm_limit(), std::numeric_limits<double>::max());
+  Steps skips(options("stop", "skip"));
+  skips.well(20);
+  EXPECT_NEAR(skips.health.norm_limit(), 21, 1);
+  Steps warns(options("stop", "warn"));
+  warns.well(20);
+  EXPECT_EQ(warns.health.norm_limit(), std::numeric_limits<double>::max());
+}
+
+TEST(StepHealth, SpikesAreToldFromTheMedian) {
+  Steps steps(options("stop", "skip"));
+  EXPECT_EQ(steps.step(1, 1e6), HealthAction::kGoOn);  // nothing to compare with
+  steps.well(20);
+  EXPECT_EQ(steps.step(1, 19), HealthAction::kGoOn);
+  EXPECT_EQ(steps.step(1, 30), HealthAction::kSkip);
+  EXPECT_EQ(steps.step(1, 2), HealthAction::kGoOn);
+}
+
+TEST(StepHealth, TooManySkipsInARowAreAStop) {
+  Steps steps(options("skip", "warn"));
+  for (int turn = 0; turn < 3; ++turn) {
+    EXPECT_EQ(steps.step(kNan, kNan), HealthAction::kSkip);
+    EXPECT_EQ(steps.step(kNan, kNan), HealthAction::kSkip);
+    steps.well(1);
+  }
+  steps.step(kNan, kNan);
+  steps.step(kNan, kNan);
+  EXPECT_EQ(steps.step(kNan, kNan), HealthAction::kStop);
+}
+
+TEST(StepHealth, RollBacksBecauseOfOneStepAreBounded) {
+  Steps steps(options("rollback", "warn"));
+  const auto again_at = [&](std::int64_t step) {
+    steps.number = step - 1;
+    steps.health.forget();
+    return steps.step(kNan, kNan);
+  };
+  EXPECT_EQ(again_at(5), HealthAction::kRollBack);
+  EXPECT_EQ(again_at(5), HealthAction::kRollBack);
+  EXPECT_EQ(again_at(9), HealthAction::kRollBack);
+  EXPECT_EQ(again_at(9), HealthAction::kRollBack);
+  EXPECT_EQ(again_at(9), HealthAction::kStop);
+}
+
+TEST(StepHealth, AResumedRunJudgesAsBefore) {
+  Steps whole(options("skip", "skip")), resumed(options("skip", "skip"));
+  whole.well(20);
+  whole.step(kNan, kNan);
+  for (int i = 0; i < 20; ++i) resumed.health.remember(2 + 0.01 * i, false);
+  resumed.health.remember(kNan, true);
+  resumed.number = whole.number;
+  EXPECT_EQ(whole.health.norm_limit(), resumed.health.norm_limit());
+  for (const double norm : {100.0, 100.0, 2.0, 100.0}) EXPECT_EQ(whole.step(1, norm), resumed.step(1, norm));
+}
+
+TEST(FirstNotFinite, IsFoundWhereverItLies) {
+  std::vector<float> values(10000, 1e38f);
+  values[3] = std::numeric_limits<float>::denorm_min();
+  EXPECT_EQ(first_not_finite(values), -1);
+  for (const std::size_t at : {9999ul, 4096ul, 4095ul, 0ul}) {
+    values[at] = at % 2 ? -std::numeric_limits<float>::infinity() : std::nanf("");
+    EXPECT_EQ(first_not_finite(values), static_cast<std::int64_t>(at));
+  }
+  EXPECT_EQ(first_not_finite({}), -1);
+}
+
+TEST(FindDivergence, NamesTensorAndReplica) {
+  using Hashes = std::vector<std::vector<std::uint64_t>>;
+  EXPECT_FALSE(find_divergence(Hashes{{1, 2, 3}, {1, 2, 3}}));
+  const auto two = find_divergence(Hashes{{1, 2, 3}, {1, 9, 8}});
+  ASSERT_TRUE(two);
+  EXPECT_EQ(two->tensor, 1u);
+  EXPECT_EQ(two->tensors, 2u);
+  EXPECT_TRUE(two->outliers.empty());
+  const auto three = find_divergence(Hashes{{1, 2, 7}, {1, 2, 3}, {1, 2, 3}});
+  ASSERT_TRUE(three);
+  EXPECT_EQ(three->tensor, 2u);
+  EXPECT_EQ(three->outliers, std::vector<int>{0});
+  EXPECT_TRUE(find_divergence(Hashes{{1}, {2}, {3}})->outliers.empty());
+}
+
+TEST(ParseFault, WordsAndMistakes) {
+  const Fault fault = parse_fault("flip:2:30");
+  EXPECT_EQ(fault.kind, FaultKind::kFlip);
+  EXPECT_EQ(fault.rank, 2);
+  EXPECT_EQ(fault.step, 30);
+  for (const char* wrong : {"", "flip", "flip:0", "flip:0:0", "flip:-1:2", "burn:0:1", "flip:0:1x"})
+    EXPECT_THROW(parse_fault(wrong), ConfigError) << wrong;
+}
+
+}  // namespace
+}  // namespace lockstep

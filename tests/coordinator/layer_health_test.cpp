@@ -1,0 +1,129 @@
+#include "coordinator/layer_health.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "coordinator/training_health.h"
+
+namespace lockstep {
+namespace {
+
+/// Three convolutions of 8 channels, each with batch norm and ReLU, a classifier; all gradients are one.
+class Layers : public testing::Test {
+ protected:
+  static Graph make_graph() {
+    Graph graph({3, 8, 8});
+    ValueId at = graph.input();
+    for (const std::string i : {"0", "1", "2"}) {
+      at = graph.add("conv" + i, Conv2d{.out_channels = 8}, {at});
+      at = graph.add("norm" + i, BatchNorm{}, {at});
+      at = graph.add("relu" + i, Activation{}, {at});
+    }
+    at = graph.add("pool", GlobalAveragePool{}, {at});
+    at = graph.add("fc", Linear{.out_features = 4}, {at});
+    graph.add("loss", SoftmaxCrossEntropy{}, {at});
+    return graph;
+  }
+
+  void SetUp() override {
+    state_.initialize(1);
+    std::ranges::fill(state_.gradients(), 1.0f);
+  }
+  std::span<float> gradient(const std::string& name) {
+    const auto& all = graph_.parameters();
+    const auto found = std::ranges::find(all, name, &Parameter::name);
+    return state_.parameter(static_cast<ParameterId>(found - all.begin()), state_.gradients());
+  }
+  static std::vector<std::string> layers(const std::vector<LayerFinding>& findings, LayerTrouble trouble) {
+    std::vector<std::string> names;
+    for (const LayerFinding& f : findings)
+      if (f.trouble == trouble) names.push_back(f.layer);
+    return names;
+  }
+  using Names = std::vector<std::string>;
+
+  const Graph graph_ = make_graph();
+  ModelState state_{graph_};
+};
+
+TEST_F(Layers, WellOnesAreLeftInPeace) {
+  LayerHealth health(state_, {}, 1);
+  for (int look = 0; look < 3; ++look) EXPECT_TRUE(health.look(state_.statistics()).empty());
+}
+
+TEST_F(Layers, VanishingIsBesideTheMedian) {
+  LayerHealth health(state_, {.vanishing_ratio = 1e-3}, 1);
+  std::ranges::fill(gradient("conv0.weight"), 1e-5f);
+  const auto found = health.look({});
+  EXPECT_EQ(layers(found, LayerTrouble::kVanishing), Names{"conv0"});
+  for (float& g : state_.gradients()) g *= 1e-20f;  // a flat minimum is no illness of one layer
+  std::ranges::fill(gradient("conv0.weight"), 1e-20f);
+  EXPECT_TRUE(health.look({}).empty());
+}
+
+TEST_F(Layers, DeadChannelsAreThoseOfTwoLooks) {
+  LayerHealth health(state_, {.dead_fraction = 0.25}, 1);
+  const auto kill = [&](std::size_t channel, float beta) {
+    gradient("norm1.weight")[channel] = 0;
+    gradient("norm1.bias")[channel] = beta;
+  };
+  kill(0, 0);
+  kill(1, 0);
+  kill(2, 1);  // something comes through
+  EXPECT_TRUE(health.look({}).empty());
+  EXPECT_TRUE(health.look({}).empty());  // a quarter may
+  kill(2, 0);
+  EXPECT_TRUE(health.look({}).empty());  // new
+  EXPECT_EQ(layers(health.look({}), LayerTrouble::kDead), Names{"norm1"});
+}
+
+TEST_F(Layers, StaleStatistics) {
+  const auto offsets = statistic_offsets(graph_);
+  const auto look = [&](double batch_mean, double batch_var, int micro_batches) {
+    const std::vector<float> before(state_.statistics().begin(), state_.statistics().end());  // mean 0, var 1
+    const double moved = 1 - std::pow(0.9, micro_batches);
+    for (std::size_t c = 0; c < 8; ++c) {
+      state_.statistics()[offsets[2] + c] = static_cast<float>(moved * batch_mean);
+      state_.statistics()[offsets[3] + c] = static_cast<float>(1 + moved * (batch_var - 1));
+    }
+    const auto found = LayerHealth(state_, {}, micro_batches).look(before);
+    std::ranges::copy(before, state_.statistics().begin());
+    return layers(found, LayerTrouble::kStale);
+  };
+  EXPECT_EQ(look(0.9, 1, 1), Names{});
+  EXPECT_EQ(look(-1.1, 1, 1), Names{"norm1"});
+  EXPECT_EQ(look(1.1, 1, 4), Names{"norm1"});
+  EXPECT_EQ(look(0, 3.9, 1), Names{});
+  EXPECT_EQ(look(0, 4.2, 2), Names{"norm1"});
+  EXPECT_EQ(look(0, 0.2, 1), Names{"norm1"});
+}
+
+TEST_F(Layers, WhatIsIgnoredIsNotLookedFor) {
+  std::ranges::fill(state_.gradients(), 0.0f);
+  LayerHealth health(state_, {.on_vanishing = "ignore", .on_dead = "ignore", .on_stale_bn = "ignore"}, 1);
+  const std::vector<float> before(state_.statistics().size(), 5.0f);
+  for (int look = 0; look < 2; ++look) EXPECT_TRUE(health.look(before).empty());
+}
+
+TEST_F(Layers, ASkippedStepGivesStatisticsBack) {
+  TrainingHealth health({.on_nan = "skip"}, &state_, 1);
+  const std::vector<float> before(state_.statistics().begin(), state_.statistics().end());
+  health.before_step(1);
+  std::ranges::fill(state_.statistics(), std::nanf(""));
+  gradient("conv1.weight")[3] = std::nanf("");
+  EXPECT_EQ(health.sick_gradients(), "1 of 11 gradients are not finite, from conv1.weight to conv1.weight");
+  EXPECT_EQ(health.after_step({.step = 1, .loss = std::nan(""), .held = true}).action, HealthAction::kSkip);
+  EXPECT_TRUE(std::ranges::equal(state_.statistics(), before));
+}
+
+TEST_F(Layers, FewImages) {
+  EXPECT_EQ(small_batch_warning(graph_, 8, true), "");
+  EXPECT_NE(small_batch_warning(graph_, 4, true).find("norm0 has 256 values a channel, of 4 images"), std::string::npos);
+  EXPECT_EQ(small_batch_warning(graph_, 4, true).find("sync_bn"), std::string::npos);
+  EXPECT_NE(small_batch_warning(graph_, 2, false).find("train.sync_bn = true"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lockstep
