@@ -115,7 +115,7 @@ TEST_F(HealthCommand, IgnoredItTrainsOnButSavesNothing) {
 }
 
 TEST_F(HealthCommand, SpikesAreSkippedAlikeAfterAResume) {
-  const std::string often = "train.epochs=8 health.on_spike=skip health.spike_factor=1.1 health.most_skips=99";
+  const std::string often = "train.epochs=8 optimizer.learning_rate=0.3 health.on_spike=skip health.spike_factor=1.1 health.most_skips=99";
   ASSERT_EQ(train("whole", often).exit_code, 0);
   const auto whole = steps("whole");
   EXPECT_GT(std::ranges::count_if(whole, [](const auto& step) { return step.second.contains("held"); }), 0);
