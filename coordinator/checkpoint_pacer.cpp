@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
+#include <utility>
 
 #include "data/timing.h"
 
@@ -16,7 +17,7 @@ double checkpoint_interval_s(double cost_s, double mean_time_to_failure_s) {
 }
 
 CheckpointPacer::CheckpointPacer(double mean_time_to_failure_s, std::optional<double> ends_s, double now_s)
-    : mean_time_to_failure_s_(mean_time_to_failure_s), ends_s_(ends_s), last_s_(now_s), latest_began_s_(now_s) {}
+    : mean_time_to_failure_s_(mean_time_to_failure_s), ends_s_(ends_s), last_s_(now_s) {}
 
 void CheckpointPacer::step(double took_s, bool saving) {
   constexpr double kWeight = 0.1;
@@ -31,15 +32,16 @@ void CheckpointPacer::save_began(double now_s, double waited_s) {
   spent_s_ = waited_s;
 }
 
-void CheckpointPacer::save_ended(double now_s, double waited_s) {
-  if (!began_s_) return;
+bool CheckpointPacer::save_ended(double now_s, double waited_s) {
+  if (!began_s_) return false;
   constexpr double kLeast_s = 1e-4, kWeight = 0.3;
   const double cost = std::max(kLeast_s, spent_s_ + waited_s);
   cost_s_ = known_ ? (1 - kWeight) * cost_s_ + kWeight * cost : cost;
-  known_ = true;
+  const bool first = !std::exchange(known_, true);
   longest_save_s_ = std::max(longest_save_s_, now_s - *began_s_);
   last_s_ = now_s;
   began_s_.reset();
+  return first;
 }
 
 /// A save has to be done by the end, whatever the file system does that day.
@@ -53,7 +55,7 @@ double CheckpointPacer::interval_s() const { return checkpoint_interval_s(cost_s
 bool CheckpointPacer::due(double now_s) const {
   if (began_s_) return false;
   const double limit_s = ends_s_ ? *ends_s_ - limit_margin_s() : HUGE_VAL;
-  if (now_s >= limit_s && latest_began_s_ < limit_s) return true;
+  if (now_s >= limit_s && (!latest_began_s_ || *latest_began_s_ < limit_s)) return true;
   return mean_time_to_failure_s_ > 0 && now_s - last_s_ >= interval_s();
 }
 

@@ -18,7 +18,8 @@ class CheckpointPacer {
 
   void step(double took_s, bool saving);
   void save_began(double now_s, double waited_s);
-  void save_ended(double now_s, double waited_s);
+  /// True if the cost has not been known before.
+  bool save_ended(double now_s, double waited_s);
 
   /// False while a save is under way.
   bool due(double now_s) const;
@@ -32,13 +33,13 @@ class CheckpointPacer {
 
   double mean_time_to_failure_s_;
   std::optional<double> ends_s_;
-  double last_s_;               // when the newest save ended, or the job began
-  std::optional<double> began_s_;  // the save under way
-  double latest_began_s_;
-  double step_s_ = 0;           // of steps without a save beside them
-  double spent_s_ = 0;          // on the save under way
+  double last_s_;  // when the newest save ended, or the job began
+  std::optional<double> began_s_;        // the save under way
+  std::optional<double> latest_began_s_;
+  double step_s_ = 0;                    // of steps without a save beside them
+  double spent_s_ = 0;                   // on the save under way
   double cost_s_ = kGuess_s;
-  bool known_ = false;          // the cost
+  bool known_ = false;                   // the cost
   double longest_save_s_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "coordinator/run_lock.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -160,6 +161,16 @@ RunLock::~RunLock() {
 
 /// False if there is a lock already.
 bool RunLock::try_take() {
+  if (options_.hard_links) return link_it();
+  const int file = ::open(path_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+  if (file < 0 && errno == EEXIST) return false;
+  if (file < 0) throw IoError(path_.string() + ": cannot be made: " + std::strerror(errno));
+  ::close(file);
+  write_file_durably(path_, mine_ + counter(0));
+  return true;
+}
+
+bool RunLock::link_it() {
   const fs::path fresh = path_.string() + "-" + hash128(mine_).substr(0, 16);
   write_file_durably(fresh, mine_ + counter(0));
   // On NFS link() may have done it and yet say EEXIST, after a lost answer: the file tells.
@@ -168,15 +179,23 @@ bool RunLock::try_take() {
   std::error_code ignored;
   fs::remove(fresh, ignored);
   if (result == 0 || read_lock(path_).starts_with(mine_)) return true;
-  if (code != EEXIST) throw IoError(path_.string() + ": cannot be made: " + std::strerror(code));
-  return false;
+  if (code == EEXIST) return false;
+  if (code != EPERM && code != EOPNOTSUPP && code != ENOSYS && code != EMLINK)
+    throw IoError(path_.string() + ": cannot be made: " + std::strerror(code));
+  options_.hard_links = false;
+  return try_take();
 }
 
 void RunLock::take() {
-  for (int tries = 0; tries < 100; ++tries) {
+  constexpr int kTries = 100;
+  for (int tries = 0; tries < kTries; ++tries) {
     if (try_take()) return;
     const std::string text = read_lock(path_);
-    if (text.empty()) continue;  // given back meanwhile
+    if (text.empty()) {  // given back meanwhile; or being written, or its writer died then
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      if (tries >= kTries / 2) remove_stale(text);
+      continue;
+    }
     const Holder holder = parse(text);
     const std::string who = "process " + holder.pid + " on " + holder.host + " since " + holder.since;
     Life life = life_after(holder, options_.grace_s);

@@ -12,11 +12,13 @@ struct RunLockOptions {
   double beat_s = 10;      // the holder says so often that it lives
   double grace_s = 2;      // a holder on this machine may be dying
   double patience_s = 35;  // a holder on another machine that is silent for so long is dead
+  bool hard_links = true;  // false: as where the file system has none
 };
 
 /// One job at a time in a run directory: the file `lock` there, held by rank 0 while it exists. It needs
 /// neither flock nor clocks that agree, so it works on NFS and Lustre too.
-///   taken     by link() of a file written beside it: either it is whole and ours, or another's.
+///   taken     by link() of a file written beside it: either it is whole and ours, or another's. Where there are
+///             no hard links, by open(O_EXCL): for a moment it is there, but empty.
 ///   held      by host, boot, process and its start; a counter in it is written on every few seconds.
 ///   stale     if its process is gone (same host and boot), its machine has booted again, or, from
 ///             another machine, if its counter stands still for `patience_s`: that takes waiting.
@@ -38,6 +40,7 @@ class RunLock {
  private:
   void take();
   bool try_take();
+  bool link_it();
   void remove_stale(const std::string& text);
   void beat();
 

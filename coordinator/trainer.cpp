@@ -26,7 +26,7 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
       workers_(world.split(works_ ? 1 : 0, world.rank(), "workers")),
       grid_(make_grid(job.parallel.stages, world, first_worker_)), stop_(stop),
       watchdog_(watchdog), faults_(faults),
-      data_(open_job_data(job, world)),
+      data_(open_job_data(job, world)), pacer_(job.checkpoint.mean_time_to_failure_s, end_of_job_s(), seconds_now()),
       run_directory_(std::filesystem::path(job.run.directory) / job.run.name) {
   if (world.size() == first_worker_)
     throw ConfigError("parallel.coordinator = dedicated needs at least 2 ranks; use worker");
@@ -271,47 +271,29 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
   return m;
 }
 
-bool Trainer::due_for_checkpoint() const {
-  if (where_.step >= total_steps_ || where_.best_step == where_.step || no_longer_improves())
-    return true;
-  if (job_.checkpoint.every_steps > 0) return where_.step % job_.checkpoint.every_steps == 0;
-  return where_.cursor == 0;
-}
-
 /// Ranks agree on what all of them have to do next: stop (a signal may reach one rank only), or
 /// publish the checkpoint that all have written.
 Trainer::Next Trainer::boundary(const StepMetrics& m) {
   watchdog_.enter(Activity::kCheckpoint, where_.step);
   const HealthVerdict verdict = health_->after_step(m);
-  constexpr std::int64_t kSick = std::int64_t{1} << 16, kWritten = std::int64_t{1} << 32;
+  pacer_.step(m.step_seconds, saver_->saving());
+  constexpr std::int64_t kSick = std::int64_t{1} << 16, kWritten = kSick << 16, kDue = kWritten << 16;
   const bool sick = verdict.action > HealthAction::kWarn;
-  const std::int64_t mine = (stop_ != 0 ? 1 : 0) + (sick ? kSick : 0) + (saver_->ready() ? kWritten : 0);
+  const bool due = world_.rank() == 0 && pacer_.due(seconds_now());
+  const std::int64_t mine =
+      (stop_ != 0 ? 1 : 0) + (sick ? kSick : 0) + (saver_->ready() ? kWritten : 0) + (due ? kDue : 0);
   const std::int64_t sum = world_.all_reduce(mine, ReduceOp::kSum, "step boundary");
-  if (saver_->saving() && sum / kWritten == world_.size())
-    saved_ = saver_->publish(metrics_.get());
+  if (sum % kDue / kWritten == world_.size()) publish();
   stopped_ = sum % kSick > 0;
   if (lock_ && lock_->lost())
     throw ConfigError(run_directory_.string() + ": another job has taken this directory; one of them "
                       "must have another run.name");
   if (act_on(verdict, sum % kWritten / kSick)) return Next::kRollBack;
   if (!sick) look_at_layers();
-  const bool saves = due_for_checkpoint() || stopped_;
+  const bool saves = due_for_checkpoint() || stopped_ || sum >= kDue;
   if (saves || (job_.train.hash_every > 0 && where_.step % job_.train.hash_every == 0)) compare_parameters();
   if (saves) save();
   return stopped_ ? Next::kStop : Next::kGoOn;
-}
-
-void Trainer::save() {
-  saver_->publish(metrics_.get());  // an older one that is still being written
-  share_statistics();
-  saved_ = saver_->start(where_);
-  faults_.after_save();
-}
-
-/// Without SyncBN every replica has running statistics of its own; the first one's are the run's.
-void Trainer::share_statistics() {
-  if (!job_.train.sync_bn && works_)
-    replicas().broadcast(std::as_writable_bytes(state().statistics()), 0, "statistics");
 }
 
 ValidationMetrics Trainer::validate() {
@@ -353,14 +335,6 @@ void Trainer::end_of_epoch() {
   }
 }
 
-/// A function of what checkpoints keep, so that a resumed run stops where an uninterrupted one does.
-bool Trainer::no_longer_improves() const {
-  if (job_.train.early_stopping == 0 || !where_.best_step) return false;
-  const std::int64_t between = steps_per_epoch(data_.train_samples, job_.train.batch) *
-                               job_.train.validate_every;
-  return where_.step - *where_.best_step >= between * job_.train.early_stopping;
-}
-
 /// Of the first worker.
 void Trainer::tell_forecast() {
   std::string text;
@@ -399,7 +373,7 @@ TrainingEnd Trainer::run() {
     spdlog::info("early stopping: {} validations without improvement", job_.train.early_stopping);
   if (progress_) progress_->finish();
   tell_forecast();
-  if (saver_->saving()) saved_ = saver_->publish(metrics_.get());
+  publish();
   if (!saved_) not_saved();
   return stopped_ && where_.step < total_steps_ ? TrainingEnd::kStoppedBySignal
                                                 : TrainingEnd::kDone;

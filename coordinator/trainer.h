@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "coordinator/checkpoint_pacer.h"
 #include "coordinator/engine.h"
 #include "coordinator/fault.h"
 #include "coordinator/feed.h"
@@ -60,7 +61,7 @@ class Trainer {
   Next boundary(const StepMetrics& metrics);  // after a step: saves, compares, listens
   void begin_where_left();
   void open_metrics();
-  void remember_steps();  // this and the following: trainer_health.cpp
+  void remember_steps();
   bool act_on(const HealthVerdict& verdict, std::int64_t sick_ranks);
   [[noreturn]] void stop_because(const std::string& what);
   void look_at_layers();
@@ -70,6 +71,7 @@ class Trainer {
   void save();
   void compare_parameters();
   bool due_for_checkpoint() const;
+  void publish();
   bool no_longer_improves() const;
   double fractional_epoch() const;
   bool staged() const { return grid_.stages() > 1; }
@@ -103,6 +105,7 @@ class Trainer {
   std::vector<StepContext> contexts_;  // of one run of the executor
   std::vector<int> sizes_;
   std::unique_ptr<Saver> saver_;
+  CheckpointPacer pacer_;                 // rank 0's counts
   std::unique_ptr<MetricsFile> metrics_;  // rank 0
   std::unique_ptr<Progress> progress_;    // rank 0
   std::optional<RunForecast> forecast_;   // works_

@@ -1,8 +1,6 @@
 // Trainer: what is done about sick steps.
 #include <spdlog/spdlog.h>
 
-#include <cmath>
-
 #include "coordinator/replica_check.h"
 #include "coordinator/trainer.h"
 #include "data/error.h"
@@ -38,20 +36,9 @@ bool Trainer::act_on(const HealthVerdict& verdict, std::int64_t sick_ranks) {
   return verdict.action == HealthAction::kRollBack;
 }
 
-/// At the end of a training whose last checkpoint failed.
-void Trainer::not_saved() const {
-  if (!std::isfinite(last_loss_))
-    throw HealthError(fmt::format("{}: training has diverged (the last loss is {}); nothing was saved since. Start "
-                                  "again from the newest checkpoint with a lower optimizer.learning_rate, and with "
-                                  "health.on_nan = stop",
-                                  run_directory_.string(), last_loss_));
-  throw IoError(run_directory_.string() + ": the last checkpoint could not be saved (see above); "
-                "make room and start again: training goes on from the one before");
-}
-
 /// On all ranks; saves what is under way first, which is older and well.
 void Trainer::stop_because(const std::string& what) {
-  if (saver_->saving()) saver_->publish(metrics_.get());
+  publish();
   const std::string gradients = health_->sick_gradients();
   throw HealthError(what + (gradients.empty() ? "" : "; " + gradients) +
                     ". Checkpoints from before are kept, later ones were not made: start again with a "
@@ -76,7 +63,7 @@ void Trainer::look_at_layers() {
 /// To the newest good checkpoint, or the beginning, as a new start would.
 void Trainer::roll_back() {
   watchdog_.enter(Activity::kStart, where_.step);
-  if (saver_->saving()) saver_->publish(metrics_.get());
+  publish();
   const std::int64_t from = where_.step;
   const bool loaded = loader_ != nullptr;
   loader_.reset();

@@ -127,6 +127,18 @@ void Watchdog::enter(Activity activity, std::int64_t step, double steps) {
   activity_ = activity;
 }
 
+fs::path Watchdog::directory() const {
+  const std::lock_guard lock(mutex_);
+  return directory_;
+}
+
+void Watchdog::agree(fs::path directory, int rank, int ranks) {
+  const std::lock_guard lock(mutex_);
+  directory_ = std::move(directory);
+  place_.rank = rank;
+  place_.ranks = ranks;
+}
+
 void Watchdog::step_took(double seconds) {
   longest_step_s_ = std::max(seconds, 0.95 * longest_step_s_.load());
 }
@@ -138,7 +150,7 @@ bool Watchdog::overdue(std::int64_t now_ns) {
   if (since(since_ns_) > deadline_of(activity, options_, longest_step_s_, steps_)) return true;
   if (activity != Activity::kStep || options_.collective_s == 0 || !log_) return false;
   const std::optional<CollectiveRecord> last = log_->last();
-  return last && last->under_way() && since(last->begin_ns) > options_.collective_s;
+  return last && last->under_way() && since(std::max(last->begin_ns, resumed_ns_)) > options_.collective_s;
 }
 
 void Watchdog::watch() {
@@ -149,7 +161,10 @@ void Watchdog::watch() {
        ++tick) {
     const std::int64_t now = CollectiveLog::now_ns(), took = now - before;
     before = now;
-    if (static_cast<double>(took) * 1e-9 > kTick_s + kLate_s) since_ns_ += took;
+    if (static_cast<double>(took) * 1e-9 > kTick_s + kLate_s) {
+      since_ns_ += took;
+      resumed_ns_ = now;
+    }
     if (tick % kTicksBetweenLooks == 0 && is_there(directory_)) raise(false);
     if (!overdue(now)) continue;
     std::error_code there;

@@ -43,6 +43,11 @@ class Watchdog {
   void enter(Activity activity, std::int64_t step, double steps = 1);
   void step_took(double seconds);
 
+  /// Where this rank reports a hang; until agree(), what the launcher's variables say.
+  std::filesystem::path directory() const;
+  /// Once MPI is up, on all ranks: rank 0's directory. Not all launchers give ranks the same name.
+  void agree(std::filesystem::path directory, int rank, int ranks);
+
   /// Reports operations of this log while it lives.
   class Listening {
    public:
@@ -69,7 +74,8 @@ class Watchdog {
   std::atomic<Activity> activity_ = Activity::kStart;
   std::atomic<std::int64_t> step_ = 0, since_ns_;
   std::atomic<double> steps_ = 1, longest_step_s_ = 0;
-  std::mutex mutex_;  // of log_ and ending_
+  std::int64_t resumed_ns_ = 0;  // when this process went on after it had been stopped as a whole
+  mutable std::mutex mutex_;  // of place_, directory_, log_ and ending_
   const CollectiveLog* log_ = nullptr;
   std::condition_variable changed_;
   bool ending_ = false;

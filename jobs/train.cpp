@@ -67,6 +67,9 @@ int run_train(std::span<const std::string> arguments) {
   faults.at_start();
   MpiSession mpi;
   const Communicator world = Communicator::world();
+  std::string hang = watchdog.directory().string();
+  world.broadcast(hang, 0, "directory of hangs");
+  watchdog.agree(hang, world.rank(), world.size());
   const Watchdog::Listening listening(watchdog, world.log());
   if (world.rank() > 0) spdlog::set_level(spdlog::level::warn);
   for (const std::string& warning : preflight(world).warnings)

@@ -54,6 +54,21 @@ TEST_F(RunLockTest, ASecondJobIsRefusedAndToldWho) {
   EXPECT_EQ(files(), 1u);
 }
 
+TEST_F(RunLockTest, WithoutHardLinks) {
+  RunLockOptions none = kQuick;
+  none.hard_links = false;
+  {
+    const RunLock first(folder_.path(), none);
+    EXPECT_THROW(RunLock(folder_.path(), none), ConfigError);
+    EXPECT_THROW(RunLock(folder_.path(), kQuick), ConfigError);
+    EXPECT_FALSE(first.lost());
+  }
+  EXPECT_EQ(files(), 0u);
+  leave("");  // its writer died between open and write
+  const RunLock third(folder_.path(), none);
+  EXPECT_EQ(files(), 1u);
+}
+
 TEST_F(RunLockTest, ItIsGivenBack) {
   { const RunLock first(folder_.path(), kQuick); }
   EXPECT_EQ(files(), 0u);

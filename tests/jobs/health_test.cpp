@@ -1,6 +1,7 @@
 // Sick trainings: the program itself, with a fault that it injects into its own steps.
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -130,6 +131,19 @@ TEST_F(HealthCommand, AFlippedBitIsFoundWithLayerAndRank) {
   EXPECT_TRUE(sick.complains("step 2: the parameters of replicas differ, first in ")) << sick.errors;
   EXPECT_TRUE(sick.complains("tensors: rank 2. ")) << sick.errors;
   EXPECT_FALSE(std::filesystem::exists(checkpoint("sick", 2)));  // before each save it is looked for
+}
+
+TEST_F(HealthCommand, CheckpointsByTheClock) {
+  const auto saved = [&](const std::string& name) { return list_checkpoints(checkpoint(name, 1).parent_path()); };
+  const ProgramResult often =
+      train("often", "checkpoint.every_steps=0 checkpoint.mean_time_to_failure_s=0.001 train.epochs=10");
+  EXPECT_EQ(often.exit_code, 0) << often.errors;
+  EXPECT_TRUE(often.complains("checkpoints every 0.001 s from now on: one costs ")) << often.errors;
+  EXPECT_GE(saved("often").size(), 3u);
+  setenv("SLURM_JOB_END_TIME", std::to_string(std::time(nullptr) + 20).c_str(), 1);
+  EXPECT_EQ(train("limited", "checkpoint.every_steps=5").exit_code, 0);
+  unsetenv("SLURM_JOB_END_TIME");
+  EXPECT_EQ(saved("limited"), (std::vector<std::int64_t>{1, 5, 6}));
 }
 
 TEST_F(HealthCommand, LayersThatGetNoGradientAreTold) {
