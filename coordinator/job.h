@@ -108,6 +108,8 @@ struct HealthOptions {
   double dead_fraction = 0.1;          // of a layer's channels
   std::string on_stale_bn = "warn";    // running statistics far from the batch's
   double stale_distance = 1;           // in standard deviations, or factors of 4 of the variance
+  std::string on_straggler = "warn";   // a rank that the others wait for all the time: warn | ignore
+  double straggler_share = 0.1;        // of the time, waited for one rank
 };
 
 /// One job file, with every default filled in.

@@ -26,8 +26,9 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
       workers_(world.split(works_ ? 1 : 0, world.rank(), "workers")),
       grid_(make_grid(job.parallel.stages, world, first_worker_)), stop_(stop),
       watchdog_(watchdog), faults_(faults),
-      data_(open_job_data(job, world)), pacer_(job.checkpoint.mean_time_to_failure_s, end_of_job_s(), seconds_now()),
-      run_directory_(std::filesystem::path(job.run.directory) / job.run.name) {
+      data_(open_job_data(job, world)),
+      run_directory_(std::filesystem::path(job.run.directory) / job.run.name),
+      pacer_(job.checkpoint.mean_time_to_failure_s, end_of_job_s(), seconds_now()) {
   if (world.size() == first_worker_)
     throw ConfigError("parallel.coordinator = dedicated needs at least 2 ranks; use worker");
   agree_on_instruction_set(world);
@@ -149,6 +150,9 @@ void Trainer::start(const RunStart& run_start) {
     progress_ = std::make_unique<Progress>(total_steps_, job_.run.log_every_s);
   }
   health_.emplace(job_.health, works_ ? &state() : nullptr, job_.train.micro_batches);
+  if (works_ && grid_.replicas() > 1 && job_.health.on_straggler != "ignore")
+    stragglers_.emplace(job_.health, replicas(), staged() ? "replicas of" : "workers",
+                        workers_.rank() == 0 ? run_directory_ / "waits.jsonl" : std::filesystem::path());
   remember_steps();
   const std::int64_t images = job_.train.batch / job_.train.micro_batches;
   if (world_.rank() == 0)
@@ -289,7 +293,10 @@ Trainer::Next Trainer::boundary(const StepMetrics& m) {
     throw ConfigError(run_directory_.string() + ": another job has taken this directory; one of them "
                       "must have another run.name");
   if (act_on(verdict, sum % kWritten / kSick)) return Next::kRollBack;
-  if (!sick) look_at_layers();
+  if (!sick && job_.health.every_steps > 0 && where_.step % job_.health.every_steps == 0) {
+    look_at_layers();
+    look_for_stragglers();
+  }
   const bool saves = due_for_checkpoint() || stopped_ || sum >= kDue;
   if (saves || (job_.train.hash_every > 0 && where_.step % job_.train.hash_every == 0)) compare_parameters();
   if (saves) save();

@@ -16,6 +16,7 @@
 #include "coordinator/run_lock.h"
 #include "coordinator/run_record.h"
 #include "coordinator/saver.h"
+#include "coordinator/stragglers.h"
 #include "coordinator/training_health.h"
 #include "coordinator/watchdog.h"
 
@@ -65,6 +66,7 @@ class Trainer {
   bool act_on(const HealthVerdict& verdict, std::int64_t sick_ranks);
   [[noreturn]] void stop_because(const std::string& what);
   void look_at_layers();
+  void look_for_stragglers();
   void roll_back();
   [[noreturn]] void not_saved() const;
   void end_of_epoch();
@@ -110,6 +112,7 @@ class Trainer {
   std::unique_ptr<Progress> progress_;    // rank 0
   std::optional<RunForecast> forecast_;   // works_
   std::optional<TrainingHealth> health_;
+  std::optional<StragglerWatch> stragglers_;  // of several replicas
   TrainingState where_;
   std::int64_t total_steps_ = 0;
   double last_loss_ = 0;

@@ -48,7 +48,6 @@ void Trainer::stop_because(const std::string& what) {
 
 /// Each stage's first replica looks: the others hold the same.
 void Trainer::look_at_layers() {
-  if (job_.health.every_steps == 0 || where_.step % job_.health.every_steps != 0) return;
   std::string stop;
   if (works_ && replica() == 0) stop = health_->look(where_.step);
   const bool can_stop = job_.health.on_vanishing == "stop" || job_.health.on_dead == "stop" ||
@@ -58,6 +57,15 @@ void Trainer::look_at_layers() {
   for (const std::string& text : world_.gather(stop, 0, "layers' health"))
     if (!text.empty()) all += (all.empty() ? "" : "; ") + text;
   stop_because(fmt::format("step {}: {}", where_.step, all));
+}
+
+void Trainer::look_for_stragglers() {
+  if (!stragglers_) return;
+  const int stage = grid_.stage_of(workers_.rank());
+  std::vector<int> world_ranks;
+  for (int r = 0; r < grid_.replicas(); ++r) world_ranks.push_back(first_worker_ + grid_.worker(r, stage));
+  if (const std::string warning = stragglers_->look(where_.step, world_ranks); !warning.empty())
+    spdlog::warn("{}", warning);
 }
 
 /// To the newest good checkpoint, or the beginning, as a new start would.

@@ -3,9 +3,12 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <set>
 #include <string>
+
+#include "jobs/value_text.h"
 
 namespace lockstep {
 
@@ -23,6 +26,13 @@ int usable_cores() {
     cores.insert(siblings);
   }
   return std::max(1, static_cast<int>(cores.size()));
+}
+
+int nodes_of_allocation() {
+  const char* text = std::getenv("SLURM_JOB_NUM_NODES");
+  int nodes = 1;
+  if (text) read_value(std::string_view(text), nodes);
+  return std::max(1, nodes);
 }
 
 }  // namespace lockstep

@@ -6,4 +6,7 @@ namespace lockstep {
 /// count once.
 int usable_cores();
 
+/// Of Slurm; 1 outside.
+int nodes_of_allocation();
+
 }  // namespace lockstep

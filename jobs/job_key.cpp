@@ -226,6 +226,9 @@ std::vector<JobKey> health_keys() {
       word(FIELD(health.on_stale_bn), layer, "Batch norm's running statistics are far from the batch's."),
       number(FIELD(health.stale_distance), above(0),
              "Beyond so many standard deviations, or factors of 4 of the variance."),
+      word(FIELD(health.on_straggler), {"warn", "ignore"},
+           "The other ranks wait for the same one in three looks: it is named."),
+      number(FIELD(health.straggler_share), above_zero_to(1), "Part of the time that they do."),
   };
 }
 

@@ -19,7 +19,6 @@
 #include "jobs/job_file.h"
 #include "jobs/launch_plan.h"
 #include "jobs/supervise.h"
-#include "jobs/value_text.h"
 
 namespace lockstep {
 namespace {
@@ -49,13 +48,6 @@ fs::path find_mpirun(const fs::path& program) {
                            ", is gone; install it again and build lockstep with it");
   }
   return mpirun;
-}
-
-int nodes_of_allocation() {
-  const char* text = std::getenv("SLURM_JOB_NUM_NODES");
-  int nodes = 1;
-  if (text) read_value(std::string_view(text), nodes);
-  return std::max(1, nodes);
 }
 
 [[noreturn]] void become(const LaunchPlan& plan) {

@@ -36,6 +36,7 @@ constexpr Command kCommands[] = {
     {"plan", "Show memory, work and messages of a job before it runs", run_plan},
     {"bench", "Time a part of lockstep on this machine", run_bench},
     {"launch", "Start a subcommand on several ranks of this machine", run_launch},
+    {"drill", "Disturb a small training on purpose, and see it recover", run_drill},
 };
 
 void print_help(std::ostream& out) {

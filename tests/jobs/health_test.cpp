@@ -133,6 +133,17 @@ TEST_F(HealthCommand, AFlippedBitIsFoundWithLayerAndRank) {
   EXPECT_FALSE(std::filesystem::exists(checkpoint("sick", 2)));  // before each save it is looked for
 }
 
+TEST_F(HealthCommand, ASlowRankIsNamed) {
+  const ProgramResult slow = train("slow", "health.every_steps=2 train.epochs=4", "slow:1:2", 2);
+  EXPECT_EQ(slow.exit_code, 0) << slow.errors;
+  EXPECT_TRUE(slow.complains("the others wait for rank 1: it came last to ")) << slow.errors;
+  EXPECT_FALSE(slow.complains("wait for rank 0")) << slow.errors;
+  std::istringstream lines(room_.read("runs/slow/waits.jsonl"));
+  std::string line;
+  ASSERT_TRUE(std::getline(lines, line));
+  EXPECT_EQ(Json::parse(line)["ranks"].size(), 2u) << line;
+}
+
 TEST_F(HealthCommand, CheckpointsByTheClock) {
   const auto saved = [&](const std::string& name) { return list_checkpoints(checkpoint(name, 1).parent_path()); };
   const ProgramResult often =

@@ -39,6 +39,10 @@ expect 0 ' -n 3 .*OMP_NUM_THREADS=2 .*/lockstep train a.cfg --set x=y$' \
 expect 64 "error: rank 0: unknown subcommand 'trian'" launch -n 2 trian a.cfg
 
 expect 0 '^Usage: lockstep train' train --help
+expect 64 'KIND:RANK:STEP' train "$(dirname "$0")/../../jobs/demo.cfg" --fault burn:1:2
+expect 0 '^Usage: lockstep drill' drill --help
+expect 64 "did you mean 'kill'" drill kil
+expect 64 'must be at least 2' drill -n 1
 expect 0 '^batch = 128$' train --help-job
 expect 64 'no job file was named' train
 expect 66 'error: job file nowhere.cfg does not exist' train nowhere.cfg
