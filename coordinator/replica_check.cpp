@@ -31,7 +31,7 @@ std::string describe(const Divergence& d, const std::string& tensor, int replica
                               " (of two nobody can tell which is right)"
                         : "no majority of the replicas agrees";
   return "the parameters of replicas differ, first in " + tensor + ", in " + std::to_string(d.tensors) +
-         " tensors: " + who + ". A memory or a sum is damaged. Restart: training resumes from the newest good "
+         (d.tensors == 1 ? " tensor: " : " tensors: ") + who + ". A memory or a sum is damaged. Restart: training resumes from the newest good "
          "checkpoint; if it is the same rank again, leave out its node";
 }
 

@@ -69,11 +69,15 @@ StragglerWatch::StragglerWatch(const HealthOptions& options, const Communicator&
                                std::filesystem::path file)
     : options_(options), group_(group), log_group_(std::move(log_group)), file_(std::move(file)) {}
 
-std::vector<TimeInCollective> StragglerWatch::mine() const {
+std::vector<TimeInCollective> StragglerWatch::mine() {
   std::vector<TimeInCollective> times;
-  for (const CollectiveRecord& r : group_.log().snapshot())
-    if (has_all_wait(r.kind) && !r.under_way() && std::string_view(r.group.data()).starts_with(log_group_))
-      times.push_back({r.sequence, r.begin_ns, r.end_ns});
+  const std::uint64_t seen = seen_;
+  for (const CollectiveRecord& r : group_.log().snapshot()) {
+    const bool whole = has_all_wait(r.kind) && !r.under_way();
+    if (!whole || r.sequence <= seen || !std::string_view(r.group.data()).starts_with(log_group_)) continue;
+    seen_ = std::max(seen_, r.sequence);
+    if (seen > 0) times.push_back({r.sequence, r.begin_ns, r.end_ns});
+  }
   return times;
 }
 

@@ -36,8 +36,9 @@ Waits find_waits(std::span<const std::vector<TimeInCollective>> by_rank);
 /// other by chance: half of all waits, and half of the rest with two.
 bool is_straggling(const Waits& waits, double share);
 
-/// Looks now and then at the last collectives of a group of replicas, up to 256, writes who waited for whom to a file, and
-/// warns of a rank that has straggled in three looks one after the other.
+/// Looks now and then at the last collectives of a group of replicas, up to 256 and none twice, writes who waited for whom
+/// to a file, and warns of a rank that has straggled in three looks one after the other. The first look is at how
+/// the ranks started, and does not count.
 class StragglerWatch {
  public:
   /// `group`: of which collectives are looked at; `log_group`: how its name begins in the log. `file`: of rank 0 of
@@ -49,7 +50,7 @@ class StragglerWatch {
   std::string look(std::int64_t step, std::span<const int> world_ranks);
 
  private:
-  std::vector<TimeInCollective> mine() const;
+  std::vector<TimeInCollective> mine();
   std::string judge(const Waits& waits, std::int64_t step, std::span<const int> world_ranks);
   void write(const Waits& waits, std::int64_t step, std::span<const int> world_ranks) const;
 
@@ -57,6 +58,7 @@ class StragglerWatch {
   const Communicator& group_;
   std::string log_group_;
   std::filesystem::path file_;
+  std::uint64_t seen_ = 0;        // the last collective of the last look; 0: none yet
   int suspect_ = -1, looks_ = 0;  // how many the suspect has straggled in
   bool told_ = false;
 };

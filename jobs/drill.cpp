@@ -78,7 +78,10 @@ void print(const Drill& drill, const DrillReport& r) {
     line("recovered", r.recovered_s, r.recovered);
     line("lost", 0, r.lost);
   }
-  line(r.failure.empty() ? "passed" : r.impossible ? "not here" : "FAILED", 0, r.failure.empty() ? " " : r.failure);
+  if (r.failure.empty())
+    std::printf("  passed\n");
+  else
+    line(r.impossible ? "not here" : "FAILED", 0, r.failure);
   std::fflush(stdout);
 }
 

@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <numeric>
+#include <utility>
 
 #include "data/checkpoint.h"
 #include "data/error.h"

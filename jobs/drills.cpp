@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 /// What of a line is for people: without its time and level.
 std::string words_of(const ToldLine& line) {
-  for (const char* before : {"lockstep: error: ", "lockstep: fault: ", "warning: ", "error: ", "info: "})
+  for (const char* before : {"lockstep: error: ", "lockstep: fault: ", ": launch: ", "warning: ", "error: ", "info: "})
     if (const std::size_t at = line.text.find(before); at != std::string::npos)
       return line.text.substr(at + std::string(before).size());
   return line.text;

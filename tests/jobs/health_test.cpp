@@ -129,7 +129,7 @@ TEST_F(HealthCommand, AFlippedBitIsFoundWithLayerAndRank) {
   const ProgramResult sick = train("sick", "train.hash_every=4", "flip:2:2", 3);
   EXPECT_EQ(sick.exit_code, 76) << sick.errors;
   EXPECT_TRUE(sick.complains("step 2: the parameters of replicas differ, first in ")) << sick.errors;
-  EXPECT_TRUE(sick.complains("tensors: rank 2. ")) << sick.errors;
+  EXPECT_TRUE(sick.complains("tensor: rank 2. ")) << sick.errors;
   EXPECT_FALSE(std::filesystem::exists(checkpoint("sick", 2)));  // before each save it is looked for
 }
 
