@@ -116,7 +116,8 @@ TEST_F(HealthCommand, IgnoredItTrainsOnButSavesNothing) {
 }
 
 TEST_F(HealthCommand, SpikesAreSkippedAlikeAfterAResume) {
-  const std::string often = "train.epochs=8 optimizer.learning_rate=0.3 health.on_spike=skip health.spike_factor=1.1 health.most_skips=99";
+  const std::string often = "train.epochs=8 optimizer.learning_rate=0.3 health.on_spike=skip health.spike_factor=1.1 health.most_skips=99 "
+                            "checkpoint.every_steps=19";
   ASSERT_EQ(train("whole", often).exit_code, 0);
   const auto whole = steps("whole");
   EXPECT_GT(std::ranges::count_if(whole, [](const auto& step) { return step.second.contains("held"); }), 0);
@@ -149,7 +150,7 @@ TEST_F(HealthCommand, CheckpointsByTheClock) {
   const ProgramResult often =
       train("often", "checkpoint.every_steps=0 checkpoint.mean_time_to_failure_s=0.001 train.epochs=10");
   EXPECT_EQ(often.exit_code, 0) << often.errors;
-  EXPECT_TRUE(often.complains("checkpoints every 0.001 s from now on: one costs ")) << often.errors;
+  EXPECT_TRUE(often.complains(" from now on: one costs ")) << often.errors;
   EXPECT_GE(saved("often").size(), 3u);
   setenv("SLURM_JOB_END_TIME", std::to_string(std::time(nullptr) + 20).c_str(), 1);
   EXPECT_EQ(train("limited", "checkpoint.every_steps=5").exit_code, 0);
@@ -158,7 +159,7 @@ TEST_F(HealthCommand, CheckpointsByTheClock) {
 }
 
 TEST_F(HealthCommand, LayersThatGetNoGradientAreTold) {
-  const std::string dead = "model.last_gamma=0 optimizer.learning_rate=1e-40 health.every_steps=2 ";
+  const std::string dead = "model.last_gamma=0 optimizer.learning_rate=1e-40 health.every_steps=2 checkpoint.every_steps=9 ";
   const ProgramResult told = train("told", dead);
   EXPECT_EQ(told.exit_code, 0) << told.errors;
   EXPECT_TRUE(told.complains("step 2: group1.block0.conv1: its gradient vanishes")) << told.errors;

@@ -107,6 +107,8 @@ TEST(JobFile, KeysThatDoNotGoTogether) {
       {"[optimizer]\nmomentum = 0\nnesterov = true\n", "optimizer.nesterov"},
       {"[train]\nepochs = 2\n[schedule]\nwarmup_epochs = 2\n", "schedule.warmup_epochs"},
       {"[schedule]\nmilestones = 9, 3\n", "schedule.milestones"},
+      {"[checkpoint]\nevery_steps = 5\nmean_time_to_failure_s = 60\n", "checkpoint.mean_time_to_failure_s"},
+      {"[health]\non_nan = ignore\non_spike = skip\n", "health.on_nan"},
       {"[schedule]\npolicy = cosine\nmilestones = 3\n", "schedule.milestones"}};
   for (const auto& [text, key] : bad) {
     EXPECT_NE(error_of(text).find(": " + key + " = '"), std::string::npos) << error_of(text);

@@ -102,6 +102,7 @@ TEST(RestartPolicy, WrongDataEndItUnlessTheTrainingHadBegun) {
 TEST(RestartPolicy, AWrongJobAlwaysEndsIt) {
   RestartPolicy policy({}, {.step = 10});
   EXPECT_FALSE(policy.after({.exit_code = 64, .reached = {.step = 20}}).restart);
+  EXPECT_FALSE(policy.after({.exit_code = 77, .reached = {.step = 30}}).restart);
 }
 
 TEST(RestartPolicy, SignalsAreNamed) {
