@@ -1,7 +1,9 @@
 #include "coordinator/layer_health.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -9,9 +11,14 @@ namespace lockstep {
 namespace {
 
 double norm_of(std::span<const float> values) {
-  double sum = 0;
-  for (float v : values) sum += static_cast<double>(v) * static_cast<double>(v);
-  return std::sqrt(sum);
+  constexpr std::size_t kAtOnce = 16;  // sums that do not wait for each other
+  std::array<double, kAtOnce> sums{};
+  const auto add = [&](std::size_t sum, float v) { sums[sum] += static_cast<double>(v) * static_cast<double>(v); };
+  std::size_t i = 0;
+  for (; i + kAtOnce <= values.size(); i += kAtOnce)
+    for (std::size_t j = 0; j < kAtOnce; ++j) add(j, values[i + j]);
+  for (; i < values.size(); ++i) add(0, values[i]);
+  return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
 bool has_weights(const Op& op) {
