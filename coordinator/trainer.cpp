@@ -43,6 +43,7 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
     graph_ = std::make_unique<Graph>(std::move(graph));
     idle_state_ = std::make_unique<ModelState>(*graph_);
   }
+  if (world_.rank() == 0) tell_shards();
   if (loads()) {
     make_loader(options.max_images);
   } else if (!data_.train_scatter) {  // what they tell is known

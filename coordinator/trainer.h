@@ -47,6 +47,7 @@ class Trainer {
   void make_engine(Graph graph, const EngineOptions& options);
   void make_loader(int micro_batch_images);
   void compare_plans();
+  void tell_shards() const;
   void start(const RunStart& run_start);
   void record(const RunStart& run_start);
   void prepare_sizes();

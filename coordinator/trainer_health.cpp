@@ -2,10 +2,19 @@
 #include <spdlog/spdlog.h>
 
 #include "coordinator/replica_check.h"
+#include "coordinator/shard_report.h"
 #include "coordinator/trainer.h"
 #include "data/error.h"
 
 namespace lockstep {
+
+void Trainer::tell_shards() const {
+  if (data_.train_set().info().masks) return;
+  const ShardReport report =
+      report_shards(data_.train_set(), data_.train_samples, job_.train.batch, grid_.replicas(), job_.run.seed);
+  spdlog::info("{}", describe(report));
+  for (const std::string& warning : warnings(report)) spdlog::warn("{}", warning);
+}
 
 /// After the metrics file has been opened: verdicts depend on the steps before, so that a resumed run
 /// skips what an uninterrupted one does.
