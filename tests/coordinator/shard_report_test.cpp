@@ -11,7 +11,7 @@ namespace {
 
 MemoryDataset labelled(const std::vector<std::uint8_t>& labels, int classes) {
   const auto samples = static_cast<std::int64_t>(labels.size());
-  DatasetInfo info{.source = "test", .samples = samples, .classes = classes, .channels = 1, .height = 1, .width = 1};
+  DatasetInfo info{.source = "test", .channels = 1, .height = 1, .width = 1, .classes = classes, .samples = samples};
   return {info, std::vector<std::uint8_t>(labels.size()), labels, {}};
 }
 
