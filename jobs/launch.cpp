@@ -13,11 +13,16 @@
 #include <vector>
 
 #include "data/error.h"
+#include "data/files.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
+#include "jobs/bench.h"
 #include "jobs/cores.h"
 #include "jobs/job_file.h"
 #include "jobs/launch_plan.h"
+#include "jobs/plan_input.h"
+#include "jobs/planned_needs.h"
+#include "jobs/slurm_script.h"
 #include "jobs/supervise.h"
 
 namespace lockstep {
@@ -32,7 +37,8 @@ std::size_t count_own_words(std::span<const std::string> words) {
   while (i < words.size() && words[i].starts_with('-')) {
     const bool value_follows = words[i] == "-n" || words[i] == "--ranks" ||
                                words[i] == "--threads" || words[i] == "--max-failures" ||
-                               words[i] == "--wait";
+                               words[i] == "--wait" || words[i] == "--nodes" ||
+                               words[i] == "--time" || words[i] == "--sbatch";
     i += value_follows ? 2 : 1;
   }
   return std::min(i, words.size());
@@ -56,7 +62,7 @@ fs::path find_mpirun(const fs::path& program) {
   for (const std::string& word : plan.command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
   std::cout.flush();
-  execv(words[0], words.data());
+  execvp(words[0], words.data());
   throw IoError("cannot start " + plan.command[0] + ": " + std::strerror(errno));
 }
 
@@ -71,11 +77,67 @@ std::optional<Job> job_to_supervise(std::span<const std::string> command) {
   return load_job(job->file, job->overrides);
 }
 
+struct BatchOptions {
+  int nodes = 0;
+  std::int64_t minutes = 0;  // 0: as planned
+  std::vector<std::string> sbatch_words;
+};
+
+/// The environment as it is now: measuring starts MPI, which puts words of its own into it.
+std::vector<std::string> environment_of_this_process() {
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable; ++variable) variables.emplace_back(*variable);
+  return variables;
+}
+
+/// Writes the batch script beside the run's directory, and becomes the sbatch that submits it.
+int submit(const LaunchRequest& launch, const BatchOptions& options, bool dry_run) {
+  const auto job = job_to_supervise(launch.arguments);
+  if (!job)
+    throw ConfigError("lockstep launch --slurm: submits trainings only, as in: launch --slurm -n 8 train JOB.cfg");
+  const std::vector<std::string> before = environment_of_this_process();
+  const int threads = launch.threads > 0 ? launch.threads : std::max(1, job->parallel.threads);
+  const PlannedNeeds needs = planned_needs(*job, plan_input(*job), launch.ranks, threads);
+  const fs::path directory = fs::absolute(job->run.directory);
+  const SlurmRequest request{.name = job->run.name,
+                             .ranks = launch.ranks,
+                             .nodes = options.nodes,
+                             .threads = threads,
+                             .mib_per_rank = mib_to_ask_for(needs.bytes),
+                             .minutes = options.minutes > 0
+                                            ? options.minutes
+                                            : minutes_to_ask_for(needs.steps, needs.step_seconds),
+                             .program = launch.program,
+                             .log = directory / (job->run.name + ".log"),
+                             .sbatch_words = options.sbatch_words};
+  const fs::path script = directory / (job->run.name + ".sbatch");
+  LaunchPlan plan{.environment = {}, .command = {"sbatch", script.string()}};
+  plan.command.insert(plan.command.end(), launch.arguments.begin() + 1, launch.arguments.end());
+  std::cerr << "planned: " << needs.steps << " steps of " << fixed(1e3 * needs.step_seconds, 1)
+            << " ms (" << needs.origin << ", without messages between nodes), "
+            << (needs.bytes >> 20) << " MiB a rank\n";
+  if (dry_run) {
+    std::cout << batch_script(request) << "# " << to_shell(plan) << "\n";
+    return 0;
+  }
+  create_directories_durably(directory);
+  write_file_durably(script, batch_script(request));
+  std::cerr << to_shell(plan) << "\n";
+  clearenv();
+  for (const std::string& variable : before) {
+    const auto equals = variable.find('=');
+    if (equals != std::string::npos)
+      setenv(variable.substr(0, equals).c_str(), variable.c_str() + equals + 1, 1);
+  }
+  become(plan);
+}
+
 }  // namespace
 
 int run_launch(std::span<const std::string> arguments) {
   int ranks = 0, threads = 0;
   RestartOptions restarts;
+  BatchOptions batch;
   CommandSyntax syntax;
   syntax.usage = "launch -n N [OPTIONS] SUBCOMMAND ...";
   syntax.about =
@@ -95,7 +157,15 @@ int run_launch(std::span<const std::string> arguments) {
       "wait", po::value<double>(&restarts.first_wait_s)->value_name("S"),
       "train: seconds before the second restart without progress; doubled at each, up to 60. "
       "Default: 1.")(
-      "dry-run", "Print the command instead of running it.");
+      "slurm",
+      "train: submit a batch job instead (slurm/train.sbatch), with memory and time from the plan; it is "
+      "written to DIRECTORY/NAME.sbatch.")(
+      "nodes", po::value<int>(&batch.nodes)->value_name("N"), "slurm: how many nodes. Default: as Slurm places the ranks.")(
+      "time", po::value<std::int64_t>(&batch.minutes)->value_name("MINUTES"),
+      "slurm: the time limit. Default: half as long again as predicted, and 5 minutes.")(
+      "sbatch", po::value<std::vector<std::string>>(&batch.sbatch_words)->value_name("OPTION"),
+      "slurm: one more option of sbatch, as in --sbatch=--partition=long; may be repeated.")(
+      "dry-run", "Print the command (slurm: the script, too) instead of running it.");
   const std::size_t own = count_own_words(arguments);
   const auto values = parse_command_line(syntax, arguments.first(own));
   if (!values) return 0;
@@ -109,14 +179,22 @@ int run_launch(std::span<const std::string> arguments) {
     throw ConfigError("lockstep launch: what shall run? Add a subcommand, as in: train JOB.cfg");
   }
 
+  for (const char* option : {"nodes", "time", "sbatch"}) {
+    if (values->count(option) && !values->count("slurm"))
+      throw ConfigError(std::string("lockstep launch: --") + option + " is for --slurm");
+  }
+  if ((values->count("nodes") && batch.nodes < 1) || (values->count("time") && batch.minutes < 1))
+    throw ConfigError("lockstep launch: --nodes and --time must be at least 1");
+
   LaunchRequest request;
   request.ranks = ranks;
   request.threads = threads;
   request.cores = usable_cores() * nodes_of_allocation();
   request.as_root = geteuid() == 0;
   request.program = program_path();
-  request.mpirun = find_mpirun(request.program);
   request.arguments.assign(arguments.begin() + static_cast<std::ptrdiff_t>(own), arguments.end());
+  if (values->count("slurm")) return submit(request, batch, values->count("dry-run") > 0);
+  request.mpirun = find_mpirun(request.program);
   const LaunchPlan plan = plan_launch(request);
   if (values->count("dry-run")) {
     std::cout << to_shell(plan) << "\n";
