@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# What takes too long for every build: trainings on two nodes that lose a node, that Slurm itself preempts or ends at
+# their time limit, started by srun and by mpirun. Each goes back into the queue by itself and ends with the metrics of
+# one that was left alone.
+# Usage: campaign.sh LOCKSTEP [CASE...]; the cases are below. Without any: all of them.
+set -euo pipefail
+LOCKSTEP=$1
+shift
+source "$(dirname "$0")/cluster.sh"
+
+# lose NODE START: the node dies with all that runs on it, and comes back later.
+lose() {
+  local run=$3 job
+  job=$(submit "$run" "$2")
+  until_true 60 lines "$run" 20
+  "$cluster" kill "$1"
+  go_on "$job" "$run"
+  "$cluster" start "$1"
+  finish "$job"
+}
+
+preempt() {
+  local run=$2 job
+  job=$(submit "$run" "$1")
+  until_true 60 lines "$run" 20
+  sbatch --parsable --partition=high --nodes=2 --exclusive --output=high.log --wrap='sleep 6' >/dev/null
+  go_on "$job" "$run"
+  finish "$job"
+}
+
+# Slurm counts time limits in minutes, and sends USR1 up to a minute before the time that is said.
+limit() {
+  local run=$2 job
+  job=$(submit "$run" "$1" --time=2 --signal=B:USR1@20)
+  until_true 60 lines "$run" 20
+  until_true 130 requeued "$job"
+  go_on "$job" "$run"
+  finish "$job"
+}
+
+declare -A cases=(
+  [second-node-srun]="lose n2 srun" [second-node-mpirun]="lose n2 mpirun"
+  [first-node-srun]="lose n1 srun" [first-node-mpirun]="lose n1 mpirun"
+  [preempted-srun]="preempt srun" [preempted-mpirun]="preempt mpirun"
+  [limit-srun]="limit srun" [limit-mpirun]="limit mpirun")
+[ $# -gt 0 ] || set -- $(printf '%s\n' "${!cases[@]}" | sort)
+for case; do
+  [ -n "${cases[$case]:-}" ] || fail "no case '$case'; there are: ${!cases[*]}"
+  begin=$SECONDS
+  ${cases[$case]} "$case"
+  compare "$case"
+  rm -rf "runs/whole"
+  echo "$case: $((SECONDS - begin)) s; $(grep -ac 'resuming from' "$case.log") resumed, $(grep -aoE 'lost: [0-9]+ steps' "$case.log" | tail -n 1 || true)"
+done
