@@ -4,9 +4,8 @@
 # one that was left alone.
 # Usage: campaign.sh LOCKSTEP [CASE...]; the cases are below. Without any: all of them.
 set -euo pipefail
-LOCKSTEP=$1
+source "$(dirname "$0")/requeued.sh" "$1"
 shift
-source "$(dirname "$0")/cluster.sh"
 
 # lose NODE START: the node dies with all that runs on it, and comes back later.
 lose() {

@@ -3,8 +3,7 @@
 # save, go back into the queue and end with the metrics of one that was left alone. campaign.sh does more of this.
 # Usage: requeue_test.sh LOCKSTEP
 set -euo pipefail
-LOCKSTEP=$1
-source "$(dirname "$0")/cluster.sh"
+source "$(dirname "$0")/requeued.sh" "$1"
 
 preempted=$(submit preempted srun)
 limited=$(submit limited mpirun)

@@ -1,20 +1,5 @@
-# For the tests here: a cluster of two nodes that goes at the end, and what they ask of it. Needs root, Slurm and munge.
-# Source it with LOCKSTEP set to the program. It changes into a folder that both nodes share.
-source_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
-LOCKSTEP=$(realpath "$LOCKSTEP")
-LOCKSTEP_CLUSTER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-slurm-test.XXXXXX")/cluster
-export LOCKSTEP_CLUSTER_DIR LOCKSTEP
-cluster=$source_dir/slurm/local-cluster
-
-stop() {
-  "$cluster" down || true
-  rmdir "$(dirname "$LOCKSTEP_CLUSTER_DIR")"
-}
-trap stop EXIT
-"$cluster" up 2
-SLURM_CONF=$("$cluster" conf)
-export SLURM_CONF
-cd "$LOCKSTEP_CLUSTER_DIR/shared"
+# For the tests of trainings that go back into the queue, on the cluster of two_nodes.sh; for `source`, with LOCKSTEP in $1.
+source "$(dirname "${BASH_SOURCE[0]}")/two_nodes.sh" "$1"
 
 cat >small.cfg <<END
 [data]
