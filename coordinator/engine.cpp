@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/batches.h"
-#include "coordinator/stage_messages.h"
+#include "coordinator/stages/stage_messages.h"
 #include "data/error.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"

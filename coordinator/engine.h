@@ -2,8 +2,8 @@
 #include <memory>
 
 #include "coordinator/job.h"
-#include "coordinator/memory_budget.h"
-#include "coordinator/planner.h"
+#include "coordinator/plan/memory_budget.h"
+#include "coordinator/plan/planner.h"
 #include "layers/cpu/cpu_backend.h"
 #include "worker/executor.h"
 

@@ -1,7 +1,7 @@
 #include "coordinator/engine_setup.h"
 
 #include "coordinator/probe.h"
-#include "coordinator/stage_setup.h"
+#include "coordinator/stages/stage_setup.h"
 
 namespace lockstep {
 

@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "coordinator/engine.h"
-#include "coordinator/grid.h"
-#include "coordinator/pipeline_choice.h"
+#include "coordinator/stages/grid.h"
+#include "coordinator/stages/pipeline_choice.h"
 
 namespace lockstep {
 

@@ -4,8 +4,8 @@
 #include <tuple>
 #include <vector>
 
-#include "coordinator/chain_weights.h"
 #include "coordinator/engine.h"
+#include "coordinator/plan/chain_weights.h"
 
 namespace lockstep {
 

@@ -6,9 +6,9 @@
 #include <array>
 #include <cstdio>
 
-#include "coordinator/memory_report.h"
-#include "coordinator/pipeline_forecast.h"
-#include "coordinator/report_text.h"
+#include "coordinator/plan/memory_report.h"
+#include "coordinator/plan/report_text.h"
+#include "coordinator/stages/pipeline_forecast.h"
 #include "data/timing.h"
 
 namespace lockstep {

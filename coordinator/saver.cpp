@@ -6,7 +6,7 @@
 #include <functional>
 #include <numeric>
 
-#include "coordinator/health.h"
+#include "coordinator/health/health.h"
 #include "data/error.h"
 
 namespace lockstep {

@@ -3,8 +3,8 @@
 #include <optional>
 #include <vector>
 
-#include "coordinator/grid.h"
 #include "coordinator/metrics.h"
+#include "coordinator/stages/grid.h"
 #include "data/checkpoint_writer.h"
 #include "worker/comm/communicator.h"
 #include "worker/memory.h"

@@ -9,7 +9,7 @@
 #include "coordinator/evaluation.h"
 #include "coordinator/machine_memory.h"
 #include "coordinator/rank_cpus.h"
-#include "coordinator/stage_setup.h"
+#include "coordinator/stages/stage_setup.h"
 #include "data/error.h"
 #include "data/files.h"
 #include "data/timing.h"

@@ -6,9 +6,11 @@
 
 #include "coordinator/checkpoint_pacer.h"
 #include "coordinator/engine.h"
-#include "coordinator/fault.h"
 #include "coordinator/feed.h"
-#include "coordinator/grid.h"
+#include "coordinator/health/fault.h"
+#include "coordinator/health/stragglers.h"
+#include "coordinator/health/training_health.h"
+#include "coordinator/health/watchdog.h"
 #include "coordinator/job_data.h"
 #include "coordinator/metrics.h"
 #include "coordinator/progress.h"
@@ -16,9 +18,7 @@
 #include "coordinator/run_lock.h"
 #include "coordinator/run_record.h"
 #include "coordinator/saver.h"
-#include "coordinator/stragglers.h"
-#include "coordinator/training_health.h"
-#include "coordinator/watchdog.h"
+#include "coordinator/stages/grid.h"
 
 namespace lockstep {
 

@@ -1,8 +1,8 @@
 // Trainer: what is done about sick steps.
 #include <spdlog/spdlog.h>
 
-#include "coordinator/replica_check.h"
-#include "coordinator/shard_report.h"
+#include "coordinator/health/replica_check.h"
+#include "coordinator/health/shard_report.h"
 #include "coordinator/trainer.h"
 #include "data/error.h"
 

@@ -2,8 +2,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "coordinator/checkpoint_bench.h"
-#include "coordinator/saving_bench.h"
+#include "coordinator/bench/checkpoint_bench.h"
+#include "coordinator/bench/saving_bench.h"
 #include "data/error.h"
 #include "data/timing.h"
 #include "jobs/bench.h"

@@ -3,7 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "coordinator/loader_bench.h"
+#include "coordinator/bench/loader_bench.h"
 #include "data/error.h"
 #include "data/timing.h"
 #include "jobs/bench.h"

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "coordinator/step_bench.h"
+#include "coordinator/bench/step_bench.h"
 #include "data/error.h"
 #include "data/timing.h"
 #include "jobs/bench.h"

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <numeric>
 
-#include "coordinator/report_text.h"
+#include "coordinator/plan/report_text.h"
 
 namespace lockstep {
 namespace {

@@ -2,7 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "coordinator/report_text.h"
+#include "coordinator/plan/report_text.h"
 #include "data/checkpoint.h"
 #include "data/error.h"
 #include "jobs/inspect.h"

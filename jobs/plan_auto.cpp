@@ -7,8 +7,8 @@
 #include <tuple>
 
 #include "coordinator/batches.h"
-#include "coordinator/pipeline_report.h"
-#include "coordinator/report_text.h"
+#include "coordinator/plan/report_text.h"
+#include "coordinator/stages/pipeline_report.h"
 #include "data/error.h"
 #include "jobs/bench.h"
 #include "jobs/plan_stages.h"

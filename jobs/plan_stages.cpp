@@ -3,8 +3,8 @@
 
 #include <iostream>
 
-#include "coordinator/pipeline_report.h"
-#include "coordinator/report_text.h"
+#include "coordinator/plan/report_text.h"
+#include "coordinator/stages/pipeline_report.h"
 #include "jobs/bench.h"
 #include "jobs/plan_times.h"
 

@@ -2,10 +2,10 @@
 #include <optional>
 
 #include "coordinator/engine.h"
-#include "coordinator/grid.h"
 #include "coordinator/job.h"
 #include "coordinator/probe.h"
-#include "coordinator/stage_setup.h"
+#include "coordinator/stages/grid.h"
+#include "coordinator/stages/stage_setup.h"
 #include "jobs/plan_input.h"
 
 namespace lockstep {

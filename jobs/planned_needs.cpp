@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "coordinator/batches.h"
-#include "coordinator/pipeline_report.h"
+#include "coordinator/stages/pipeline_report.h"
 #include "jobs/plan_times.h"
 
 namespace lockstep {

@@ -1,5 +1,5 @@
 // Which worker has which replica and stage.
-#include "coordinator/grid.h"
+#include "coordinator/stages/grid.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
-#include "coordinator/hang.h"
+#include "coordinator/health/hang.h"
 
 #include <gtest/gtest.h>
 
-#include "coordinator/watchdog.h"
+#include "coordinator/health/watchdog.h"
 #include "data/error.h"
 
 namespace lockstep {

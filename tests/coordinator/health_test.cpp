@@ -1,12 +1,12 @@
-#include "coordinator/health.h"
+#include "coordinator/health/health.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "coordinator/fault.h"
-#include "coordinator/replica_check.h"
+#include "coordinator/health/fault.h"
+#include "coordinator/health/replica_check.h"
 #include "data/error.h"
 
 namespace lockstep {

@@ -1,11 +1,11 @@
-#include "coordinator/layer_health.h"
+#include "coordinator/health/layer_health.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "coordinator/training_health.h"
+#include "coordinator/health/training_health.h"
 
 namespace lockstep {
 namespace {

@@ -1,11 +1,11 @@
-#include "coordinator/memory_report.h"
+#include "coordinator/plan/memory_report.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "coordinator/planner.h"
-#include "coordinator/report_text.h"
+#include "coordinator/plan/planner.h"
+#include "coordinator/plan/report_text.h"
 #include "layers/cpu/cpu_backend.h"
 #include "layers/layout.h"
 #include "layers/model.h"

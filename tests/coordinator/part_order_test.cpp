@@ -1,5 +1,5 @@
 // The order of a pipeline's parts: against tables, formulas and the rules that every order keeps.
-#include "coordinator/part_order.h"
+#include "coordinator/stages/part_order.h"
 
 #include <gtest/gtest.h>
 

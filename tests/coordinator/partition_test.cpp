@@ -1,5 +1,5 @@
 // Where a chain is cut: against trying every way on small chains.
-#include "coordinator/partition.h"
+#include "coordinator/stages/partition.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Models become pipelines.
-#include "coordinator/pipeline_choice.h"
+#include "coordinator/stages/pipeline_choice.h"
 
 #include <gtest/gtest.h>
 

@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "coordinator/chain.h"
-#include "coordinator/pipeline.h"
+#include "coordinator/plan/chain.h"
+#include "coordinator/stages/pipeline.h"
 
 namespace lockstep {
 

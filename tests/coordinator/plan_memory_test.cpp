@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <map>
 
-#include "coordinator/planner.h"
-#include "coordinator/recompute_choice.h"
+#include "coordinator/plan/planner.h"
+#include "coordinator/plan/recompute_choice.h"
 #include "layers/cpu/cpu_backend.h"
 #include "tests/coordinator/plan_run.h"
 #include "tests/golden/golden_nets.h"

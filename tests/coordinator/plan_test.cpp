@@ -5,10 +5,10 @@
 #include <chrono>
 #include <cstdio>
 
-#include "coordinator/buckets.h"
-#include "coordinator/fuse.h"
-#include "coordinator/planner.h"
-#include "coordinator/step_bench.h"
+#include "coordinator/bench/step_bench.h"
+#include "coordinator/plan/buckets.h"
+#include "coordinator/plan/fuse.h"
+#include "coordinator/plan/planner.h"
 #include "layers/cpu/cpu_backend.h"
 #include "layers/layout.h"
 #include "layers/model.h"

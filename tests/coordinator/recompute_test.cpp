@@ -9,7 +9,7 @@
 #include <limits>
 #include <random>
 
-#include "coordinator/recompute_choice.h"
+#include "coordinator/plan/recompute_choice.h"
 #include "data/error.h"
 #include "layers/cpu/cpu_backend.h"
 #include "layers/model.h"

@@ -1,4 +1,4 @@
-#include "coordinator/shard_report.h"
+#include "coordinator/health/shard_report.h"
 
 #include <gtest/gtest.h>
 

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "coordinator/planner.h"
-#include "coordinator/report_text.h"
-#include "coordinator/stage_messages.h"
+#include "coordinator/plan/planner.h"
+#include "coordinator/plan/report_text.h"
+#include "coordinator/stages/stage_messages.h"
 #include "data/error.h"
 #include "layers/cpu/cpu_backend.h"
 #include "layers/model.h"

@@ -1,4 +1,4 @@
-#include "coordinator/stragglers.h"
+#include "coordinator/health/stragglers.h"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "coordinator/watchdog.h"
+#include "coordinator/health/watchdog.h"
 #include "worker/comm/communicator.h"
 #include "worker/comm/mpi.h"
 

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/engine.h"
-#include "coordinator/memory_report.h"
+#include "coordinator/plan/memory_report.h"
 #include "layers/layout.h"
 #include "layers/model.h"
 

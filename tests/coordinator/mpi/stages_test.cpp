@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "coordinator/step_bench.h"
+#include "coordinator/bench/step_bench.h"
 #include "data/error.h"
 #include "layers/model.h"
 #include "tests/coordinator/engine_run.h"

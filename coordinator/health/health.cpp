@@ -1,0 +1,94 @@
+#include "coordinator/health/health.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include <spdlog/fmt/fmt.h>
+
+namespace lockstep {
+
+void NormHistory::add(double norm) { norms_[count_++ % kMost] = norm; }
+
+double NormHistory::median() const {
+  if (count_ < kFewest) return 0;
+  std::array<double, kMost> sorted = norms_;
+  const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(std::min(count_, kMost));
+  const auto middle = sorted.begin() + (end - sorted.begin()) / 2;
+  std::nth_element(sorted.begin(), middle, end);
+  return *middle;
+}
+
+bool StepHealth::spikes_held() const {
+  return options_.on_spike != "warn" && options_.on_spike != "ignore";
+}
+
+double StepHealth::norm_limit() const {
+  const double median = norms_.median();
+  if (spikes_held() && median > 0) return options_.spike_factor * median;
+  return options_.on_nan == "ignore" ? 0 : std::numeric_limits<double>::max();
+}
+
+HealthVerdict StepHealth::judge(const StepMetrics& step) {
+  const double median = norms_.median();
+  const bool finite = std::isfinite(step.loss) && std::isfinite(step.gradient_norm);
+  const bool spike = finite && median > 0 && step.gradient_norm > options_.spike_factor * median;
+  HealthVerdict verdict;
+  if (!finite)
+    verdict = decide(options_.on_nan, step.step,
+                     fmt::format("step {}: the loss is {}, the gradient's norm {}", step.step, step.loss,
+                                 step.gradient_norm));
+  else if (spike)
+    verdict = decide(options_.on_spike, step.step,
+                     fmt::format("step {}: the gradient's norm {:.4g} is {:.1f} times the median of the "
+                                 "steps before, {:.4g} (loss {:.4g})",
+                                 step.step, step.gradient_norm, step.gradient_norm / median, median,
+                                 step.loss));
+  remember(step.gradient_norm, step.held || verdict.action == HealthAction::kSkip);
+  return verdict;
+}
+
+HealthVerdict StepHealth::decide(const std::string& wish, std::int64_t step, const std::string& what) {
+  if (wish == "ignore") return {};
+  if (wish == "warn") return {HealthAction::kWarn, what};
+  if (wish == "skip") {
+    if (skips_ < options_.most_skips) return {HealthAction::kSkip, what + "; the step is skipped"};
+    return {HealthAction::kStop, fmt::format("{}; {} steps before it were skipped", what, skips_)};
+  }
+  if (wish == "rollback") {
+    rollbacks_ = step == rolled_back_step_ ? rollbacks_ + 1 : 1;
+    rolled_back_step_ = step;
+    if (rollbacks_ <= options_.most_rollbacks) return {HealthAction::kRollBack, what};
+    return {HealthAction::kStop, fmt::format("{}; it came again after {} roll-backs, so it is no accident",
+                                             what, rollbacks_ - 1)};
+  }
+  return {HealthAction::kStop, what};
+}
+
+void StepHealth::remember(double norm, bool held) {
+  skips_ = held ? skips_ + 1 : 0;
+  if (!held && std::isfinite(norm)) norms_.add(norm);
+}
+
+void StepHealth::forget() {
+  norms_ = {};
+  skips_ = 0;
+}
+
+std::int64_t first_not_finite(std::span<const float> values) {
+  constexpr std::size_t kBlock = 4096;
+  constexpr std::uint32_t kExponent = 0x7f800000;  // all ones: infinite, or not a number
+  for (std::size_t begin = 0; begin < values.size(); begin += kBlock) {
+    const std::size_t end = std::min(begin + kBlock, values.size());
+    std::uint32_t found = 0;  // no branches inside: vectors of 16
+    for (std::size_t i = begin; i < end; ++i)
+      found |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(values[i]) & kExponent) == kExponent);
+    if (found == 0) continue;
+    for (std::size_t i = begin; i < end; ++i)
+      if (!std::isfinite(values[i])) return static_cast<std::int64_t>(i);
+  }
+  return -1;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,49 @@
+#pragma once
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "coordinator/health/health.h"
+#include "coordinator/health/layer_health.h"
+
+namespace lockstep {
+
+/// The health of a training on one rank: its steps, and now and then its layers. No communication.
+class TrainingHealth {
+ public:
+  /// `state`: null on a rank that computes nothing.
+  TrainingHealth(const HealthOptions& options, ModelState* state, int micro_batches);
+
+  double norm_limit() const { return steps_.norm_limit(); }
+  /// What went before, after a start or a roll-back.
+  void resume(std::span<const MetricsFile::PastStep> past);
+
+  /// Around each step; `step`: counted with this one. A step that is skipped has left nothing behind after it.
+  void before_step(std::int64_t step);
+  HealthVerdict after_step(const StepMetrics& step);
+
+  /// Looks at the layers after a well step, where one is due. Warns of what is new and returns what the
+  /// training has to stop for; empty: nothing.
+  std::string look(std::int64_t step);
+
+  /// Which gradients are not finite, for people; empty: none of this rank's.
+  std::string sick_gradients() const;
+
+ private:
+  bool look_due(std::int64_t step) const {
+    return layers_ && options_.every_steps > 0 && step % options_.every_steps == 0;
+  }
+  const std::string& wish(LayerTrouble trouble) const;
+
+  HealthOptions options_;
+  ModelState* state_;
+  StepHealth steps_;
+  std::optional<LayerHealth> layers_;
+  std::vector<float> statistics_before_;  // as a step found them
+  bool kept_ = false;                     // this step's
+  std::set<std::pair<LayerTrouble, std::string>> told_;  // layers that have been warned of, and are not well yet
+};
+
+}  // namespace lockstep
