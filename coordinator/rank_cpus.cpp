@@ -33,7 +33,9 @@ int lanes_of_rank(int wanted, int ranks_on_these_cpus) {
   return std::max(1, CPU_COUNT(&mask) / ranks_on_these_cpus);
 }
 
-int lanes_of_rank(int wanted, const Communicator& world) {
+namespace {
+
+SharedCpus shared_cpus(const Communicator& group) {
   struct Cores {
     std::uint64_t host = 0;
     cpu_set_t mask;
@@ -43,10 +45,33 @@ int lanes_of_rank(int wanted, const Communicator& world) {
   gethostname(name.data(), name.size() - 1);
   mine.host = hash64(std::as_bytes(std::span(name)));
   sched_getaffinity(0, sizeof mine.mask, &mine.mask);
-  int sharing = 0;
-  for (const Cores& other : world.all_gather_value(mine, "cores"))
-    sharing += other.host == mine.host && CPU_EQUAL(&other.mask, &mine.mask);
-  return lanes_of_rank(wanted, sharing);
+  SharedCpus shared{.ranks = 0, .cpus = std::max(1, CPU_COUNT(&mine.mask))};
+  for (const Cores& other : group.all_gather_value(mine, "cores"))
+    shared.ranks += other.host == mine.host && CPU_EQUAL(&other.mask, &mine.mask);
+  return shared;
+}
+
+}  // namespace
+
+int lanes_of_rank(int wanted, const Communicator& world) {
+  return lanes_of_rank(wanted, shared_cpus(world).ranks);
+}
+
+std::string crowding(int threads, const SharedCpus& shared) {
+  if (shared.ranks > shared.cpus || threads * shared.ranks <= shared.cpus) return "";
+  const int fitting = shared.cpus / shared.ranks;
+  return std::to_string(shared.ranks) + (shared.ranks == 1 ? " rank has " : " ranks share ") +
+         std::to_string(shared.cpus) + (shared.cpus == 1 ? " CPU" : " CPUs") + " for " + std::to_string(threads) +
+         " threads each: slow; set parallel.threads = " + std::to_string(fitting) +
+         " (or OMP_NUM_THREADS), or give a rank more CPUs: srun --cpus-per-task=" + std::to_string(threads) +
+         ", mpirun --map-by slot:PE=" + std::to_string(threads) + " --bind-to core, lockstep launch --threads " +
+         std::to_string(threads);
+}
+
+void warn_of_crowding(int threads, const Communicator& group) {
+  const std::string mine = crowding(threads, shared_cpus(group));
+  const std::int64_t rank = mine.empty() ? group.size() : group.rank();
+  if (group.all_reduce(rank, ReduceOp::kMin, "crowding") == group.rank()) spdlog::warn("{}", mine);
 }
 
 }  // namespace lockstep

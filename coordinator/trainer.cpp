@@ -63,6 +63,7 @@ EngineOptions Trainer::make_options(const Graph& graph) {
   all_reduce_table_ = table_text(job_, run_directory_, world_);
   options.all_reduce.table = table_of(job_, all_reduce_table_, replicas());
   limit_to_machine(options, world_);
+  warn_of_crowding(works_ ? options.lanes : 0, workers_);
   return options;
 }
 

@@ -9,27 +9,9 @@
 #include "coordinator/engine.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
-#include "tests/reference/tensor.h"
+#include "tests/coordinator/test_batch.h"
 
 namespace lockstep {
-
-/// One global batch: images [N,C,H,W] and labels [N] or [N*H*W].
-struct TestBatch {
-  reference::Tensor images;
-  std::vector<int> labels;
-
-  std::int64_t count() const { return images.dim(0); }
-};
-
-/// Normal noise that floats hold exactly, and labels of all classes.
-inline TestBatch random_batch(const Shape& s, std::int64_t images, int classes,
-                              std::uint64_t seed = 3) {
-  TestBatch batch{reference::random_tensor({images, s.channels, s.height, s.width}, seed), {}};
-  for (double& v : batch.images.values) v = static_cast<float>(v);
-  for (int i = 0; i < images; ++i)
-    batch.labels.push_back((i * 5 + static_cast<int>(seed)) % classes);
-  return batch;
-}
 
 /// [N,C,H,W], as golden files have it, from what an executor's [N,H,W,C] is; vectors stay.
 inline std::vector<float> plain_order(std::span<const float> found, const Shape& s) {

@@ -42,6 +42,8 @@ std::vector<Net> nets() {
           {"transformer", {.family = "transformer", .dropout = 0.1f, .counts = {3}, .widths = {16}, .heads = 2}},
           {"post-norm transformer", {.family = "transformer", .counts = {2}, .widths = {16}, .pre_norm = false}},
           {"DenseNet", {.family = "densenet", .depth = 13, .growth = 16}},
+          {"U-Net", {.family = "unet", .widths = {8, 16, 32}}},
+          {"U-Net that adds", {.family = "unet", .widths = {8, 16}, .skip = "add", .upsample = "bilinear"}},
           {"groups", custom({.block = "bottleneck", .cardinality = 4})}};
 }
 
@@ -68,7 +70,7 @@ class Recompute : public testing::Test {
     Engine engine(std::move(graph), options, world_);
     engine.state().initialize(1);
     for (int step = 0; step < 3; ++step)
-      run_step(engine.trainer(), layout, world_, random_batch(net.input, kImages, kClasses, 3 + at(step)),
+      run_step(engine.trainer(), layout, world_, random_batch_for(net.model, net.input, kImages, kClasses, 3 + at(step)),
                {.step = step, .learning_rate = 0.01f, .micro_batches = micro_batches});
     const auto copy = [](std::span<float> from) { return std::vector<float>(from.begin(), from.end()); };
     ModelState& state = engine.state();

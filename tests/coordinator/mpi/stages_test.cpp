@@ -35,13 +35,7 @@ const Net kUNet{"U-Net", {.family = "unet", .widths = {8, 16, 32}}};
 const Net kDenseNet{"DenseNet", {.family = "densenet", .depth = 13, .growth = 16}};
 
 TestBatch batch_of(const Net& net, int step) {
-  TestBatch batch =
-      random_batch(net.input, net.images, kClasses, 3 + static_cast<std::uint64_t>(step));
-  if (!labels_pixels(net.model)) return batch;
-  batch.labels.clear();
-  for (int i = 0; i < static_cast<int>(net.images) * net.input.pixels(); ++i)
-    batch.labels.push_back((i * 7 + i / 5 + step) % kClasses);
-  return batch;
+  return random_batch_for(net.model, net.input, net.images, kClasses, 3 + static_cast<std::uint64_t>(step));
 }
 
 /// All micro-batches of one step on this rank's stage.
