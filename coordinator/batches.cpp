@@ -1,5 +1,7 @@
 #include "coordinator/batches.h"
 
+#include <cmath>
+
 #include <algorithm>
 
 namespace lockstep {
@@ -25,6 +27,10 @@ int largest_micro_batch(std::int64_t batch, int ranks, int micro_batches) {
 
 std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch) {
   return (samples + batch - 1) / batch;
+}
+
+std::int64_t steps_of_epochs(double epochs, std::int64_t samples, std::int64_t batch) {
+  return static_cast<std::int64_t>(std::ceil(epochs * static_cast<double>(steps_per_epoch(samples, batch))));
 }
 
 }  // namespace lockstep

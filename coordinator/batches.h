@@ -23,5 +23,7 @@ Positions micro_batch_positions(Positions step, int rank, int ranks, int micro, 
 int largest_micro_batch(std::int64_t batch, int ranks, int micro_batches);
 
 std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch);
+/// Of a training of so many epochs, which need not be whole ones.
+std::int64_t steps_of_epochs(double epochs, std::int64_t samples, std::int64_t batch);
 
 }  // namespace lockstep

@@ -2,8 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <cmath>
-
 #include "coordinator/all_reduce_choice.h"
 #include "coordinator/engine_setup.h"
 #include "coordinator/evaluation.h"
@@ -63,7 +61,8 @@ EngineOptions Trainer::make_options(const Graph& graph) {
   all_reduce_table_ = table_text(job_, run_directory_, world_);
   options.all_reduce.table = table_of(job_, all_reduce_table_, replicas());
   limit_to_machine(options, world_);
-  warn_of_crowding(works_ ? options.lanes : 0, workers_);
+  lanes_ = options.lanes;
+  warn_of_crowding(works_ ? lanes_ : 0, workers_);
   return options;
 }
 
@@ -108,8 +107,7 @@ void Trainer::prepare_sizes() {
 /// Where this run ends: what is left of its epochs from where it is, in steps of today's batch.
 std::int64_t Trainer::last_step() const {
   const std::int64_t per_epoch = steps_per_epoch(data_.train_samples, job_.train.batch);
-  const auto whole = static_cast<std::int64_t>(
-      std::ceil(job_.train.epochs * static_cast<double>(per_epoch)));
+  const std::int64_t whole = steps_of_epochs(job_.train.epochs, data_.train_samples, job_.train.batch);
   const std::int64_t done =
       where_.epoch * per_epoch + steps_per_epoch(where_.cursor, job_.train.batch);
   const std::int64_t last = where_.step + std::max<std::int64_t>(0, whole - done);
@@ -119,7 +117,7 @@ std::int64_t Trainer::last_step() const {
 /// Keeps this start in the run directory, and says what has changed since the checkpoint.
 void Trainer::record(const RunStart& run_start) {
   const RunEnvironment environment =
-      collect_environment(world_, lanes_of_rank(job_.parallel.threads, world_), activations_);
+      collect_environment(world_, lanes_, activations_);
   const std::string details = checkpoint_details(run_start, environment);
   if (world_.rank() == 0) {
     if (where_.step > 0)
@@ -191,10 +189,9 @@ void Trainer::compare_plans() {
                         "oneDNN; start the same binary with the same job and libraries everywhere");
 }
 
-/// By replica, the rank of the world that loads its images.
-std::vector<int> Trainer::loading_ranks() const {
+std::vector<int> Trainer::world_ranks_of_stage(int stage) const {
   std::vector<int> ranks;
-  for (int r = 0; r < grid_.replicas(); ++r) ranks.push_back(first_worker_ + grid_.worker(r, 0));
+  for (int r = 0; r < grid_.replicas(); ++r) ranks.push_back(first_worker_ + grid_.worker(r, stage));
   return ranks;
 }
 
@@ -207,7 +204,7 @@ TrainingFeed Trainer::make_feed() {
            .replica = replica(),
            .replicas = grid_.replicas(),
            .world_size = world_.size(),
-           .loading_rank = loading_ranks(),
+           .loading_rank = world_ranks_of_stage(0),  // it has the loader
            .micro_batches = micro_batches,
            .at_once = staged(),
            .seed = job_.run.seed,
@@ -309,7 +306,7 @@ ValidationMetrics Trainer::validate() {
   if (data_.val_scatter && !val_scattered_) {
     std::vector<std::vector<std::int64_t>> wanted(static_cast<std::size_t>(world_.size()));
     const EpochOrder order = EpochOrder::identity(data_.val_samples);
-    const std::vector<int> ranks = loading_ranks();
+    const std::vector<int> ranks = world_ranks_of_stage(0);
     for (int i = 0; i < grid_.replicas(); ++i) {
       const Positions part = part_of({0, data_.val_samples}, i, grid_.replicas());
       wanted[static_cast<std::size_t>(ranks[static_cast<std::size_t>(i)])] = order.samples(part.begin, part.end);

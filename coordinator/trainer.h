@@ -82,7 +82,7 @@ class Trainer {
   bool loads() const { return works_ && grid_.stage_of(workers_.rank()) == 0; }
   /// Ranks that hold the same parameters as this one; its place there is its replica's.
   const Communicator& replicas() const { return groups_ ? groups_->same_stage : workers_; }
-  std::vector<int> loading_ranks() const;
+  std::vector<int> world_ranks_of_stage(int stage) const;  // by replica
   ModelState& state() { return engine_ ? engine_->state() : *idle_state_; }
 
   const Job& job_;
@@ -97,6 +97,7 @@ class Trainer {
   Watchdog& watchdog_;
   FaultInjector& faults_;
   JobData data_;
+  int lanes_ = 1;
   Storage activations_ = Storage::kF32;
   std::string all_reduce_table_;  // the text of the file; empty: none
   std::filesystem::path run_directory_;

@@ -27,9 +27,7 @@ void Trainer::remember_steps() {
 
 void Trainer::compare_parameters() {
   if (!works_ || job_.train.hash_every == 0) return;
-  const int stage = grid_.stage_of(workers_.rank());
-  compare_replicas(state(), replicas(), where_.step,
-                   [&](int replica) { return first_worker_ + grid_.worker(replica, stage); });
+  compare_replicas(state(), replicas(), where_.step, world_ranks_of_stage(grid_.stage_of(workers_.rank())));
 }
 
 /// `sick_ranks`: how many ranks hold the verdict that this one may hold. True: roll back.
@@ -70,11 +68,9 @@ void Trainer::look_at_layers() {
 
 void Trainer::look_for_stragglers() {
   if (!stragglers_) return;
-  const int stage = grid_.stage_of(workers_.rank());
-  std::vector<int> world_ranks;
-  for (int r = 0; r < grid_.replicas(); ++r) world_ranks.push_back(first_worker_ + grid_.worker(r, stage));
-  if (const std::string warning = stragglers_->look(where_.step, world_ranks); !warning.empty())
-    spdlog::warn("{}", warning);
+  const std::string warning =
+      stragglers_->look(where_.step, world_ranks_of_stage(grid_.stage_of(workers_.rank())));
+  if (!warning.empty()) spdlog::warn("{}", warning);
 }
 
 /// To the newest good checkpoint, or the beginning, as a new start would.

@@ -18,6 +18,7 @@
 #include "data/error.h"
 #include "data/files.h"
 #include "data/timing.h"
+#include "jobs/child_process.h"
 
 namespace lockstep {
 namespace {
@@ -77,9 +78,7 @@ class Listener {
 };
 
 pid_t start(const std::vector<std::string>& command, int output) {
-  std::vector<char*> words;
-  for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
+  const std::vector<char*> words = words_to_execute(command);
   const pid_t pid = fork();
   if (pid != 0) return pid;
   dup2(output, STDOUT_FILENO);
@@ -118,7 +117,7 @@ RunOutcome run_and_listen(const std::vector<std::string>& command, double most_s
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  outcome.exit_code = exit_code_of(status);
   return outcome;
 }
 

@@ -60,6 +60,12 @@ void check_end(DrillReport& report, const RunOutcome& run, const DrillRun& train
     report.failure = "the weights at the end are not those of an undisturbed training";
 }
 
+/// What training says when it goes on from an older checkpoint.
+void note_lost(DrillReport& report, const RunOutcome& run) {
+  constexpr const char* kWords = " steps after step ";
+  if (const ToldLine* lost = run.find(kWords)) report.lost = number_before(lost->text, kWords) + " steps, done again";
+}
+
 /// Until ranks that were started again train.
 void note_restart(DrillReport& report, const RunOutcome& run) {
   if (!report.failure.empty()) return;
@@ -118,8 +124,7 @@ DrillReport spoil_a_pixel(const DrillPlace& place) {
     report.recovered = words_of(*back) + ", without a restart";
     report.recovered_s = back->at_s - run.find("lockstep: fault: ")->at_s;
   }
-  if (const ToldLine* lost = run.find(" steps after step "))
-    report.lost = number_before(lost->text, " steps after step ") + " steps, done again";
+  note_lost(report, run);
   check_end(report, run, training, place);
   return report;
 }
@@ -157,8 +162,7 @@ DrillReport harm_a_checkpoint(const DrillPlace& place, const std::string& name, 
   report.detected_s = told->at_s - run.began_s;
   report.recovered = words_of(*resumed);
   report.recovered_s = resumed->at_s - run.began_s;
-  if (const ToldLine* lost = run.find(" steps after step "))
-    report.lost = number_before(lost->text, " steps after step ") + " steps, done again";
+  note_lost(report, run);
   check_end(report, run, training, place);
   return report;
 }

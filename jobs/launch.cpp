@@ -14,9 +14,10 @@
 
 #include "data/error.h"
 #include "data/files.h"
+#include "jobs/bench.h"
+#include "jobs/child_process.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
-#include "jobs/bench.h"
 #include "jobs/cores.h"
 #include "jobs/job_file.h"
 #include "jobs/launch_plan.h"
@@ -58,9 +59,7 @@ fs::path find_mpirun(const fs::path& program) {
 
 [[noreturn]] void become(const LaunchPlan& plan) {
   for (const auto& [name, value] : plan.environment) setenv(name.c_str(), value.c_str(), 1);
-  std::vector<char*> words;
-  for (const std::string& word : plan.command) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
+  const std::vector<char*> words = words_to_execute(plan.command);
   std::cout.flush();
   execvp(words[0], words.data());
   throw IoError("cannot start " + plan.command[0] + ": " + std::strerror(errno));

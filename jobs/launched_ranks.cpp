@@ -19,6 +19,7 @@
 
 #include "data/error.h"
 #include "data/timing.h"
+#include "jobs/child_process.h"
 #include "jobs/value_text.h"
 
 namespace lockstep {
@@ -36,19 +37,13 @@ constexpr std::size_t kLongestLine = 4096;  // of what is kept to look for an er
   ::signal(SIGPIPE, SIG_DFL);
   sigprocmask(SIG_SETMASK, &signals, nullptr);
   for (const auto& [name, value] : plan.environment) setenv(name.c_str(), value.c_str(), 1);
-  std::vector<char*> words;
-  for (const std::string& word : plan.command) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
+  const std::vector<char*> words = words_to_execute(plan.command);
   const int nothing = open("/dev/null", O_RDONLY);
   dup2(nothing, STDIN_FILENO);
   dup2(errors, STDERR_FILENO);
   execv(words[0], words.data());
   dprintf(STDERR_FILENO, "lockstep: error: cannot start %s: %s\n", words[0], std::strerror(errno));
   _exit(static_cast<int>(ExitCode::kUsage));
-}
-
-int exit_code(int status) {
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 /// The parent of a process, 0 if it is gone. /proc/N/stat is "N (name) state parent ...".
@@ -123,7 +118,7 @@ std::optional<int> LaunchedRanks::ended() {
   int status = 0;
   if (!running_ || waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
   running_ = false;
-  return exit_code(status);
+  return exit_code_of(status);
 }
 
 MpiFiles::MpiFiles()

@@ -1,7 +1,6 @@
 #include "jobs/planned_needs.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "coordinator/batches.h"
 #include "coordinator/stages/pipeline_report.h"
@@ -11,9 +10,7 @@ namespace lockstep {
 namespace {
 
 std::int64_t steps_of(const Job& job, const PlanInput& in) {
-  const auto per_epoch =
-      static_cast<double>(steps_per_epoch(in.train_samples, job.train.batch));
-  const auto steps = static_cast<std::int64_t>(std::ceil(job.train.epochs * per_epoch));
+  const std::int64_t steps = steps_of_epochs(job.train.epochs, in.train_samples, job.train.batch);
   return job.train.max_steps > 0 ? std::min(steps, job.train.max_steps) : steps;
 }
 

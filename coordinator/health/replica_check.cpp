@@ -21,13 +21,12 @@ std::vector<int> against_majority(std::span<const std::vector<std::uint64_t>> ha
   return outliers;
 }
 
-std::string describe(const Divergence& d, const std::string& tensor, int replicas,
-                     const std::function<int(int)>& world_rank) {
+std::string describe(const Divergence& d, const std::string& tensor, std::span<const int> world_ranks) {
   std::string who;
   for (int replica : d.outliers)
-    who += (who.empty() ? "rank " : ", rank ") + std::to_string(world_rank(replica));
+    who += (who.empty() ? "rank " : ", rank ") + std::to_string(world_ranks[static_cast<std::size_t>(replica)]);
   if (who.empty())
-    who = replicas == 2 ? "rank " + std::to_string(world_rank(0)) + " and rank " + std::to_string(world_rank(1)) +
+    who = world_ranks.size() == 2 ? "rank " + std::to_string(world_ranks[0]) + " and rank " + std::to_string(world_ranks[1]) +
                               " (of two nobody can tell which is right)"
                         : "no majority of the replicas agrees";
   return "the parameters of replicas differ, first in " + tensor + ", in " + std::to_string(d.tensors) +
@@ -49,7 +48,7 @@ std::optional<Divergence> find_divergence(std::span<const std::vector<std::uint6
 }
 
 void compare_replicas(ModelState& state, const Communicator& replicas, std::int64_t step,
-                      const std::function<int(int)>& world_rank) {
+                      std::span<const int> world_ranks) {
   const std::uint64_t hash = hash64(std::as_bytes(state.parameters()));
   const auto all = replicas.all_gather_value(hash, "parameter hash");
   if (std::ranges::all_of(all, [&](std::uint64_t other) { return other == all[0]; })) return;
@@ -68,7 +67,7 @@ void compare_replicas(ModelState& state, const Communicator& replicas, std::int6
   const auto found = find_divergence(hashes);
   const std::string where = "step " + std::to_string(step) + ": ";
   if (!found) throw CommError(where + "the parameters of replicas differ between their tensors: memory is damaged");
-  throw CommError(where + describe(*found, parameters[found->tensor].name, replicas.size(), world_rank));
+  throw CommError(where + describe(*found, parameters[found->tensor].name, world_ranks));
 }
 
 }  // namespace lockstep

@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,9 +21,9 @@ struct Divergence {
 std::optional<Divergence> find_divergence(std::span<const std::vector<std::uint64_t>> hashes);
 
 /// Compares the parameters of all replicas: one hash each; if they differ, one for each tensor, to say
-/// which. Collective. `world_rank`: of a replica. @throws CommError naming layer and, if there are at least three,
+/// which. Collective. `world_ranks`: by replica. @throws CommError naming layer and, if there are at least three,
 /// rank.
 void compare_replicas(ModelState& state, const Communicator& replicas, std::int64_t step,
-                      const std::function<int(int replica)>& world_rank);
+                      std::span<const int> world_ranks);
 
 }  // namespace lockstep

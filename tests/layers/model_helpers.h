@@ -19,6 +19,12 @@ inline ModelOptions model(const std::string& family, int depth) {
   return options;
 }
 
+inline ModelOptions unet() {
+  ModelOptions options;
+  options.family = "unet";
+  return options;
+}
+
 inline std::int64_t cifar_parameters(const ModelOptions& options) {
   return build_model(options, kCifar, 10).parameter_count();
 }

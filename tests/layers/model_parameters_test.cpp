@@ -10,12 +10,6 @@ namespace {
 
 using namespace testing_models;
 
-ModelOptions unet() {
-  ModelOptions options;
-  options.family = "unet";
-  return options;
-}
-
 // He et al. 2015, table 6 (0.27, 0.46, 0.66, 0.85, 1.7, 19.4 M): shortcut A, as there.
 TEST(ModelParameters, CifarResnets) {
   auto count = [](int depth) {

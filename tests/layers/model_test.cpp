@@ -11,12 +11,6 @@ namespace {
 
 using namespace testing_models;
 
-ModelOptions unet() {
-  ModelOptions options;
-  options.family = "unet";
-  return options;
-}
-
 using Names = std::vector<std::string>;
 
 TEST(ModelStructure, ClassicBasicBlock) {

@@ -27,26 +27,27 @@ std::span<T> scratch_of(State& state, std::size_t values) {
   return {reinterpret_cast<T*>(state.scratch.data()), values};
 }
 
-template <typename T>
-void ring(State& state, std::span<T> values, std::string_view name,
-          const AllReduceOptions& options) {
-  const int window = ring_window(options);
-  const std::size_t segment = ring_segment<T>(options, values.size(), state.size);
-  const auto scratch = scratch_of<T>(state, segment * static_cast<std::size_t>(window));
-  RingEngine<T> engine(state.reductions, scratch, segment, window);
+/// Of RingEngine, HalvingDoubling.
+template <typename Engine, typename T>
+void run(Engine engine, const State& state, std::span<T> values, std::string_view name) {
   engine.start(values, kBlockingTag, name);
   Backoff backoff(state.crowded);
   while (!engine.progress()) backoff.pause();
 }
 
 template <typename T>
+void ring(State& state, std::span<T> values, std::string_view name,
+          const AllReduceOptions& options) {
+  const int window = ring_window(options);
+  const std::size_t segment = ring_segment<T>(options, values.size(), state.size);
+  const auto scratch = scratch_of<T>(state, segment * static_cast<std::size_t>(window));
+  run(RingEngine<T>(state.reductions, scratch, segment, window), state, values, name);
+}
+
+template <typename T>
 void halving_doubling(State& state, std::span<T> values, std::string_view name) {
-  using Engine = HalvingDoubling<T>;
-  const std::size_t scratch = Engine::scratch_values(values.size(), state.size);
-  Engine engine(state.reductions, scratch_of<T>(state, scratch));
-  engine.start(values, kBlockingTag, name);
-  Backoff backoff(state.crowded);
-  while (!engine.progress()) backoff.pause();
+  const std::size_t scratch = HalvingDoubling<T>::scratch_values(values.size(), state.size);
+  run(HalvingDoubling<T>(state.reductions, scratch_of<T>(state, scratch)), state, values, name);
 }
 
 bool is_small(std::size_t bytes, const AllReduceOptions& options) {

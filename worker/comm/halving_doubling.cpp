@@ -24,10 +24,7 @@ std::size_t HalvingDoubling<T, W>::scratch_values(std::size_t values, int ranks)
 
 template <typename T, typename W>
 HalvingDoubling<T, W>::HalvingDoubling(const Channel& channel, std::span<W> scratch)
-    : channel_(&channel), scratch_(scratch) {
-  bits_ = std::bit_width(static_cast<unsigned>(channel.size)) - 1;
-  folded_ = channel.size - (1 << bits_);
-  place_ = channel.rank < 2 * folded_ ? channel.rank / 2 : channel.rank - folded_;
+    : channel_(&channel), scratch_(scratch), ranks_(channel.size), place_(ranks_.place(channel.rank)) {
   number_ = steps();
 }
 
@@ -61,7 +58,7 @@ template <typename T, typename W>
 auto HalvingDoubling<T, W>::step_of_pair(int number) const -> Step {
   const Range all{0, values_.size()};
   const bool first = number == 0;
-  const bool sends = first == odd_of_pair();
+  const bool sends = first == ranks_.gives(channel_->rank);
   return {.peer = channel_->rank ^ 1,
           .out = sends ? all : Range{},
           .in = sends ? Range{} : all,
@@ -70,18 +67,19 @@ auto HalvingDoubling<T, W>::step_of_pair(int number) const -> Step {
 
 template <typename T, typename W>
 auto HalvingDoubling<T, W>::step(int number) const -> Step {
-  if (odd_of_pair() || (even_of_pair() && (number == 0 || number == steps() - 1)))
+  const bool takes = ranks_.takes(channel_->rank);
+  if (ranks_.gives(channel_->rank) || (takes && (number == 0 || number == steps() - 1)))
     return step_of_pair(number);
-  const int own = number - (even_of_pair() ? 1 : 0);
-  const bool halves = own < bits_;
-  const int bit = halves ? own : 2 * bits_ - 1 - own;
+  const int own = number - (takes ? 1 : 0);
+  const bool halves = own < ranks_.bits;
+  const int bit = halves ? own : 2 * ranks_.bits - 1 - own;
   const bool upper = place_ >> bit & 1;
   const Range whole = range_at(bit), mine = half_of(whole, upper), other = half_of(whole, !upper);
-  return {.peer = rank_at(place_ ^ 1 << bit),
+  return {.peer = ranks_.rank_at(place_ ^ 1 << bit),
           .out = halves ? other : mine,
           .in = halves ? mine : other,
           .adds = halves,
-          .finishes = own == bits_ - 1};
+          .finishes = own == ranks_.bits - 1};
 }
 
 template <typename T, typename W>

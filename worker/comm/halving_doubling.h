@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "worker/comm/communicator_state.h"
+#include "worker/comm/paired_ranks.h"
 #include "worker/comm/wire.h"
 
 namespace lockstep {
@@ -39,10 +40,10 @@ class HalvingDoubling {
     bool finishes = false;  // the sum of `in` is whole then
   };
 
-  bool even_of_pair() const { return channel_->rank < 2 * folded_ && channel_->rank % 2 == 0; }
-  bool odd_of_pair() const { return channel_->rank < 2 * folded_ && channel_->rank % 2 == 1; }
-  int steps() const { return odd_of_pair() ? 2 : 2 * bits_ + (even_of_pair() ? 2 : 0); }
-  int rank_at(int place) const { return place < folded_ ? 2 * place : place + folded_; }
+  int steps() const {
+    if (ranks_.gives(channel_->rank)) return 2;
+    return 2 * ranks_.bits + (ranks_.takes(channel_->rank) ? 2 : 0);
+  }
   Range range_at(int level) const;
   Range half_of(Range whole, bool upper) const;
   Step step(int number) const;
@@ -53,9 +54,8 @@ class HalvingDoubling {
 
   const Channel* channel_;
   std::span<W> scratch_;
-  int bits_ = 0;    // the largest power of 2 that is at most the number of ranks is 2^bits_
-  int folded_ = 0;  // ranks beyond it
-  int place_ = 0;   // of this rank among those that halve
+  PairedRanks ranks_;
+  int place_;  // of this rank among those that halve
 
   std::span<T> values_ = {};
   int tag_ = 0;

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "worker/comm/communicator_state.h"
+#include "worker/comm/paired_ranks.h"
 #include "worker/comm/ring_engine.h"
 
 namespace lockstep {
@@ -36,37 +37,33 @@ class RecursiveDoubling {
  public:
   RecursiveDoubling(const Channel& channel, std::span<T> values, std::span<T> other,
                     std::string_view name)
-      : channel_(channel), values_(values), other_(other), name_(name) {
+      : channel_(channel), values_(values), other_(other), name_(name), ranks_(channel.size) {
     const std::size_t count =
         std::clamp<std::size_t>(values.size_bytes() / kEagerBytes + 1, 1, kMaxPieces);
     piece_values_ = (values.size() + count - 1) / count;
-    while (2 * power_ <= channel.size) power_ *= 2;
-    folded_ = channel.size - power_;
   }
 
   void run() {
     const int rank = channel_.rank;
-    if (rank < 2 * folded_ && rank % 2 == 1) {  // an even rank adds for me
+    if (ranks_.gives(rank)) {  // an even rank adds for me
       exchange(rank - 1, values_, {});
       exchange(rank - 1, {}, values_);
       return;
     }
-    if (rank < 2 * folded_) {
+    if (ranks_.takes(rank)) {
       exchange(rank + 1, {}, other_);
       add_upper();
     }
-    const int place = rank < 2 * folded_ ? rank / 2 : rank - folded_;
-    for (int bit = 1; bit < power_; bit *= 2) {
-      const int partner = place ^ bit;
-      exchange(rank_at(partner), values_, other_);
+    const int place = ranks_.place(rank);
+    for (int bit = 0; bit < ranks_.bits; ++bit) {
+      const int partner = place ^ 1 << bit;
+      exchange(ranks_.rank_at(partner), values_, other_);
       partner > place ? add_upper() : add_lower();
     }
-    if (rank < 2 * folded_) exchange(rank + 1, values_, {});
+    if (ranks_.takes(rank)) exchange(rank + 1, values_, {});
   }
 
  private:
-  int rank_at(int place) const { return place < folded_ ? 2 * place : place + folded_; }
-
   void add_upper() { add_in_pair(values_.data(), values_.data(), other_.data(), values_.size()); }
   void add_lower() { add_in_pair(values_.data(), other_.data(), values_.data(), values_.size()); }
 
@@ -119,8 +116,7 @@ class RecursiveDoubling {
   std::span<T> other_;
   std::string_view name_;
   std::size_t piece_values_;
-  int power_ = 1;   // largest power of 2 that is at most the number of ranks
-  int folded_ = 0;  // ranks beyond it
+  PairedRanks ranks_;
 };
 
 }  // namespace lockstep

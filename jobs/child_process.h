@@ -1,0 +1,22 @@
+#pragma once
+#include <sys/wait.h>
+
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+/// For execv; `command` must outlive it.
+inline std::vector<char*> words_to_execute(const std::vector<std::string>& command) {
+  std::vector<char*> words;
+  for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  return words;
+}
+
+/// As a shell says it: 128 + N after signal N. `status`: of waitpid.
+inline int exit_code_of(int status) {
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace lockstep
