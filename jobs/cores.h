@@ -9,4 +9,7 @@ int usable_cores();
 /// Of Slurm; 1 outside.
 int nodes_of_allocation();
 
+/// How many of `ranks` mpirun starts on the first node: in an allocation of several nodes as many as it has tasks there.
+int ranks_of_first_node(int ranks);
+
 }  // namespace lockstep

@@ -22,7 +22,7 @@ namespace po = boost::program_options;
 class DrillDirectory {
  public:
   explicit DrillDirectory(const std::string& parent) {
-    std::string name = (fs::absolute(parent) / "lockstep-drill-XXXXXX").string();
+    std::string name = (fs::absolute(parent).lexically_normal() / "lockstep-drill-XXXXXX").string();
     if (!mkdtemp(name.data())) throw IoError(parent + ": no directory can be made there");
     path_ = name;
   }
@@ -110,7 +110,8 @@ int run_drill(std::span<const std::string> arguments) {
 
   const double began = seconds_now();
   DrillDirectory directory(parent);
-  DrillPlace place{.directory = directory.path(), .ranks = ranks, .cores = usable_cores() * nodes_of_allocation()};
+  DrillPlace place{.directory = directory.path(), .ranks = ranks, .cores = usable_cores() * nodes_of_allocation(),
+                   .together = ranks_of_first_node(ranks)};
   place.weights = undisturbed_weights(place);
   int failed = 0, impossible = 0;
   for (const Drill* drill : list) {

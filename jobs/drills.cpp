@@ -113,6 +113,11 @@ DrillReport slow_a_rank(const DrillPlace& place) {
   DrillReport report = report_of(run, "the others wait for rank " + std::to_string(place.ranks - 1), "rank 0, by times in collectives");
   report.recovered = "it went on to the end";
   check_end(report, run, training, place);
+  const bool unnoticed = !report.injected.empty() && report.detected.empty();
+  if (unnoticed && run.exit_code == 0 && run.find("fine for a trial, slow for training")) {
+    report.failure = "ranks share CPUs, and wait for one another whichever is slow; give each a CPU of its own";
+    report.impossible = true;
+  }
   return report;
 }
 
@@ -187,9 +192,11 @@ DrillReport truncate_a_checkpoint(const DrillPlace& place) {
 DrillReport pin_wrongly(const DrillPlace& place) {
   if (place.cores < place.ranks)
     return {.failure = "needs as many CPUs as ranks", .impossible = true};
+  if (place.together < 2)
+    return {.failure = "needs two ranks on a node: an allocation with more tasks on each", .impossible = true};
   const DrillRun training(place.directory, "pin", place.ranks);
   const int too_many = place.cores / place.ranks + 1;
-  const RunOutcome run = training.train({}, "pin:" + std::to_string(place.ranks - 1) + ":1", too_many);
+  const RunOutcome run = training.train({}, "pin:1:1", too_many);
   DrillReport report = report_of(run, "overlap", "all ranks, before the first step");
   if (!report.failure.empty()) return report;
   const RunOutcome again = training.train({});

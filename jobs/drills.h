@@ -12,6 +12,7 @@ struct DrillPlace {
   std::filesystem::path directory;  // of their own; shared by all nodes
   int ranks = 2;
   int cores = 1;                    // for all ranks
+  int together = 2;                 // ranks of the first node
   std::uint64_t weights = 0;        // at the end of the training that nobody disturbs
 };
 

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
+#include "jobs/cores.h"
+
 namespace lockstep {
 namespace {
 
@@ -42,6 +46,20 @@ TEST(LaunchPlan, RootIsAllowedInTheChildOnly) {
                       "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 /mpi/mpirun"),
             0u);
   EXPECT_TRUE(plan_launch(request(1, 0, 1)).environment.empty());
+}
+
+TEST(Cores, MpirunFillsTheFirstNodeOfAnAllocation) {
+  setenv("SLURM_JOB_NUM_NODES", "3", 1);
+  setenv("SLURM_TASKS_PER_NODE", "2(x2),1", 1);
+  EXPECT_EQ(ranks_of_first_node(5), 2);
+  EXPECT_EQ(ranks_of_first_node(1), 1);
+  setenv("SLURM_TASKS_PER_NODE", "1(x3)", 1);
+  EXPECT_EQ(ranks_of_first_node(3), 1);
+  setenv("SLURM_JOB_NUM_NODES", "1", 1);  // it may be too full there
+  EXPECT_EQ(ranks_of_first_node(3), 3);
+  unsetenv("SLURM_JOB_NUM_NODES");
+  EXPECT_EQ(ranks_of_first_node(3), 3);
+  unsetenv("SLURM_TASKS_PER_NODE");
 }
 
 }  // namespace

@@ -27,21 +27,39 @@ preempt() {
   finish "$job"
 }
 
-# Slurm counts time limits in minutes, and sends USR1 up to a minute before the time that is said.
+# Slurm counts time limits in minutes, and sends USR1 up to a minute before the time that is said. The ranks do not know the
+# limit: SLURM_JOB_END_TIME is 0.
 limit() {
   local run=$2 job
-  job=$(submit "$run" "$1" --time=2 --signal=B:USR1@20)
+  job=$(SLURM_JOB_END_TIME=0 submit "$run" "$1" --time=2 --signal=B:USR1@20)
   until_true 60 lines "$run" 20
   until_true 130 requeued "$job"
   go_on "$job" "$run"
   finish "$job"
 }
 
+# Nobody says that the time is nearly over, but the ranks know when it is (SLURM_JOB_END_TIME), and save. Then a node dies.
+alone() {
+  local run=$2 job
+  sed 's/^every_steps = .*/every_steps = 1000000000/' small.cfg >"$run.cfg"
+  job=$(submit "$run" "$1" --time=1 --signal=B:CONT@1)
+  until_true 60 lines "$run" 20
+  until_true 60 saved "$run"
+  [[ $(state "$job") =~ JobState=RUNNING ]] || fail "$run saved when it was over"
+  "$cluster" kill n1
+  go_on "$job" "$run"
+  "$cluster" start n1
+  finish "$job"
+}
+
+saved() { compgen -G "runs/$1/checkpoints/step-*" >/dev/null; }
+
 declare -A cases=(
   [second-node-srun]="lose n2 srun" [second-node-mpirun]="lose n2 mpirun"
   [first-node-srun]="lose n1 srun" [first-node-mpirun]="lose n1 mpirun"
   [preempted-srun]="preempt srun" [preempted-mpirun]="preempt mpirun"
-  [limit-srun]="limit srun" [limit-mpirun]="limit mpirun")
+  [limit-srun]="limit srun" [limit-mpirun]="limit mpirun"
+  [alone-srun]="alone srun" [alone-mpirun]="alone mpirun")
 [ $# -gt 0 ] || set -- $(printf '%s\n' "${!cases[@]}" | sort)
 for case; do
   [ -n "${cases[$case]:-}" ] || fail "no case '$case'; there are: ${!cases[*]}"
