@@ -15,18 +15,15 @@
 #include <system_error>
 
 #include "data/error.h"
+#include "tests/fuzz/sanitized.h"
 
 namespace lockstep::fuzz {
 namespace {
 
 namespace fs = std::filesystem;
 
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool kSanitized =
-    true;  // its shadow takes all addresses, and freed memory is kept a while
-#else
-constexpr bool kSanitized = false;
-#endif
+// Its shadow takes all addresses, and freed memory is kept a while.
+constexpr bool kSanitized = LOCKSTEP_FUZZ_SANITIZED;
 constexpr std::uint64_t kSanitizerBytes = std::uint64_t{512} << 20;
 
 /// What a child tells its parent, in memory that both see.

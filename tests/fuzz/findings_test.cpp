@@ -1,9 +1,12 @@
 // What fuzzing found (README.md), each as one small file.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "data/dataset.h"
 #include "data/error.h"
 #include "data/image_file.h"
+#include "layers/model.h"
 #include "tests/data/temp_folder.h"
 #include "tests/fuzz/campaign.h"
 #include "tests/fuzz/pictures.h"
@@ -34,6 +37,17 @@ TEST(Findings, PngWhoseTextUnpacksToManyTimesItsSizeIsRefused) {
   };
   EXPECT_EQ(decode(1000), 3u);
   EXPECT_TRUE(contains(message_of<DataError>([&] { decode(std::size_t{80} << 20); }), "PNG"));
+}
+
+/// The valid depths around it are beyond what an int holds.
+TEST(Findings, TheLargestDepthIsRefusedWithTheValidOnesAround) {
+  const auto refusal = [](const char* family) {
+    return message_of<ConfigError>([&] {
+      build_model({.family = family, .depth = std::numeric_limits<int>::max()}, Shape{3, 64, 64}, 10);
+    });
+  };
+  EXPECT_TRUE(contains(refusal("preact"), "2147483642, 2147483648, 2147483654")) << refusal("preact");
+  EXPECT_TRUE(contains(refusal("wide"), "2147483644, 2147483650")) << refusal("wide");
 }
 
 TEST(Input, ReadsBackFromItsBytes) {

@@ -7,15 +7,6 @@
 #include "tests/data/temp_folder.h"
 #include "tests/fuzz/campaign.h"
 
-#ifdef __SANITIZE_ADDRESS__
-extern "C" const char* __asan_default_options();
-extern "C" const char* __ubsan_default_options();
-extern "C" const char* __asan_default_options() {
-  return "quarantine_size_mb=8:allocator_may_return_null=1:detect_leaks=0:handle_segv=1";
-}
-extern "C" const char* __ubsan_default_options() { return "halt_on_error=1:print_stacktrace=1"; }
-#endif
-
 namespace lockstep::fuzz {
 namespace {
 
