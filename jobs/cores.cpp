@@ -36,7 +36,8 @@ int nodes_of_allocation() {
 }
 
 int ranks_of_first_node(int ranks) {
-  const char* text = nodes_of_allocation() > 1 ? std::getenv("SLURM_TASKS_PER_NODE") : nullptr;  // 2(x3),1
+  const char* text =
+      nodes_of_allocation() > 1 ? std::getenv("SLURM_TASKS_PER_NODE") : nullptr;  // 2(x3),1
   const int tasks = text ? std::atoi(text) : 0;
   return tasks > 0 ? std::min(tasks, ranks) : ranks;
 }

@@ -26,12 +26,14 @@ const std::vector<ImagenetDepth>& imagenet_depths() {
   return table;
 }
 
-/// "6n+2 (..., 14, 20, 26, ...)": the three valid depths around `depth`, which may be the largest number there is.
+/// "6n+2 (..., 14, 20, 26, ...)": the three valid depths around `depth`, which may be the largest
+/// number there is.
 std::string progression(std::int64_t step, std::int64_t offset, std::int64_t depth) {
   const std::int64_t middle = std::max<std::int64_t>(2, (depth - offset + step / 2) / step);
   std::string text = std::to_string(step) + "n+" + std::to_string(offset);
   text += middle > 2 ? " (..., " : " (";
-  for (std::int64_t n = middle - 1; n <= middle + 1; ++n) text += std::to_string(step * n + offset) + ", ";
+  for (std::int64_t n = middle - 1; n <= middle + 1; ++n)
+    text += std::to_string(step * n + offset) + ", ";
   return text + "...)";
 }
 

@@ -43,10 +43,12 @@ TEST(Findings, PngWhoseTextUnpacksToManyTimesItsSizeIsRefused) {
 TEST(Findings, TheLargestDepthIsRefusedWithTheValidOnesAround) {
   const auto refusal = [](const char* family) {
     return message_of<ConfigError>([&] {
-      build_model({.family = family, .depth = std::numeric_limits<int>::max()}, Shape{3, 64, 64}, 10);
+      build_model({.family = family, .depth = std::numeric_limits<int>::max()}, Shape{3, 64, 64},
+                  10);
     });
   };
-  EXPECT_TRUE(contains(refusal("preact"), "2147483642, 2147483648, 2147483654")) << refusal("preact");
+  EXPECT_TRUE(contains(refusal("preact"), "2147483642, 2147483648, 2147483654"))
+      << refusal("preact");
   EXPECT_TRUE(contains(refusal("wide"), "2147483644, 2147483650")) << refusal("wide");
 }
 

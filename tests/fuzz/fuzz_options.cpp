@@ -1,5 +1,5 @@
-// What the sanitizers of fuzz_formats and fuzz_guided do: all that they find ends the process. Memory that is asked for in
-// vain is the program's to handle, as without them.
+// What the sanitizers of fuzz_formats and fuzz_guided do: all that they find ends the process.
+// Memory that is asked for in vain is the program's to handle, as without them.
 #include "tests/fuzz/sanitized.h"
 
 #if LOCKSTEP_FUZZ_SANITIZED
