@@ -69,6 +69,8 @@ struct ParallelOptions {
   std::string schedule = "1f1b";       // of stages: gpipe | 1f1b | interleaved:V | zero-bubble
   bool fold = false;                   // two chunks a stage: an encoder's with its decoder's
   std::vector<std::string> cuts;       // blocks at which chunks begin, besides the first; empty: the best
+  std::string on_rank_lost = "stop";   // stop | shrink: the others go on without it (ULFM)
+  int spares = 0;                      // of the ranks started: wait to take a lost one's place
   bool probe = true;                   // cut by measured times; false: by FLOPs and bytes
 };
 

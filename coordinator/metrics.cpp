@@ -22,18 +22,26 @@ Json number(double value) {
   return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
 }
 
+struct KeptLines {
+  std::string text;
+  std::int64_t last_step = 0;
+};
+
 /// The text without lines of later steps; a torn last line goes too.
-std::string kept_lines(const std::string& text, std::int64_t last_step,
-                       MetricsFile::LostWork& lost) {
-  std::string kept;
+KeptLines kept_lines(const std::string& text, std::int64_t last_step, bool validated,
+                     MetricsFile::LostWork& lost) {
+  KeptLines kept;
   std::size_t begin = 0;
   for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     const std::string line = text.substr(begin, end - begin);
     const Json json = Json::parse(line, nullptr, false);
     if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) continue;
-    if (json["step"].get<std::int64_t>() <= last_step) {
-      kept += line + "\n";
-    } else if (json.contains("step_ms") && json["step_ms"].is_number()) {
+    const auto step = json["step"].get<std::int64_t>();
+    const bool is_step = json.contains("step_ms");
+    if (step < last_step || (step == last_step && (validated || is_step))) {
+      kept.text += line + "\n";
+      if (is_step) kept.last_step = step;
+    } else if (step > last_step && is_step && json["step_ms"].is_number()) {
       ++lost.steps;
       lost.seconds += json["step_ms"].get<double>() * 1e-3;
     }
@@ -43,11 +51,12 @@ std::string kept_lines(const std::string& text, std::int64_t last_step,
 
 }  // namespace
 
-MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t last_step)
+MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t last_step, bool validated)
     : path_(std::move(path)) {
   if (std::filesystem::exists(path_)) {
     const std::string text = read_text_file(path_, std::uint64_t{1} << 32);
-    const std::string kept = kept_lines(text, last_step, lost_);
+    const auto [kept, last_kept] = kept_lines(text, last_step, validated, lost_);
+    last_step_ = last_kept;
     if (kept != text) {
       const std::filesystem::path fresh = path_.string() + ".tmp";
       write_file_durably(fresh, kept);

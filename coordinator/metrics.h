@@ -37,8 +37,12 @@ struct ValidationMetrics {
 /// are cut off, so that the file reads as if nothing had happened. Rank 0 only.
 class MetricsFile {
  public:
-  /// Opens for appending; keeps the lines of steps up to `last_step` (all of them of step 0).
-  MetricsFile(std::filesystem::path path, std::int64_t last_step);
+  /// Opens for appending; keeps the lines of steps up to `last_step` (all of them of step 0). `validated` false:
+  /// without that step's validation, which is done again.
+  MetricsFile(std::filesystem::path path, std::int64_t last_step, bool validated = true);
+
+  /// Of the lines that were kept; 0: none.
+  std::int64_t last_step() const { return last_step_; }
 
   /// What the lines that were cut off tell: work that is done again.
   struct LostWork {
@@ -67,6 +71,7 @@ class MetricsFile {
   std::filesystem::path path_;
   std::ofstream stream_;
   bool failed_ = false;
+  std::int64_t last_step_ = 0;
   std::vector<PastStep> past_;
   LostWork lost_;
 };

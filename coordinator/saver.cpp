@@ -217,6 +217,25 @@ TrainingState load_checkpoint(const Checkpoint& checkpoint, ModelState& state) {
   return checkpoint.state();
 }
 
+TrainingState share_training_state(TrainingState where, int root, const Communicator& group) {
+  struct Plain {
+    std::int64_t step, epoch, cursor;
+    std::uint64_t seed;
+    double best_metric;
+    std::int64_t best_step;
+  } plain{where.step, where.epoch, where.cursor, where.seed, where.best_metric,
+          where.best_step.value_or(-1)};
+  group.broadcast_value(plain, root, "training state");
+  group.broadcast(where.details, root, "training state");
+  where.step = plain.step;
+  where.epoch = plain.epoch;
+  where.cursor = plain.cursor;
+  where.seed = plain.seed;
+  where.best_metric = plain.best_metric;
+  where.best_step = plain.best_step < 0 ? std::nullopt : std::optional(plain.best_step);
+  return where;
+}
+
 TrainingState load_or_initialize(const std::filesystem::path& checkpoints, bool resume,
                                  std::uint64_t seed, ModelState& state,
                                  const Communicator& group, const Communicator& replicas) {
@@ -237,21 +256,7 @@ TrainingState load_or_initialize(const std::filesystem::path& checkpoints, bool 
       spdlog::info("resuming from {}", found.checkpoint->directory().string());
     }
   }
-  struct Plain {
-    std::int64_t step, epoch, cursor;
-    std::uint64_t seed;
-    double best_metric;
-    std::int64_t best_step;
-  } plain{where.step, where.epoch, where.cursor, where.seed, where.best_metric,
-          where.best_step.value_or(-1)};
-  group.broadcast_value(plain, 0, "training state");
-  group.broadcast(where.details, 0, "training state");
-  where.step = plain.step;
-  where.epoch = plain.epoch;
-  where.cursor = plain.cursor;
-  where.seed = plain.seed;
-  where.best_metric = plain.best_metric;
-  where.best_step = plain.best_step < 0 ? std::nullopt : std::optional(plain.best_step);
+  where = share_training_state(std::move(where), 0, group);
   const Checkpoint* checkpoint = found.checkpoint ? &*found.checkpoint : nullptr;
   if (group.all_reduce(std::int64_t{checkpoint != nullptr}, ReduceOp::kMax, "checkpoint found"))
     give_tensors(checkpoint, state, group);

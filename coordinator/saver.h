@@ -52,6 +52,9 @@ class Saver {
   std::optional<TrainingState> saving_;
 };
 
+/// The root's, on all ranks of the group. Collective.
+TrainingState share_training_state(TrainingState where, int root, const Communicator& group);
+
 /// Loads the newest good checkpoint on rank 0 and gives every rank the tensors that it holds, or starts
 /// from the seed. Says on rank 0 what was rejected and why. Returns where training goes on (step 0:
 /// anew). `replicas`: the ranks that hold the same tensors. @throws CheckpointError if the checkpoint is

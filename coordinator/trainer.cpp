@@ -17,8 +17,9 @@
 namespace lockstep {
 
 Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
-                 const volatile std::sig_atomic_t& stop, Watchdog& watchdog, FaultInjector& faults)
-    : job_(job), world_(world),
+                 const volatile std::sig_atomic_t& stop, Watchdog& watchdog, FaultInjector& faults,
+                 Recovery* recovery)
+    : job_(job), world_(world), recovery_(recovery),
       works_(job.parallel.coordinator != "dedicated" || world.rank() > 0),
       first_worker_(job.parallel.coordinator == "dedicated" ? 1 : 0),
       workers_(world.split(works_ ? 1 : 0, world.rank(), "workers")),
@@ -114,81 +115,6 @@ std::int64_t Trainer::last_step() const {
   return job_.train.max_steps > 0 ? std::min(last, job_.train.max_steps) : last;
 }
 
-/// Keeps this start in the run directory, and says what has changed since the checkpoint.
-void Trainer::record(const RunStart& run_start) {
-  const RunEnvironment environment =
-      collect_environment(world_, lanes_, activations_);
-  const std::string details = checkpoint_details(run_start, environment);
-  if (world_.rank() == 0) {
-    if (where_.step > 0)
-      for (const std::string& change : changes_since(where_.details, details))
-        spdlog::warn("resuming: {}", change);
-    record_start(run_directory_, run_start, environment);
-    record_table(run_directory_, all_reduce_table_);
-  }
-  where_.details = details;
-}
-
-void Trainer::start(const RunStart& run_start) {
-  const std::filesystem::path checkpoints = run_directory_ / "checkpoints";
-  if (world_.rank() == 0) {
-    create_directories_durably(run_directory_);
-    spdlog::info("run directory {}", run_directory_.string());
-    lock_ = std::make_unique<RunLock>(run_directory_);
-    if (!job_.run.resume) set_aside_run(run_directory_);
-    create_directories_durably(checkpoints);
-  }
-  where_ = load_or_initialize(checkpoints, job_.run.resume, job_.run.seed, state(), world_, replicas());
-  begin_where_left();
-  record(run_start);
-  const Graph& graph = state().graph();
-  const std::vector<int> stages = staged() ? stage_of_ops(graph, pipeline_) : std::vector<int>{};
-  saver_ = std::make_unique<Saver>(checkpoints, state(), world_, first_worker_,
-                                   checkpoint_writers(graph, stages, grid_, first_worker_), job_.checkpoint.keep);
-  if (world_.rank() == 0) {
-    open_metrics();
-    progress_ = std::make_unique<Progress>(total_steps_, job_.run.log_every_s);
-  }
-  health_.emplace(job_.health, works_ ? &state() : nullptr, job_.train.micro_batches);
-  if (works_ && grid_.replicas() > 1 && job_.health.on_straggler != "ignore")
-    stragglers_.emplace(job_.health, replicas(), staged() ? "replicas of" : "workers",
-                        workers_.rank() == 0 ? run_directory_ / "waits.jsonl" : std::filesystem::path());
-  remember_steps();
-  const std::int64_t images = job_.train.batch / job_.train.micro_batches;
-  if (world_.rank() == 0)
-    if (const std::string few = small_batch_warning(
-            graph, job_.train.sync_bn ? images : images / grid_.replicas(), job_.train.sync_bn);
-        !few.empty())
-      spdlog::warn("{}", few);
-  if (works_) compare_plans();
-}
-
-/// After `where_` has been loaded.
-void Trainer::begin_where_left() {
-  if (where_.cursor >= data_.train_samples) {  // the job has fewer samples than before
-    ++where_.epoch;
-    where_.cursor = 0;
-  }
-  total_steps_ = last_step();
-}
-
-void Trainer::open_metrics() {
-  metrics_ = std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step);
-  if (const MetricsFile::LostWork& lost = metrics_->lost(); lost.steps > 0)
-    spdlog::warn("lost: {} steps after step {}, {:.1f} s of work, are done again", lost.steps, where_.step,
-                 lost.seconds);
-}
-
-void Trainer::compare_plans() {
-  const std::string onednn = cpu::onednn_version();
-  const std::uint64_t hash =
-      plan_hash(engine_->train_plan()) ^ hash64(std::as_bytes(std::span(onednn)));
-  for (std::uint64_t other : replicas().all_gather_value(hash, "plan hash"))
-    if (other != hash)
-      throw ConfigError("ranks have made different plans of this job, or use different versions of "
-                        "oneDNN; start the same binary with the same job and libraries everywhere");
-}
-
 std::vector<int> Trainer::world_ranks_of_stage(int stage) const {
   std::vector<int> ranks;
   for (int r = 0; r < grid_.replicas(); ++r) ranks.push_back(first_worker_ + grid_.worker(r, stage));
@@ -265,12 +191,20 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
   const double begin = seconds_now();
   faults_.before_step(where_.step + 1, works_ ? &state() : nullptr);
   health_->before_step(where_.step + 1);
+  in_step_ = true;
   compute(feed, m);
-  if (first_worker_ > 0) world_.broadcast_value(m, first_worker_, "step metrics");
   m.step_seconds = seconds_now() - begin;
-  watchdog_.step_took(m.step_seconds);
-  m.step = ++where_.step;
+  m.step = ++where_.step;  // at once after the update: survivors tell by it what they hold
   where_.cursor = whole.end;
+  begin_epoch_where_due();
+  unvalidated_ = where_.cursor == 0 || where_.step == total_steps_;
+  in_step_ = false;
+  last_step_ = m;
+  if (first_worker_ > 0) {
+    world_.broadcast_value(m, first_worker_, "step metrics");
+    last_step_ = m;
+  }
+  watchdog_.step_took(m.step_seconds);
   return m;
 }
 
@@ -327,7 +261,10 @@ ValidationMetrics Trainer::validate() {
 void Trainer::end_of_epoch() {
   const bool due = job_.train.validate_every > 0 &&
                    (where_.epoch % job_.train.validate_every == 0 || where_.step >= total_steps_);
-  if (!due) return;
+  if (!due) {
+    unvalidated_ = false;
+    return;
+  }
   watchdog_.enter(Activity::kValidation, where_.step,
                   static_cast<double>(data_.val_samples) / job_.train.batch);
   share_statistics();
@@ -339,6 +276,7 @@ void Trainer::end_of_epoch() {
     where_.best_metric = v.score();
     where_.best_step = where_.step;
   }
+  unvalidated_ = false;
 }
 
 /// Of the first worker.
@@ -355,21 +293,17 @@ Trainer::Next Trainer::train(TrainingFeed& feed) {
   while (next == Next::kGoOn && where_.step < total_steps_ && !no_longer_improves()) {
     const StepMetrics m = step(feed);
     if (forecast_) forecast_->step(m);
-    last_loss_ = m.loss;
-    if (metrics_) metrics_->write(m);
+        if (metrics_) metrics_->write(m);
     if (progress_) progress_->step(m);
-    const bool epoch_ended = where_.cursor >= data_.train_samples;
-    if (epoch_ended) {
-      ++where_.epoch;
-      where_.cursor = 0;
-    }
-    if (epoch_ended || where_.step == total_steps_) end_of_epoch();
+    if (recovery_) tell_recovery();
+    if (unvalidated_) end_of_epoch();
     next = boundary(m);
   }
   return next;
 }
 
 TrainingEnd Trainer::run() {
+  if (carried_) finish_carried_step();
   for (Next next = Next::kRollBack; next == Next::kRollBack;) {
     TrainingFeed feed = make_feed();
     next = train(feed);
@@ -377,6 +311,7 @@ TrainingEnd Trainer::run() {
   }
   if (world_.rank() == 0 && no_longer_improves())
     spdlog::info("early stopping: {} validations without improvement", job_.train.early_stopping);
+  if (recovery_) tell_recovery();
   if (progress_) progress_->finish();
   tell_forecast();
   publish();

@@ -14,6 +14,7 @@
 #include "coordinator/job_data.h"
 #include "coordinator/metrics.h"
 #include "coordinator/progress.h"
+#include "coordinator/recovery.h"
 #include "coordinator/run_forecast.h"
 #include "coordinator/run_lock.h"
 #include "coordinator/run_record.h"
@@ -32,12 +33,16 @@ class Trainer {
  public:
   /// `stop` is set by a signal handler: the step is finished, a checkpoint saved, and run() returns.
   /// `run_start` is kept with the run and with its checkpoints. `watchdog` is told what goes on. `faults`
-  /// injects what a drill wants.
+  /// injects what a drill wants. `recovery`: what this rank brings along from before others were lost.
   Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
-          const volatile std::sig_atomic_t& stop, Watchdog& watchdog, FaultInjector& faults);
+          const volatile std::sig_atomic_t& stop, Watchdog& watchdog, FaultInjector& faults,
+          Recovery* recovery = nullptr);
   ~Trainer();
 
   TrainingEnd run();
+
+  /// After run() has thrown RankLostError: keeps what a training without the lost needs.
+  void carry_into(Recovery& recovery);
 
   const std::filesystem::path& run_directory() const { return run_directory_; }
   const std::optional<ValidationMetrics>& last_validation() const { return last_validation_; }
@@ -61,6 +66,11 @@ class Trainer {
   enum class Next { kGoOn, kStop, kRollBack };
   Next train(TrainingFeed& feed);
   Next boundary(const StepMetrics& metrics);  // after a step: saves, compares, listens
+  bool meet_survivors();
+  void take_carried(const std::filesystem::path& checkpoints);
+  void finish_carried_step();
+  void tell_recovery();
+  void begin_epoch_where_due();
   void begin_where_left();
   void open_metrics();
   void remember_steps();
@@ -87,6 +97,9 @@ class Trainer {
 
   const Job& job_;
   const Communicator& world_;
+  Recovery* recovery_;   // nullptr: none, or told
+  int giver_ = -1;       // rank of the state that survivors go on with
+  bool carried_ = false; // it is theirs, and not a checkpoint's
   bool works_;           // false: rank 0 of a job with coordinator = dedicated
   int first_worker_;     // world rank of worker 0
   Communicator workers_; // those that train (on a rank that only coordinates: itself alone)
@@ -116,8 +129,11 @@ class Trainer {
   std::optional<TrainingHealth> health_;
   std::optional<StragglerWatch> stragglers_;  // of several replicas
   TrainingState where_;
-  std::int64_t total_steps_ = 0;
-  double last_loss_ = 0;
+  std::int64_t total_steps_ = 0, started_at_ = 0;
+  StepMetrics last_step_;
+  bool sound_ = false;        // the state is one of before or after a step, but for in_step_
+  bool in_step_ = false;      // before the update
+  bool unvalidated_ = false;  // the validation after the last step is due
   bool stopped_ = false;
   bool saved_ = true;  // the newest save has not failed
   bool val_scattered_ = false;

@@ -78,6 +78,7 @@ void Trainer::roll_back() {
   watchdog_.enter(Activity::kStart, where_.step);
   publish();
   const std::int64_t from = where_.step;
+  sound_ = false;
   const bool loaded = loader_ != nullptr;
   loader_.reset();
   const std::string details = where_.details;
@@ -91,6 +92,7 @@ void Trainer::roll_back() {
     spdlog::warn("rolled back from step {} to {}", from, where_.step);
   }
   remember_steps();
+  sound_ = true;
 }
 
 }  // namespace lockstep

@@ -52,11 +52,11 @@ void Trainer::share_statistics() {
 
 /// At the end of a training whose last checkpoint failed.
 void Trainer::not_saved() const {
-  if (!std::isfinite(last_loss_))
+  if (!std::isfinite(last_step_.loss))
     throw HealthError(fmt::format("{}: training has diverged (the last loss is {}); nothing was saved since. Start "
                                   "again from the newest checkpoint with a lower optimizer.learning_rate, and with "
                                   "health.on_nan = stop",
-                                  run_directory_.string(), last_loss_));
+                                  run_directory_.string(), last_step_.loss));
   throw IoError(run_directory_.string() + ": the last checkpoint could not be saved (see above); "
                 "make room and start again: training goes on from the one before");
 }

@@ -78,9 +78,10 @@ CommandSyntax train_syntax() {
                                 "checkpoint. Start it alone, or under lockstep launch, mpirun or srun."};
   add_job_options(syntax);
   syntax.options.add_options()(
-      "fault", po::value<std::string>()->value_name("KIND:RANK:STEP"),
+      "fault", po::value<std::vector<std::string>>()->value_name("KIND:RANK:STEP"),
       "For drills: before that step the rank does this to itself, once in the run. KIND: kill, stop, slow,\n"
-      "flip (a bit of a parameter), nan (a pixel), full (disk), pin (on CPUs of others).");
+      "flip (a bit of a parameter), nan (a pixel), full (disk), pin (on CPUs of others); again: it kills itself\n"
+      "while the others recover from the loss of the STEP-th rank. May be repeated.");
   return syntax;
 }
 

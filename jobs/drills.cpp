@@ -5,6 +5,7 @@
 #include "data/error.h"
 #include "data/files.h"
 #include "jobs/drill_run.h"
+#include "worker/comm/mpi.h"
 
 namespace lockstep {
 namespace {
@@ -97,6 +98,22 @@ DrillReport restarts(const DrillPlace& place, const std::string& kind, const std
 
 DrillReport kill_a_rank(const DrillPlace& place) {
   return restarts(place, "kill", "the training ended after step", "the launcher");
+}
+
+/// With a spare in its place the grid is the same, and so are the weights.
+DrillReport lose_a_rank(const DrillPlace& place) {
+  if (!mpi_has_ulfm()) return {.failure = "needs an MPI with ULFM", .impossible = true};
+  const DrillRun training(place.directory, "lose", place.ranks + 1);
+  const RunOutcome run = training.train({"parallel.on_rank_lost=shrink", "parallel.spares=1"}, fault_of_last_rank(place, "kill"));
+  DrillReport report = report_of(run, "lost: rank " + std::to_string(place.ranks - 1), "the other ranks");
+  if (const ToldLine* on = run.find(" workers go on after step "); on && report.failure.empty()) {
+    report.recovered = words_of(*on);
+    report.recovered_s = on->at_s - run.find("lockstep: fault: ")->at_s;
+  }
+  note_lost(report, run);
+  check_end(report, run, training, place);
+  if (report.failure.empty() && report.recovered.empty()) report.failure = "it was started again: " + last_lines(run);
+  return report;
 }
 
 DrillReport stop_a_rank(const DrillPlace& place) {
@@ -215,6 +232,7 @@ DrillReport pin_wrongly(const DrillPlace& place) {
 const std::vector<Drill>& drills() {
   static const std::vector<Drill> all{
       {"kill", "a rank is killed", kill_a_rank},
+      {"lose", "a rank is killed, a spare takes its place", lose_a_rank},
       {"stop", "a rank is stopped", stop_a_rank},
       {"slow", "a rank takes twice the time", slow_a_rank},
       {"flip", "a bit of a rank's parameters flips", flip_a_bit},

@@ -49,6 +49,8 @@ void check_job(const Job& job, const std::function<std::string(const std::string
 
   require(!parallel.fold || !parallel.schedule.starts_with("interleaved"), "parallel.fold",
           "gives every stage two chunks already; use it with parallel.schedule = gpipe, 1f1b or zero-bubble");
+  require(parallel.spares == 0 || parallel.on_rank_lost == "shrink", "parallel.spares",
+          "spares wait for a rank to be lost: set parallel.on_rank_lost to shrink");
   require(parallel.cuts.empty() || parallel.stages > 1, "parallel.cuts", "only with parallel.stages above 1");
   require(!parallel.fold || parallel.stages > 1, "parallel.fold", "only with parallel.stages above 1");
   require(train.micro_batches <= train.batch, "train.micro_batches",

@@ -160,6 +160,11 @@ std::vector<JobKey> parallel_keys() {
       texts(FIELD(parallel.cuts), "names of blocks with commas between them",
             "Blocks at which chunks begin, besides the first (lockstep plan shows names); empty: the "
             "slowest stage takes the least time."),
+      word(FIELD(parallel.on_rank_lost), {"stop", "shrink"},
+           "When a rank dies. stop: the training ends, lockstep launch starts it again. shrink: the others go on "
+           "without it; with Open MPI 5 and lockstep launch, or mpirun --with-ft ulfm."),
+      number(FIELD(parallel.spares), at_least(0),
+             "Of the ranks that are started: the last so many only wait, and take the places of lost ones."),
       flag(FIELD(parallel.probe), "Measure the model's ops for that, a second or two; off: reckon by FLOPs and bytes."),
   };
 }

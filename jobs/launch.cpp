@@ -25,6 +25,7 @@
 #include "jobs/planned_needs.h"
 #include "jobs/slurm_script.h"
 #include "jobs/supervise.h"
+#include "worker/comm/mpi.h"
 
 namespace lockstep {
 namespace {
@@ -194,15 +195,23 @@ int run_launch(std::span<const std::string> arguments) {
   request.arguments.assign(arguments.begin() + static_cast<std::ptrdiff_t>(own), arguments.end());
   if (values->count("slurm")) return submit(request, batch, values->count("dry-run") > 0);
   request.mpirun = find_mpirun(request.program);
+  const bool dry_run = values->count("dry-run") > 0;
+  std::optional<Job> job;
+  try {
+    job = job_to_supervise(request.arguments);
+  } catch (const MissingFileError&) {
+    if (!dry_run) throw;  // else it may be written later
+  }
+  request.ulfm = job && job->parallel.on_rank_lost == "shrink" && mpi_has_ulfm();
   const LaunchPlan plan = plan_launch(request);
-  if (values->count("dry-run")) {
+  if (dry_run) {
     std::cout << to_shell(plan) << "\n";
     return 0;
   }
-  const auto job = job_to_supervise(arguments.subspan(own));
   if (!job) become(plan);
   const SuperviseOptions options{.run_directory = fs::path(job->run.directory) / job->run.name,
                            .begins_anew = !job->run.resume,
+                           .ranks_may_go = request.ulfm,
                            .one_node = nodes_of_allocation() == 1,
                            .restarts = restarts};
   return supervise(plan, options);

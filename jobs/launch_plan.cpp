@@ -22,6 +22,7 @@ LaunchPlan plan_launch(const LaunchRequest& request) {
   const auto add = [&](std::initializer_list<std::string> words) {
     plan.command.insert(plan.command.end(), words);
   };
+  if (request.ulfm) add({"--with-ft", "ulfm"});
   if (request.ranks > request.cores) add({"--oversubscribe"});
   if (request.ranks * threads <= request.cores) {
     add({"--map-by", "slot:PE=" + std::to_string(threads), "--bind-to", "core"});

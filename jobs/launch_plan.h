@@ -12,6 +12,7 @@ struct LaunchRequest {
   int threads = 0;  // a rank; 0: its share of the cores
   int cores = 1;    // that this process may use, on all nodes of the job
   bool as_root = false;
+  bool ulfm = false;  // ranks may be lost, and the others go on
   std::filesystem::path mpirun;
   std::filesystem::path program;       // lockstep itself
   std::vector<std::string> arguments;  // of lockstep: "train", "JOB.cfg", ...

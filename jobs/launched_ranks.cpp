@@ -114,6 +114,12 @@ void LaunchedRanks::pass_on_errors() {
   }
 }
 
+bool LaunchedRanks::deserted() {
+  const bool people = !children_of(pid_).empty();
+  peopled_ = peopled_ || people;
+  return peopled_ && !people;
+}
+
 std::optional<int> LaunchedRanks::ended() {
   int status = 0;
   if (!running_ || waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
@@ -140,14 +146,16 @@ std::vector<std::pair<std::string, std::string>> MpiFiles::environment() const {
 
 void adopt_orphans() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
 
-std::vector<pid_t> children() {
+std::vector<pid_t> children() { return children_of(getpid()); }
+
+std::vector<pid_t> children_of(pid_t parent) {
   std::vector<pid_t> found;
   std::error_code gone;
   for (fs::directory_iterator entry("/proc", gone), end; !gone && entry != end;
        entry.increment(gone)) {
     pid_t pid = 0;
     if (read_value(std::string_view(entry->path().filename().native()), pid) &&
-        parent_of(entry->path()) == getpid())
+        parent_of(entry->path()) == parent)
       found.push_back(pid);
   }
   return found;

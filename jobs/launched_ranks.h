@@ -29,6 +29,10 @@ class LaunchedRanks {
   /// Writes on what has come since, without waiting.
   void pass_on_errors();
 
+  /// mpirun has no processes of its own any more, since it had some. Where ranks were lost under ULFM, it may wait on
+  /// all the same.
+  bool deserted();
+
   /// mpirun's exit code, 128 + signal if one ended it; nothing while it runs.
   std::optional<int> ended();
 
@@ -41,6 +45,7 @@ class LaunchedRanks {
   pid_t pid_ = -1;
   int errors_ = -1;
   bool running_ = true;
+  bool peopled_ = false;
   std::string line_;  // of stderr, not ended yet
   std::string words_;
 };
@@ -64,7 +69,9 @@ class MpiFiles {
 /// From now on processes whose parent died become children of this one instead of init's.
 void adopt_orphans();
 
-/// The children of this process. A shell may have given it some: the `tee` of `2> >(tee LOG)`.
+/// The children of a process.
+std::vector<pid_t> children_of(pid_t parent);
+/// Of this one. A shell may have given it some: the `tee` of `2> >(tee LOG)`.
 std::vector<pid_t> children();
 
 /// Kills all children of this process but `spared`, ranks whose mpirun died above all, and waits for

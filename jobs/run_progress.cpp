@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "data/checkpoint.h"
 #include "data/error.h"
@@ -28,7 +29,29 @@ std::int64_t last_step(const std::filesystem::path& metrics) {
   return 0;
 }
 
+constexpr const char* kEnd = "end";  // the file's name
+
 }  // namespace
+
+void write_end(const std::filesystem::path& run_directory, int exit_code) {
+  const std::filesystem::path fresh = run_directory / (std::string(kEnd) + ".tmp");
+  write_file_durably(fresh, std::to_string(exit_code) + "\n");
+  std::filesystem::rename(fresh, run_directory / kEnd);
+}
+
+std::optional<int> read_end(const std::filesystem::path& run_directory) {
+  constexpr std::uint64_t kMostBytes = 16;
+  try {
+    return std::atoi(read_text_file(run_directory / kEnd, kMostBytes).c_str());
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+void forget_end(const std::filesystem::path& run_directory) {
+  std::error_code none;
+  std::filesystem::remove(run_directory / kEnd, none);
+}
 
 RunProgress read_progress(const std::filesystem::path& run_directory) {
   RunProgress progress;

@@ -27,6 +27,8 @@ namespace fs = std::filesystem;
 
 constexpr double kRepeat_s = 1;      // a signal may come before the ranks listen: it is said again
 constexpr double kKillMost_s = 20;
+constexpr double kEndMost_s = 5;     // mpirun's, after its ranks': with ULFM it may wait on for ever
+constexpr double kLook_s = 0.5;      // whether it does
 
 /// The signals that a supervisor acts on, as a file: nothing happens between two looks at it.
 class Signals {
@@ -70,6 +72,8 @@ class Supervisor {
 
  private:
   Ending run_once();
+  int wait_for(LaunchedRanks& ranks);
+  bool is_over(LaunchedRanks& ranks);
   void listen(LaunchedRanks* ranks);
   void wait(double seconds);
   LaunchPlan next_plan() const;
@@ -113,6 +117,30 @@ void Supervisor::listen(LaunchedRanks* ranks) {
   }
 }
 
+/// The training has ended, or all its ranks are gone: mpirun is to follow.
+bool Supervisor::is_over(LaunchedRanks& ranks) {
+  return options_.ranks_may_go && (read_end(options_.run_directory) || ranks.deserted());
+}
+
+/// For mpirun's exit code.
+int Supervisor::wait_for(LaunchedRanks& ranks) {
+  double last_said = seconds_now();
+  std::optional<double> over_s;
+  for (;;) {
+    if (const auto code = ranks.ended()) return *code;
+    std::array<pollfd, 2> files{{{signals_.file(), POLLIN, 0}, {ranks.errors(), POLLIN, 0}}};
+    const double most_s = options_.ranks_may_go ? kLook_s : stop_signals_ > 0 ? kRepeat_s : -1;
+    poll(files.data(), files.size(), most_s < 0 ? -1 : static_cast<int>(most_s * 1000));
+    ranks.pass_on_errors();
+    listen(&ranks);
+    if (!over_s && is_over(ranks)) over_s = seconds_now();
+    if (over_s && seconds_now() - *over_s > kEndMost_s) ranks.signal(SIGKILL);
+    if (stop_signals_ == 0 || interrupted_ || seconds_now() - last_said < kRepeat_s) continue;
+    ranks.signal(SIGUSR1);
+    last_said = seconds_now();
+  }
+}
+
 Ending Supervisor::run_once() {
   std::optional<MpiFiles> files_of_mpi;
   LaunchPlan plan = next_plan();
@@ -120,22 +148,17 @@ Ending Supervisor::run_once() {
     const auto variables = files_of_mpi.emplace().environment();
     plan.environment.insert(plan.environment.end(), variables.begin(), variables.end());
   }
+  forget_end(options_.run_directory);
   LaunchedRanks ranks(plan, signals_.before());
-  double last_said = seconds_now();
-  std::optional<int> code;
-  while (!(code = ranks.ended())) {
-    std::array<pollfd, 2> files{{{signals_.file(), POLLIN, 0}, {ranks.errors(), POLLIN, 0}}};
-    poll(files.data(), files.size(), stop_signals_ > 0 ? static_cast<int>(kRepeat_s * 1000) : -1);
-    ranks.pass_on_errors();
-    listen(&ranks);
-    if (stop_signals_ == 0 || interrupted_ || seconds_now() - last_said < kRepeat_s) continue;
-    ranks.signal(SIGUSR1);
-    last_said = seconds_now();
+  int code = wait_for(ranks);
+  if (options_.ranks_may_go) {
+    const auto end = read_end(options_.run_directory);
+    if (end || code == 0) code = end.value_or(static_cast<int>(ExitCode::kRankLost));
   }
   if (!kill_children(spared_, kKillMost_s))
     spdlog::warn("launch: processes of the last start cannot be killed; they hang in the kernel");
   ranks.pass_on_errors();
-  return {*code, ranks.words(), read_progress(options_.run_directory)};
+  return {code, ranks.words(), read_progress(options_.run_directory)};
 }
 
 /// Sleeps, but listens.

@@ -1,17 +1,23 @@
 // lockstep train: trains the model of a job, on one rank or on all ranks that a launcher started.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <optional>
+#include <vector>
 
+#include "coordinator/survivors.h"
 #include "coordinator/trainer.h"
 #include "data/error.h"
+#include "data/timing.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
 #include "jobs/job_file.h"
 #include "jobs/launch_plan.h"
+#include "jobs/run_progress.h"
 #include "worker/comm/mpi.h"
 #include "worker/comm/preflight.h"
 
@@ -48,6 +54,107 @@ std::string command_line(std::span<const std::string> arguments) {
   return line;
 }
 
+/// A training on this rank, through losses of others.
+class Training {
+ public:
+  Training(const Job& job, RunStart run_start, Survivors& ranks, Watchdog& watchdog, FaultInjector& faults)
+      : job_(job), run_start_(std::move(run_start)), ranks_(ranks), watchdog_(watchdog), faults_(faults) {}
+
+  /// Returns the exit code.
+  int run() {
+    for (;;) {
+      if (const auto code = round()) return *code;
+      listening_.reset();
+      const std::string lost = ranks_.come_together();
+      if (ranks_.world().rank() == 0) spdlog::warn("lost: {}; {} ranks are left", lost, ranks_.world().size());
+      recovery_.lost += (recovery_.lost.empty() ? "" : ", ") + lost;
+      faults_.after_loss(ranks_.losses());
+    }
+  }
+
+ private:
+  std::optional<int> round();
+  int train(std::optional<Trainer>& trainer, const Communicator& world);
+  void tell(const Trainer& trainer, int code) const;
+
+  const Job& job_;
+  RunStart run_start_;
+  Survivors& ranks_;
+  Watchdog& watchdog_;
+  FaultInjector& faults_;
+  Recovery recovery_;
+  std::optional<Watchdog::Listening> listening_;
+};
+
+int Training::train(std::optional<Trainer>& trainer, const Communicator& world) {
+  const bool recovers = ranks_.losses() > 0;
+  try {
+    trainer.emplace(job_, run_start_, world, stop_requested, watchdog_, faults_, recovers ? &recovery_ : nullptr);
+  } catch (const ConfigError& error) {
+    if (!recovers) throw;
+    throw CommError("the ranks that are left cannot go on (" + std::string(error.what()) + "): start again");
+  }
+  recovery_.mine.reset();  // the trainer has it
+  ranks_.tell(0);
+  const TrainingEnd end = trainer->run();
+  watchdog_.enter(Activity::kEnd, 0);
+  const int code = end == TrainingEnd::kDone ? 0 : static_cast<int>(ExitCode::kRequeue);
+  ranks_.tell(code);
+  return code;
+}
+
+/// Until the training ends, or a rank is lost: then nothing, and the trainer's state is kept.
+std::optional<int> Training::round() {
+  const Communicator& all = ranks_.world();
+  listening_.emplace(watchdog_, all.log());
+  watchdog_.agree(watchdog_.directory(), all.rank(), all.size());
+  watchdog_.enter(Activity::kStart, 0);
+  spdlog::set_level(all.rank() > 0 ? spdlog::level::warn : spdlog::level::info);
+  const int training = ranks_.training();
+  std::optional<Communicator> part;  // of the ranks that train, or of the spares
+  std::optional<Trainer> trainer;
+  std::optional<int> code;
+  try {
+    if (training < all.size()) part.emplace(all.split(all.rank() < training ? 0 : 1, all.rank(), "training"));
+    if (all.rank() < training) {
+      code = train(trainer, part ? *part : all);
+    } else {
+      watchdog_.enter(Activity::kSpare, 0);
+      ranks_.wait_for_word();
+      recovery_.reached = std::max<std::int64_t>(recovery_.reached, 0);  // this run has begun
+      code = ranks_.wait_for_word();
+    }
+  } catch (const CommError& error) {
+    if (!ranks_.is_loss(error)) throw;
+    if (recovery_.noticed_s == 0) recovery_.noticed_s = seconds_now();
+    ranks_.wake();
+  }
+  if (ranks_.end_together(code.has_value())) {
+    if (all.rank() == 0) tell(*trainer, *code);
+    return code;
+  }
+  ranks_.wake();  // groups that are destroyed now are of no use to anybody
+  if (trainer) trainer->carry_into(recovery_);
+  return std::nullopt;
+}
+
+void Training::tell(const Trainer& trainer, int code) const {
+  if (trainer.last_validation())
+    std::cout << (trainer.last_validation()->mean_iou ? "validation mean IoU " : "validation accuracy ")
+              << 100 * trainer.last_validation()->score() << "%\n";
+  std::cout << "run directory " << trainer.run_directory().string() << "\n";
+  if (job_.parallel.on_rank_lost == "shrink") write_end(trainer.run_directory(), code);
+  if (code != 0) spdlog::info("stopped by a signal after a checkpoint; start again to resume");
+}
+
+void warn_without_ulfm(const Survivors& ranks, const ParallelOptions& options) {
+  if (ranks.world().rank() > 0 || ranks.go_on() || options.on_rank_lost != "shrink" || ranks.world().size() == 1) return;
+  spdlog::warn("parallel.on_rank_lost = shrink: {}; a lost rank will end the training{}",
+               mpi_has_ulfm() ? "the launcher has not switched ULFM on (lockstep launch does, or mpirun --with-ft ulfm)"
+                              : "this MPI has no ULFM (Open MPI 5 has)",
+               options.spares > 0 ? ", and spares are of no use" : "");
+}
+
 }  // namespace
 
 int run_train(std::span<const std::string> arguments) {
@@ -57,37 +164,28 @@ int run_train(std::span<const std::string> arguments) {
   if (!job_file) return 0;
   const Job job = load_job(job_file->file, job_file->overrides);
 
-  std::optional<Fault> fault;
-  if (values->count("fault")) fault = parse_fault((*values)["fault"].as<std::string>());
+  std::vector<Fault> injected;
+  if (values->count("fault"))
+    for (const std::string& text : (*values)["fault"].as<std::vector<std::string>>()) injected.push_back(parse_fault(text));
 
   install_signal_handlers();
   const WatchdogPlace place = watchdog_place(job);
   Watchdog watchdog(job.watchdog, place);  // starting MPI may hang too
-  FaultInjector faults(fault, place.run_directory, place.rank);
+  FaultInjector faults(std::move(injected), place.run_directory, place.rank);
   faults.at_start();
   MpiSession mpi;
-  const Communicator world = Communicator::world();
+  Survivors ranks(job.parallel);
+  const Communicator& world = ranks.world();
   std::string hang = watchdog.directory().string();
   world.broadcast(hang, 0, "directory of hangs");
   watchdog.agree(hang, world.rank(), world.size());
-  const Watchdog::Listening listening(watchdog, world.log());
-  if (world.rank() > 0) spdlog::set_level(spdlog::level::warn);
-  for (const std::string& warning : preflight(world).warnings)
-    if (world.rank() == 0) spdlog::warn("{}", warning);
-
-  const RunStart run_start{.job_text = to_ini(job), .command_line = command_line(arguments)};
-  Trainer trainer(job, run_start, world, stop_requested, watchdog, faults);
-  const TrainingEnd end = trainer.run();
-  watchdog.enter(Activity::kEnd, 0);
-  if (world.rank() == 0) {
-    if (trainer.last_validation())
-      std::cout << (trainer.last_validation()->mean_iou ? "validation mean IoU " : "validation accuracy ")
-                << 100 * trainer.last_validation()->score() << "%\n";
-    std::cout << "run directory " << trainer.run_directory().string() << "\n";
+  {
+    const Watchdog::Listening listening(watchdog, world.log());
+    for (const std::string& warning : preflight(world).warnings)
+      if (world.rank() == 0) spdlog::warn("{}", warning);
   }
-  if (end == TrainingEnd::kDone) return 0;
-  if (world.rank() == 0) spdlog::info("stopped by a signal after a checkpoint; start again to resume");
-  return static_cast<int>(ExitCode::kRequeue);
+  warn_without_ulfm(ranks, job.parallel);
+  return Training(job, {.job_text = to_ini(job), .command_line = command_line(arguments)}, ranks, watchdog, faults).run();
 }
 
 }  // namespace lockstep

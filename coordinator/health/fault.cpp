@@ -20,10 +20,10 @@
 namespace lockstep {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, FaultKind>, 7> kKinds{{
+constexpr std::array<std::pair<std::string_view, FaultKind>, 8> kKinds{{
     {"kill", FaultKind::kKill}, {"stop", FaultKind::kStop}, {"slow", FaultKind::kSlow},
     {"flip", FaultKind::kFlip}, {"nan", FaultKind::kNan},   {"full", FaultKind::kFull},
-    {"pin", FaultKind::kPin},
+    {"pin", FaultKind::kPin},   {"again", FaultKind::kAgain},
 }};
 
 void limit_files(rlim_t most) {
@@ -67,25 +67,39 @@ Fault parse_fault(const std::string& text) {
     }
   }
   throw ConfigError("'" + text + "' is no fault; write KIND:RANK:STEP with KIND kill, stop, slow, flip, nan, "
-                    "full or pin, as in kill:1:20");
+                    "full, pin or again, as in kill:1:20");
 }
 
-FaultInjector::FaultInjector(const std::optional<Fault>& fault, std::filesystem::path run_directory, int rank)
-    : fault_(fault && fault->rank == rank ? fault : std::nullopt), marker_(std::move(run_directory)), rank_(rank) {
-  if (fault_)
-    marker_ /= "fault-" + std::string(kKinds[static_cast<std::size_t>(fault_->kind)].first) + "-" +
-               std::to_string(rank) + "-" + std::to_string(fault_->step);
+FaultInjector::FaultInjector(std::vector<Fault> faults, std::filesystem::path run_directory, int rank)
+    : faults_(std::move(faults)), run_directory_(std::move(run_directory)), rank_(rank) {
+  std::erase_if(faults_, [rank](const Fault& fault) { return fault.rank != rank; });
 }
 
 /// True once in a run.
 bool FaultInjector::comes(FaultKind kind, std::int64_t step) {
-  if (!fault_ || fault_->kind != kind || fault_->step != step) return false;
+  for (const Fault& fault : faults_)
+    if (fault.kind == kind && fault.step == step) return mark(fault);
+  return false;
+}
+
+/// False if the run has had it.
+bool FaultInjector::mark(const Fault& fault) const {
+  const std::string kind(kKinds[static_cast<std::size_t>(fault.kind)].first);
+  const std::filesystem::path marker =
+      run_directory_ / ("fault-" + kind + "-" + std::to_string(rank_) + "-" + std::to_string(fault.step));
   std::error_code ignored;
-  std::filesystem::create_directories(marker_.parent_path(), ignored);
-  const int file = open(marker_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+  std::filesystem::create_directories(run_directory_, ignored);
+  const int file = open(marker.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
   if (file < 0) return false;
   close(file);
   return true;
+}
+
+/// The words get through the launcher before the signal comes.
+void FaultInjector::end_after_saying(const std::string& what, int signal) const {
+  say(what);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  raise(signal);
 }
 
 void FaultInjector::say(const std::string& what) const {
@@ -94,21 +108,18 @@ void FaultInjector::say(const std::string& what) const {
 }
 
 void FaultInjector::at_start() {
-  if (!fault_ || !comes(FaultKind::kPin, fault_->step)) return;
-  say("binds itself to its first CPU");
-  pin_to_first_cpu();
+  for (const Fault& fault : faults_) {
+    if (fault.kind != FaultKind::kPin || !mark(fault)) continue;
+    say("binds itself to its first CPU");
+    pin_to_first_cpu();
+  }
 }
 
 void FaultInjector::before_step(std::int64_t step, ModelState* state) {
-  if (!fault_) return;
+  if (faults_.empty()) return;
   const std::string when = " before step " + std::to_string(step);
-  const auto end_after_saying = [&](const char* what, int signal) {
-    say(what + when);
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the words get through the launcher
-    raise(signal);
-  };
-  if (comes(FaultKind::kKill, step)) end_after_saying("kills itself", SIGKILL);
-  if (comes(FaultKind::kStop, step)) end_after_saying("stops itself", SIGSTOP);
+  if (comes(FaultKind::kKill, step)) end_after_saying("kills itself" + when, SIGKILL);
+  if (comes(FaultKind::kStop, step)) end_after_saying("stops itself" + when, SIGSTOP);
   if (state && comes(FaultKind::kFlip, step)) {
     say("flips a bit of a parameter" + when);
     flip_a_bit(state->parameters());
@@ -140,6 +151,10 @@ void FaultInjector::after_save() {
   if (full_saves_ == 0 || --full_saves_ > 0) return;
   limit_files(RLIM_INFINITY);
   say("has room for files again");
+}
+
+void FaultInjector::after_loss(int losses) {
+  if (comes(FaultKind::kAgain, losses)) end_after_saying("kills itself, too", SIGKILL);
 }
 
 }  // namespace lockstep

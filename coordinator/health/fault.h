@@ -1,9 +1,9 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "worker/memory.h"
 
@@ -18,6 +18,7 @@ enum class FaultKind {
   kNan,   // one pixel is not a number
   kFull,  // files of this process cannot grow, until the next but one save
   kPin,   // at the start: bound to the first of its CPUs alone
+  kAgain, // SIGKILL to itself while the survivors of a lost rank come together; its step: for the how many-th time
 };
 
 struct Fault {
@@ -29,11 +30,12 @@ struct Fault {
 /// "KIND:RANK:STEP", as in kill:1:20. @throws ConfigError.
 Fault parse_fault(const std::string& text);
 
-/// Injects a fault into this process. A file in the run's directory remembers it, so that a restarted training
+/// Injects a fault into this process. A file in the run's directory remembers each, so that a restarted training
 /// is spared. What it does goes to stderr.
 class FaultInjector {
  public:
-  FaultInjector(const std::optional<Fault>& fault, std::filesystem::path run_directory, int rank);
+  /// `rank`: this process's at the start; others' faults are nothing to it.
+  FaultInjector(std::vector<Fault> faults, std::filesystem::path run_directory, int rank);
 
   /// Before MPI is asked where ranks are bound.
   void at_start();
@@ -42,13 +44,17 @@ class FaultInjector {
   /// Spoils the pixels of the step.
   void spoil(std::int64_t step, std::span<const float> pixels);
   void after_save();
+  /// `losses`: how many times ranks were lost, with this one.
+  void after_loss(int losses);
 
  private:
   bool comes(FaultKind kind, std::int64_t step);
+  bool mark(const Fault& fault) const;
   void say(const std::string& what) const;
+  void end_after_saying(const std::string& what, int signal) const;
 
-  std::optional<Fault> fault_;  // nothing: another rank's
-  std::filesystem::path marker_;
+  std::vector<Fault> faults_;  // this rank's
+  std::filesystem::path run_directory_;
   int rank_;
   bool slow_ = false;
   double step_began_s_ = 0, step_took_s_ = 0;

@@ -6,8 +6,8 @@
 
 namespace lockstep {
 
-TrainingHealth::TrainingHealth(const HealthOptions& options, ModelState* state, int micro_batches)
-    : options_(options), state_(state), steps_(options) {
+TrainingHealth::TrainingHealth(const HealthOptions& options, ModelState* state, int micro_batches, bool keeps)
+    : options_(options), state_(state), keeps_(keeps), steps_(options) {
   if (!state) return;
   layers_.emplace(*state, options, micro_batches);
   statistics_before_.resize(state->statistics().size());
@@ -19,7 +19,7 @@ void TrainingHealth::resume(std::span<const MetricsFile::PastStep> past) {
 }
 
 void TrainingHealth::before_step(std::int64_t step) {
-  kept_ = state_ && (steps_.skips() || look_due(step));
+  kept_ = state_ && (keeps_ || steps_.skips() || look_due(step));
   if (kept_) std::ranges::copy(state_->statistics(), statistics_before_.begin());
 }
 
@@ -28,6 +28,10 @@ HealthVerdict TrainingHealth::after_step(const StepMetrics& step) {
   if (verdict.action == HealthAction::kSkip && kept_)
     std::ranges::copy(statistics_before_, state_->statistics().begin());
   return verdict;
+}
+
+void TrainingHealth::undo_step() {
+  if (kept_) std::ranges::copy(statistics_before_, state_->statistics().begin());
 }
 
 const std::string& TrainingHealth::wish(LayerTrouble trouble) const {

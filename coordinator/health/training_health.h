@@ -13,8 +13,8 @@ namespace lockstep {
 /// The health of a training on one rank: its steps, and now and then its layers. No communication.
 class TrainingHealth {
  public:
-  /// `state`: null on a rank that computes nothing.
-  TrainingHealth(const HealthOptions& options, ModelState* state, int micro_batches);
+  /// `state`: null on a rank that computes nothing. `keeps`: a step that others do not end may be undone.
+  TrainingHealth(const HealthOptions& options, ModelState* state, int micro_batches, bool keeps = false);
 
   double norm_limit() const { return steps_.norm_limit(); }
   /// What went before, after a start or a roll-back.
@@ -23,6 +23,8 @@ class TrainingHealth {
   /// Around each step; `step`: counted with this one. A step that is skipped has left nothing behind after it.
   void before_step(std::int64_t step);
   HealthVerdict after_step(const StepMetrics& step);
+  /// Instead of after_step(), for a step that was left before its update: takes back what it has changed.
+  void undo_step();
 
   /// Looks at the layers after a well step, where one is due. Warns of what is new and returns what the
   /// training has to stop for; empty: nothing.
@@ -39,6 +41,7 @@ class TrainingHealth {
 
   HealthOptions options_;
   ModelState* state_;
+  bool keeps_;
   StepHealth steps_;
   std::optional<LayerHealth> layers_;
   std::vector<float> statistics_before_;  // as a step found them

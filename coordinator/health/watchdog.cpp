@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <optional>
 
 #include "coordinator/health/hang.h"
@@ -67,6 +68,7 @@ const char* to_string(Activity activity) {
     case Activity::kValidation: return "validation";
     case Activity::kCheckpoint: return "checkpoint";
     case Activity::kEnd: return "end";
+    case Activity::kSpare: return "wait as a spare";
   }
   return "unknown";
 }
@@ -79,6 +81,7 @@ double deadline_of(Activity activity, const WatchdogOptions& options, double lon
     case Activity::kStep: return step;
     case Activity::kValidation: return options.start_s + steps * kFactor * longest_step_s;
     case Activity::kCheckpoint: return options.checkpoint_s;
+    case Activity::kSpare: return std::numeric_limits<double>::infinity();
     default: return options.start_s;
   }
 }

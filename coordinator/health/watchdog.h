@@ -13,7 +13,7 @@
 namespace lockstep {
 
 /// What a rank is doing, as far as deadlines differ.
-enum class Activity { kStart, kStep, kValidation, kCheckpoint, kEnd };
+enum class Activity { kStart, kStep, kValidation, kCheckpoint, kEnd, kSpare };
 const char* to_string(Activity activity);
 
 /// Which rank of which start of a run watches; known before MPI is.

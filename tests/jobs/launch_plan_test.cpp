@@ -38,6 +38,14 @@ TEST(LaunchPlan, MoreThreadsThanCoresAreNotBound) {
       "/mpi/mpirun -n 2 --bind-to none -x OMP_NUM_THREADS=2 /bin/lockstep train 'my job.cfg'");
 }
 
+TEST(LaunchPlan, RanksMayBeLost) {
+  LaunchRequest with_ulfm = request(1, 0, 1);
+  with_ulfm.ulfm = true;
+  EXPECT_EQ(to_shell(plan_launch(with_ulfm)),
+            "/mpi/mpirun -n 1 --with-ft ulfm --map-by slot:PE=1 --bind-to core -x OMP_NUM_THREADS=1 "
+            "/bin/lockstep train 'my job.cfg'");
+}
+
 TEST(LaunchPlan, RootIsAllowedInTheChildOnly) {
   LaunchRequest as_root = request(1, 0, 1);
   as_root.as_root = true;

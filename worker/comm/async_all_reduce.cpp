@@ -86,6 +86,7 @@ class MpiReduction : public Reduction {
     check_mpi(MPI_Test(&request_, &done, MPI_STATUS_IGNORE), "MPI_Iallreduce");
     return done != 0;
   }
+  void abandon() override { give_up(comm_, {&request_, 1}); }
 
  private:
   MPI_Comm comm_;

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <climits>
 #include <cmath>
-#include <exception>
 
 #include "data/error.h"
 #include "worker/comm/communicator_state.h"
@@ -69,7 +68,7 @@ Channel first_ranks_of(const Communicator::State& group) {
   Channel first{.crowded = group.crowded};
   check_mpi(MPI_Comm_split(group.comm, group.node_rank == 0 ? 0 : MPI_UNDEFINED, 0, &first.comm),
             "MPI_Comm_split", {"first ranks of nodes"});
-  if (first.comm == MPI_COMM_NULL) return first;
+  if (group.family->adopt(first.comm) == MPI_COMM_NULL) return first;
   check_mpi(MPI_Comm_set_errhandler(first.comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check_mpi(MPI_Comm_rank(first.comm, &first.rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(first.comm, &first.size), "MPI_Comm_size");
@@ -164,9 +163,15 @@ bool true_on_all(MPI_Comm comm, bool mine, std::string_view name) {
   return all != 0;
 }
 
+Communicator::State::State(MPI_Comm taken, const GroupOptions& how, std::shared_ptr<Family> its)
+    : State(taken, "world", how, std::move(its), nullptr) {}
+
+Communicator::State::State(MPI_Comm taken, std::string_view group_name, const State& parent)
+    : State(taken, group_name, parent.options, parent.family, &parent) {}
+
 Communicator::State::State(MPI_Comm taken, std::string_view group_name, const GroupOptions& how,
-                           const State* parent)
-    : comm(taken), options(how), name(group_name) {
+                           std::shared_ptr<Family> its, const State* parent)
+    : comm(its->adopt(taken)), options(how), name(group_name), family(std::move(its)), log(family->log) {
   check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
@@ -175,13 +180,13 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name, const Gr
   check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
   crowded = parent ? parent->crowded : node_size > cpus_of_node(node);
   if (options.ranks_per_node > 0) node = part_of_node(node, options.ranks_per_node);
+  family->adopt(node);
   check_mpi(MPI_Comm_rank(node, &node_rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
   const int leads = node_rank == 0;
   check_mpi(MPI_Allreduce(&leads, &nodes, 1, MPI_INT, MPI_SUM, comm), "MPI_Allreduce", {"nodes"});
-  reductions = {.comm = duplicate(comm), .rank = rank, .size = size, .crowded = crowded};
+  reductions = {.comm = family->adopt(duplicate(comm)), .rank = rank, .size = size, .crowded = crowded};
   first_ranks = first_ranks_of(*this);
-  log = parent ? parent->log : std::make_shared<CollectiveLog>();
   if (size == 1 || node_size < size) return;
   SharedMemory window(*this, NodeSlots::window_bytes(), "small sums");
   if (window.shared()) slots = std::make_unique<NodeSlots>(std::move(window), rank, size);
@@ -190,14 +195,7 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name, const Gr
 }
 
 Communicator::State::~State() {
-  int finalized = 0;
-  MPI_Finalized(&finalized);
-  // MPI_Comm_free is collective: ranks that end by an exception must not wait in it for others.
-  if (finalized || std::uncaught_exceptions() > 0) return;
-  if (first_ranks.comm != MPI_COMM_NULL) MPI_Comm_free(&first_ranks.comm);
-  if (reductions.comm != MPI_COMM_NULL) MPI_Comm_free(&reductions.comm);
-  if (node != MPI_COMM_NULL) MPI_Comm_free(&node);
-  if (comm != MPI_COMM_NULL) MPI_Comm_free(&comm);
+  for (MPI_Comm* one : {&first_ranks.comm, &reductions.comm, &node, &comm}) family->release(*one);
 }
 
 CollectiveScope Communicator::State::record(CollectiveKind kind, std::size_t bytes,
@@ -216,7 +214,8 @@ Communicator::~Communicator() = default;
 
 Communicator Communicator::world(const GroupOptions& options) {
   return Communicator(
-      std::make_unique<State>(duplicate(MPI_COMM_WORLD), "world", options, nullptr));
+      std::make_unique<State>(duplicate(MPI_COMM_WORLD), options,
+                              std::make_shared<Family>(std::make_shared<CollectiveLog>())));
 }
 
 int Communicator::rank() const { return state_->rank; }
@@ -232,7 +231,7 @@ Communicator Communicator::split(int color, int key, std::string_view name) cons
   check_mpi(MPI_Comm_split(state_->comm, color, key, &part), "MPI_Comm_split", {name});
   if (part == MPI_COMM_NULL)
     throw CommError("split of \"" + std::string(name) + "\" left no group");
-  return Communicator(std::make_unique<State>(part, name, state_->options, state_.get()));
+  return Communicator(std::make_unique<State>(part, name, *state_));
 }
 
 void Communicator::barrier(std::string_view name) const {

@@ -72,6 +72,24 @@ class Communicator {
   std::int64_t all_reduce(std::int64_t value, ReduceOp op, std::string_view name) const;
   double all_reduce(double value, ReduceOp op, std::string_view name) const;
 
+  /// For ranks that wait long for the others' broadcast(): it looks rarely, and sleeps between.
+  void broadcast_asleep(std::span<std::byte> bytes, int root, std::string_view name) const;
+
+  /// When a rank of the job may be lost (mpi.h: ulfm_is_on()). How survivors come together again:
+  ///   each that gets a RankLostError, of whichever group, calls revoke() on the world: who waits for
+  ///   it gets one too, wherever that is. Groups of this world are of no use then, and are to be
+  ///   destroyed after revoke(): what they have under way is waited for.
+  ///   all call agree(), those that were not disturbed too; if it says no, all call survivors().
+  /// Called on the world.
+  void revoke() const;
+  /// Whether all living ranks say so; the same answer on all of them. Works on a revoked world.
+  bool agree(bool mine) const;
+  /// A new world of the living ranks, in their order, with a log of its own. More may die meanwhile.
+  /// Collective among the living.
+  Communicator survivors() const;
+  /// A rank of this group is known to be dead.
+  bool has_lost() const;
+
   /// The last collectives of this rank, on this communicator and all that were split from it.
   const CollectiveLog& log() const;
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,32 @@ struct Channel {
 class NodeSlots;
 class StagedSum;
 
+/// What a world and all groups that were split from it share.
+class Family {
+ public:
+  explicit Family(std::shared_ptr<CollectiveLog> its_log) : log(std::move(its_log)) {}
+  /// Counts `comm` among those that revoke() revokes, also if its group is never finished.
+  MPI_Comm adopt(MPI_Comm comm);
+  /// Frees it where all ranks come here: not after revoke(), nor when an exception has left the group.
+  void release(MPI_Comm& comm);
+  void revoke();
+  /// A rank of one of its groups is known to be dead, or another rank has revoked one of them.
+  bool disturbed() const;
+
+  const std::shared_ptr<CollectiveLog> log;
+
+ private:
+  std::vector<MPI_Comm> comms_;
+  bool revoked_ = false;
+};
+
+/// Of this process: since the first loss MPI_Finalize may wait for ever.
+bool& ranks_were_lost();
+
+/// For what is under way in `comm` when an error ends it. After a revoke() waits, for a second at most,
+/// until MPI lets go of the memory; else that must stay valid, since MPI may still use it.
+void give_up(MPI_Comm comm, std::span<MPI_Request> requests);
+
 struct Communicator::State {
   MPI_Comm comm = MPI_COMM_NULL;  // collectives of MPI, send, recv
   MPI_Comm node = MPI_COMM_NULL;  // the ranks on this node, by rank
@@ -49,13 +76,15 @@ struct Communicator::State {
   GroupOptions options;
   std::string name;
   std::uint64_t sequence = 0;          // collectives so far; equal on all ranks
-  std::shared_ptr<CollectiveLog> log;  // shared by all that were split from one world
+  std::shared_ptr<Family> family;
+  std::shared_ptr<CollectiveLog> log;  // the family's
   std::vector<std::byte> scratch;      // of blocking all-reduces; grows to the largest, stays
   std::unique_ptr<NodeSlots> slots;    // of small sums; nullptr: several nodes, one rank, no room
   std::unique_ptr<StagedSum> staged;   // of large sums; nullptr: as above
 
-  /// Takes `comm` over. `parent` is what it was split from, nullptr for the world. Collective.
-  State(MPI_Comm taken, std::string_view group_name, const GroupOptions& how, const State* parent);
+  /// Takes `taken` over. Of a world, or of a group that was split from `parent`. Collective.
+  State(MPI_Comm taken, const GroupOptions& how, std::shared_ptr<Family> its);
+  State(MPI_Comm taken, std::string_view group_name, const State& parent);
   ~State();
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -63,6 +92,10 @@ struct Communicator::State {
   /// Logs a collective until the end of the scope.
   CollectiveScope record(CollectiveKind kind, std::size_t bytes, std::string_view what,
                          int peer = -1);
+
+ private:
+  State(MPI_Comm taken, std::string_view group_name, const GroupOptions& how,
+        std::shared_ptr<Family> its, const State* parent);
 };
 
 /// Whether `mine` is true on all ranks of `comm`. Collective.

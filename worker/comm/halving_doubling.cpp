@@ -145,11 +145,8 @@ void HalvingDoubling<T, W>::take() {
 
 template <typename T, typename W>
 void HalvingDoubling<T, W>::abandon() {
-  if (receive_ != MPI_REQUEST_NULL) {
-    MPI_Cancel(&receive_);
-    MPI_Request_free(&receive_);
-  }
-  if (send_ != MPI_REQUEST_NULL) MPI_Request_free(&send_);
+  give_up(channel_->comm, {&receive_, 1});
+  give_up(channel_->comm, {&send_, 1});
   number_ = steps();
 }
 

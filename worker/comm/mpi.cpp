@@ -12,6 +12,7 @@
 #include <string>
 
 #include "data/error.h"
+#include "worker/comm/communicator_state.h"
 
 namespace lockstep {
 namespace {
@@ -74,7 +75,28 @@ void check_mpi(int code, const char* call, const CallContext& context) {
   if (context.bytes >= 0) message += ", " + std::to_string(context.bytes) + " bytes";
   message += ": " + text_of(error_class);
   if (code != error_class) message += " (" + text_of(code) + ")";
-  throw CommError(message + "; " + way_out(error_class));
+  message += std::string("; ") + way_out(error_class);
+  if (means_lost_rank(error_class)) throw RankLostError(message);
+  throw CommError(message);
+}
+
+bool mpi_has_ulfm() {
+#if defined(OMPI_HAVE_MPI_EXT_FTMPI)
+  return true;
+#else
+  return false;
+#endif
+}
+
+bool ulfm_is_on() {
+#if defined(OMPI_HAVE_MPI_EXT_FTMPI)
+  int* on = nullptr;
+  int found = 0;
+  const int code = MPI_Comm_get_attr(MPI_COMM_WORLD, MPIX_FT, static_cast<void*>(&on), &found);
+  return code == MPI_SUCCESS && found && *on;
+#else
+  return false;
+#endif
 }
 
 MpiSession::MpiSession() { start(nullptr, nullptr); }
@@ -102,6 +124,10 @@ MpiSession::~MpiSession() {
   if (!mpi_is_up()) return;
   if (std::uncaught_exceptions() > exceptions_at_start_) {
     spdlog::debug("MPI is not finalized: an exception ends this rank");
+    return;
+  }
+  if (ranks_were_lost()) {
+    spdlog::debug("MPI is not finalized: it would wait for ranks that are lost");
     return;
   }
   if (MPI_Finalize() != MPI_SUCCESS) spdlog::error("MPI_Finalize failed");

@@ -2,7 +2,14 @@
 #include <cstdint>
 #include <string_view>
 
+#include "data/error.h"
+
 namespace lockstep {
+
+/// A rank died while this one waited for it, or others have given up a group because one did (ULFM).
+struct RankLostError : CommError {
+  using CommError::CommError;
+};
 
 /// What an MPI call was doing; goes into the message of its error.
 struct CallContext {
@@ -12,8 +19,14 @@ struct CallContext {
 };
 
 /// Returns if `code` is MPI_SUCCESS, else throws.
-/// @throws CommError naming the call, MPI's error class, the peer, the bytes and what to do.
+/// @throws CommError naming the call, MPI's error class, the peer, the bytes and what to do;
+///         RankLostError if a rank is lost.
 void check_mpi(int code, const char* call, const CallContext& context = {});
+
+/// Whether this MPI has ULFM, with which survivors of a dead rank can go on.
+bool mpi_has_ulfm();
+/// Whether this process was started with it (mpirun --with-ft ulfm). Needs an MpiSession.
+bool ulfm_is_on();
 
 /// MPI from here to the end of the scope. One per process, on the thread that will communicate
 /// (MPI_THREAD_FUNNELED). Works without mpirun too: the world then has one rank.

@@ -47,14 +47,9 @@ bool RingEngine<T, W>::done() const {
 
 template <typename T, typename W>
 void RingEngine<T, W>::abandon() {
-  for (; receives_.retired < receives_.posted; ++receives_.retired) {
-    MPI_Request& request = receives_.items[receives_.retired % kMaxWindow];
-    MPI_Cancel(&request);
-    MPI_Request_free(&request);
-  }
-  for (; sends_.retired < sends_.posted; ++sends_.retired) {
-    MPI_Request_free(&sends_.items[sends_.retired % kMaxWindow]);
-  }
+  for (Requests* requests : {&receives_, &sends_})
+    for (; requests->retired < requests->posted; ++requests->retired)
+      give_up(channel_->comm, {&requests->items[requests->retired % kMaxWindow], 1});
   next_receive_ = next_taken_ = next_send_ = next_sent_ = {steps(), 0};
 }
 

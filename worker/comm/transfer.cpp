@@ -69,11 +69,7 @@ Transfer::~Transfer() {
   int finalized = 0;
   MPI_Finalized(&finalized);
   if (!state_ || finalized) return;
-  for (MPI_Request& request : state_->requests) {
-    if (request == MPI_REQUEST_NULL) continue;
-    MPI_Cancel(&request);
-    MPI_Request_free(&request);
-  }
+  give_up(state_->group.comm, state_->requests);
 }
 
 void Transfer::start_send(std::span<const std::byte> bytes, int to, int tag,

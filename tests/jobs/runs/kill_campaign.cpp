@@ -1,7 +1,8 @@
-// kill_campaign --kills N --seed S: one training on two ranks under `lockstep launch`, of which N times a
+// kill_campaign --kills N --seed S [--spares yes]: one training on two ranks under `lockstep launch`, of which N times a
 // process is killed with kill -9 (a rank, all ranks, or mpirun with or without them; between steps, in a
 // save, in the start). It must resume by itself each time and end with the bits of a training that was
-// left alone: every line of metrics.jsonl, but for times, and every tensor.
+// left alone: every line of metrics.jsonl, but for times, and every tensor. With spares there is one for each kill, of a
+// rank (a spare, perhaps), and the others go on without a restart (ULFM).
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -44,8 +45,8 @@ Ranks ranks_of(pid_t supervisor) {
 
 class Campaign {
  public:
-  Campaign(int kills, std::uint64_t seed)
-      : kills_(kills), random_(seed), sets_{"train.epochs=" + std::to_string(2 * kills + 2),
+  Campaign(int kills, std::uint64_t seed, bool spares)
+      : kills_(kills), spares_(spares), random_(seed), sets_{"train.epochs=" + std::to_string(2 * kills + 2),
                                             "train.validate_every=3", "checkpoint.every_steps=2"} {}
 
   int run();
@@ -55,6 +56,8 @@ class Campaign {
   double milliseconds(double most) { return std::uniform_real_distribution(0.0, most)(random_); }
 
   void train_alone();
+  std::vector<std::string> command_to_disturb() const;
+  void kill_some(const Ranks& found);
   bool kill_once(Process& supervisor);
   void wait_for_moment(Process& supervisor);
   void wait_for_step_after_restart(Process& supervisor, std::int64_t starts);
@@ -62,8 +65,10 @@ class Campaign {
   RunProgress progress() const { return read_progress(room_.run("killed")); }
   bool save_under_way() const;
   int compare() const;
+  int restarts() const;
 
   int kills_;
+  bool spares_;
   std::mt19937_64 random_;
   std::vector<std::string> sets_;
   TrainingRoom room_;
@@ -108,6 +113,21 @@ void Campaign::wait_for_moment(Process& supervisor) {
   if (kind < 2) sleep_ms(milliseconds(kind == 1 ? 4 : 10));
 }
 
+void Campaign::kill_some(const Ranks& found) {
+  if (spares_) {
+    const int victim = below(static_cast<int>(found.ranks.size()));
+    ++victims_["rank " + std::to_string(victim) + " of the living"];
+    kill(found.ranks[static_cast<std::size_t>(victim)], SIGKILL);
+    return;
+  }
+  const int victim = below(5);
+  const char* const names[] = {"first rank", "second rank", "all ranks", "mpirun", "mpirun and all ranks"};
+  ++victims_[names[victim]];
+  if (victim >= 3) kill(found.mpirun, SIGKILL);
+  if (victim == 0 || victim == 2 || victim == 4) kill(found.ranks[0], SIGKILL);
+  if (victim == 1 || victim == 2 || victim == 4) kill(found.ranks[1], SIGKILL);
+}
+
 /// False if the training has ended.
 bool Campaign::kill_once(Process& supervisor) {
   wait_for_moment(supervisor);
@@ -118,13 +138,8 @@ bool Campaign::kill_once(Process& supervisor) {
   }
   const std::int64_t starts_before = starts();
   const RunProgress reached = progress();
-  const int victim = below(5);
-  const char* const names[] = {"first rank", "second rank", "all ranks", "mpirun", "mpirun and all ranks"};
-  ++victims_[names[victim]];
-  if (victim >= 3) kill(found.mpirun, SIGKILL);
-  if (victim == 0 || victim == 2 || victim == 4) kill(found.ranks[0], SIGKILL);
-  if (victim == 1 || victim == 2 || victim == 4) kill(found.ranks[1], SIGKILL);
-  steps_again_ += std::max<std::int64_t>(0, reached.step - reached.checkpoint);
+  kill_some(found);
+  if (!spares_) steps_again_ += std::max<std::int64_t>(0, reached.step - reached.checkpoint);
   if (below(2) == 0) wait_for_step_after_restart(supervisor, starts_before);
   return true;
 }
@@ -168,16 +183,30 @@ int Campaign::compare() const {
   return 0;
 }
 
+std::vector<std::string> Campaign::command_to_disturb() const {
+  std::vector<std::string> sets = sets_;
+  if (spares_) sets.insert(sets.end(), {"parallel.on_rank_lost=shrink", "parallel.spares=" + std::to_string(kills_)});
+  return room_.command("killed", spares_ ? 2 + kills_ : 2, sets, {"--max-failures", "50", "--wait", "0"});
+}
+
+int Campaign::restarts() const {
+  const std::string said = file_text(room_.log("killed"));
+  int count = 0;
+  for (std::size_t at = 0; (at = said.find("starting again", at)) != std::string::npos; ++at) ++count;
+  return count;
+}
+
 int Campaign::run() {
   train_alone();
   const double begin = seconds_now();
   int done = 0, code = 0;
   {
-    Process supervisor(room_.command("killed", 2, sets_, {"--max-failures", "50", "--wait", "0"}), room_.log("killed"));
+    Process supervisor(command_to_disturb(), room_.log("killed"));
     while (done < kills_ && supervisor.running() && kill_once(supervisor)) ++done;
     code = supervisor.wait(std::chrono::seconds(600));
   }
   const double took = seconds_now() - begin;
+  if (spares_) std::printf("%d of them needed a restart\n", restarts());
   std::printf("%d kills, %lld starts, %.1f s; at least %lld steps done again\n", done,
               static_cast<long long>(starts()), took, static_cast<long long>(steps_again_));
   for (const auto& counts : {moments_, victims_})
@@ -202,13 +231,15 @@ int Campaign::run() {
 int main(int argc, char** argv) {
   int kills = 0;
   std::uint64_t seed = 0;
+  bool spares = false;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (std::string(argv[i]) == "--kills") kills = std::atoi(argv[i + 1]);
+    if (std::string(argv[i]) == "--spares") spares = std::string(argv[i + 1]) == "yes";
     if (std::string(argv[i]) == "--seed") seed = std::strtoull(argv[i + 1], nullptr, 10);
   }
   if (kills < 1) {
-    std::fprintf(stderr, "Usage: kill_campaign --kills N --seed S\n");
+    std::fprintf(stderr, "Usage: kill_campaign --kills N --seed S [--spares yes]\n");
     return 64;
   }
-  return lockstep::test::Campaign(kills, seed).run();
+  return lockstep::test::Campaign(kills, seed, spares).run();
 }

@@ -1,0 +1,154 @@
+// Trainer: how a training starts, anew, from a checkpoint, or with what survivors of a lost rank bring along.
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "coordinator/all_reduce_choice.h"
+#include "coordinator/engine_setup.h"
+#include "coordinator/stages/stage_setup.h"
+#include "coordinator/trainer.h"
+#include "data/error.h"
+#include "data/files.h"
+#include "data/timing.h"
+#include "layers/cpu/instruction_set.h"
+
+namespace lockstep {
+
+/// Keeps this start in the run directory, and says what has changed since the checkpoint.
+void Trainer::record(const RunStart& run_start) {
+  const RunEnvironment environment =
+      collect_environment(world_, lanes_, activations_);
+  const std::string details = checkpoint_details(run_start, environment);
+  if (world_.rank() == 0) {
+    if (where_.step > 0)
+      for (const std::string& change : changes_since(where_.details, details))
+        spdlog::warn("resuming: {}", change);
+    record_start(run_directory_, run_start, environment);
+    record_table(run_directory_, all_reduce_table_);
+  }
+  where_.details = details;
+}
+
+void Trainer::start(const RunStart& run_start) {
+  const std::filesystem::path checkpoints = run_directory_ / "checkpoints";
+  const bool goes_on = recovery_ && meet_survivors();
+  if (world_.rank() == 0) {
+    create_directories_durably(run_directory_);
+    spdlog::info("run directory {}", run_directory_.string());
+    // Of a rank 0 that is known to be dead it is taken over without much waiting.
+    lock_ = std::make_unique<RunLock>(run_directory_, recovery_ ? RunLockOptions{.patience_s = 1} : RunLockOptions{});
+    if (!job_.run.resume && !goes_on) set_aside_run(run_directory_);
+    create_directories_durably(checkpoints);
+  }
+  if (giver_ >= 0)
+    take_carried(checkpoints);
+  else
+    where_ = load_or_initialize(checkpoints, job_.run.resume || goes_on, job_.run.seed, state(), world_, replicas());
+  begin_where_left();
+  record(run_start);
+  const Graph& graph = state().graph();
+  const std::vector<int> stages = staged() ? stage_of_ops(graph, pipeline_) : std::vector<int>{};
+  saver_ = std::make_unique<Saver>(checkpoints, state(), world_, first_worker_,
+                                   checkpoint_writers(graph, stages, grid_, first_worker_), job_.checkpoint.keep);
+  if (world_.rank() == 0) {
+    open_metrics();
+    progress_ = std::make_unique<Progress>(total_steps_, job_.run.log_every_s);
+  }
+  health_.emplace(job_.health, works_ ? &state() : nullptr, job_.train.micro_batches,
+                  job_.parallel.on_rank_lost == "shrink");
+  if (works_ && grid_.replicas() > 1 && job_.health.on_straggler != "ignore")
+    stragglers_.emplace(job_.health, replicas(), staged() ? "replicas of" : "workers",
+                        workers_.rank() == 0 ? run_directory_ / "waits.jsonl" : std::filesystem::path());
+  remember_steps();
+  const std::int64_t images = job_.train.batch / job_.train.micro_batches;
+  if (world_.rank() == 0)
+    if (const std::string few = small_batch_warning(
+            graph, job_.train.sync_bn ? images : images / grid_.replicas(), job_.train.sync_bn);
+        !few.empty())
+      spdlog::warn("{}", few);
+  if (works_) compare_plans();
+  sound_ = true;
+}
+
+void Trainer::begin_epoch_where_due() {
+  if (where_.cursor < data_.train_samples) return;
+  ++where_.epoch;
+  where_.cursor = 0;
+}
+
+/// After `where_` has been loaded.
+void Trainer::begin_where_left() {
+  begin_epoch_where_due();  // the job may have fewer samples than before
+  total_steps_ = last_step();
+  started_at_ = where_.step;
+}
+
+void Trainer::open_metrics() {
+  metrics_ = std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step, !unvalidated_);
+  if (carried_ && metrics_->last_step() < last_step_.step) metrics_->write(last_step_);
+  if (const MetricsFile::LostWork& lost = metrics_->lost(); lost.steps > 0)
+    spdlog::warn("lost: {} steps after step {}, {:.1f} s of work, are done again", lost.steps, where_.step,
+                 lost.seconds);
+}
+
+void Trainer::compare_plans() {
+  const std::string onednn = cpu::onednn_version();
+  const std::uint64_t hash =
+      plan_hash(engine_->train_plan()) ^ hash64(std::as_bytes(std::span(onednn)));
+  for (std::uint64_t other : replicas().all_gather_value(hash, "plan hash"))
+    if (other != hash)
+      throw ConfigError("ranks have made different plans of this job, or use different versions of "
+                        "oneDNN; start the same binary with the same job and libraries everywhere");
+}
+
+/// Finds out who has the newest state. False: the training had not begun.
+bool Trainer::meet_survivors() {
+  StateOffer mine{.reached = recovery_->reached};
+  if (recovery_->mine) {
+    mine.step = recovery_->mine->where.step;
+    mine.validated = recovery_->mine->validated;
+  }
+  const std::vector<StateOffer> offers = world_.all_gather_value(mine, "states of survivors");
+  for (const StateOffer& offer : offers) recovery_->reached = std::max(recovery_->reached, offer.reached);
+  giver_ = newest_state(offers);
+  return recovery_->reached >= 0;
+}
+
+void Trainer::take_carried(const std::filesystem::path& checkpoints) {
+  if (world_.rank() == 0) remove_stale_temporaries(checkpoints);
+  CarriedState given = give(*recovery_, giver_, state(), world_);
+  where_ = std::move(given.where);
+  unvalidated_ = !given.validated;
+  last_step_ = given.last;
+  carried_ = true;
+}
+
+/// What was to come after the step that survivors bring along, and may not have been.
+void Trainer::finish_carried_step() {
+  carried_ = false;
+  if (unvalidated_) end_of_epoch();
+  if (where_.step > 0 && due_for_checkpoint()) save();
+}
+
+/// After a rank was lost: what this one holds. No communication.
+void Trainer::carry_into(Recovery& recovery) {
+  recovery.mine.reset();
+  recovery.reached = std::max(recovery.reached, where_.step);
+  if (!works_ || staged() || !sound_) return;
+  if (in_step_) health_->undo_step();
+  recovery.mine = carry(state(), where_, !unvalidated_, last_step_);
+}
+
+/// After the first step without those that were lost, or none if there was none left to do.
+void Trainer::tell_recovery() {
+  Recovery& r = *std::exchange(recovery_, nullptr);
+  const std::string lost = std::exchange(r.lost, "");
+  const double seconds = seconds_now() - std::exchange(r.noticed_s, 0);
+  if (world_.rank() > 0) return;
+  const std::int64_t again = std::max<std::int64_t>(0, r.reached - started_at_);
+  spdlog::warn("without {}: {} workers go on after step {}; {}; the next step was done {:.2f} s after the loss was noticed",
+               lost, grid_.workers(), started_at_,
+               again == 0 ? "no step is lost" : fmt::format("{} steps are done again", again), seconds);
+}
+
+}  // namespace lockstep

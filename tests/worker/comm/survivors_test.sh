@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Eleven of thirteen ranks die, one after the other; the two that are left must get there. The
+# launcher's end is not looked at: with ULFM it has flaws of its own.
+# Usage: survivors_test.sh MPIRUN PROGRAM
+set -uo pipefail
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+timeout -k 5 60 "$1" --with-ft ulfm --oversubscribe --bind-to none -n 13 "$2" >"$log" 2>&1
+tr -d '\0' <"$log" | grep -v NBC_Progress
+[ "$(grep -ac '^2 ranks are left' "$log")" = 2 ] || { echo "survivors: not both got there" >&2; exit 1; }
