@@ -13,6 +13,7 @@
 #include "data/timing.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
+#include "worker/comm/mpi.h"
 
 namespace lockstep {
 
@@ -212,6 +213,8 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
 /// publish the checkpoint that all have written.
 Trainer::Next Trainer::boundary(const StepMetrics& m) {
   watchdog_.enter(Activity::kCheckpoint, where_.step);
+  if (job_.parallel.on_rank_lost == "shrink" && world_.has_lost())
+    throw RankLostError("a rank that no other waited for is lost, a spare perhaps");
   const HealthVerdict verdict = health_->after_step(m);
   pacer_.step(m.step_seconds, saver_->saving());
   constexpr std::int64_t kSick = std::int64_t{1} << 16, kWritten = kSick << 16, kDue = kWritten << 16;

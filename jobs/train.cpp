@@ -126,13 +126,14 @@ std::optional<int> Training::round() {
     }
   } catch (const CommError& error) {
     if (!ranks_.is_loss(error)) throw;
-    if (recovery_.noticed_s == 0) recovery_.noticed_s = seconds_now();
     ranks_.wake();
   }
+  const double ended_s = seconds_now();
   if (ranks_.end_together(code.has_value())) {
     if (all.rank() == 0) tell(*trainer, *code);
     return code;
   }
+  if (recovery_.noticed_s == 0) recovery_.noticed_s = ended_s;
   ranks_.wake();  // groups that are destroyed now are of no use to anybody
   if (trainer) trainer->carry_into(recovery_);
   return std::nullopt;
