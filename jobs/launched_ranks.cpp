@@ -114,10 +114,10 @@ void LaunchedRanks::pass_on_errors() {
   }
 }
 
-bool LaunchedRanks::deserted() {
-  const bool people = !children_of(pid_).empty();
-  peopled_ = peopled_ || people;
-  return peopled_ && !people;
+LaunchedRanks::Count LaunchedRanks::count() {
+  const std::size_t living = children_of(pid_).size();
+  most_ = std::max(most_, living);
+  return {living, most_ - living};
 }
 
 std::optional<int> LaunchedRanks::ended() {

@@ -29,9 +29,11 @@ class LaunchedRanks {
   /// Writes on what has come since, without waiting.
   void pass_on_errors();
 
-  /// mpirun has no processes of its own any more, since it had some. Where ranks were lost under ULFM, it may wait on
-  /// all the same.
-  bool deserted();
+  /// Processes that mpirun has on this node, and those that it had and has no more. Under ULFM it may wait on without them.
+  struct Count {
+    std::size_t living = 0, gone = 0;
+  };
+  Count count();
 
   /// mpirun's exit code, 128 + signal if one ended it; nothing while it runs.
   std::optional<int> ended();
@@ -45,7 +47,7 @@ class LaunchedRanks {
   pid_t pid_ = -1;
   int errors_ = -1;
   bool running_ = true;
-  bool peopled_ = false;
+  std::size_t most_ = 0;  // of mpirun's processes
   std::string line_;  // of stderr, not ended yet
   std::string words_;
 };

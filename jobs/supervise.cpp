@@ -84,6 +84,8 @@ class Supervisor {
   SuperviseOptions options_;
   RunProgress reached_;
   std::uintmax_t record_;  // environment.json as it was; a run that has begun has another
+  std::uintmax_t record_before_ = 0;  // the last start
+  bool begun_ = false;                // of the last start: it has recorded itself
   RestartPolicy policy_;
   Signals signals_;
   std::vector<pid_t> spared_ = children();  // that were there before the ranks
@@ -117,9 +119,14 @@ void Supervisor::listen(LaunchedRanks* ranks) {
   }
 }
 
-/// The training has ended, or all its ranks are gone: mpirun is to follow.
+/// The training has ended, all its ranks are gone, or one before it has begun (the others may wait for it in MPI_Init for
+/// ever): mpirun is to follow.
 bool Supervisor::is_over(LaunchedRanks& ranks) {
-  return options_.ranks_may_go && (read_end(options_.run_directory) || ranks.deserted());
+  if (!options_.ranks_may_go) return false;
+  if (read_end(options_.run_directory)) return true;
+  const auto [living, gone] = ranks.count();
+  begun_ = begun_ || record_of_starts() != record_before_;
+  return gone > 0 && (living == 0 || (options_.one_node && !begun_));
 }
 
 /// For mpirun's exit code.
@@ -149,6 +156,8 @@ Ending Supervisor::run_once() {
     plan.environment.insert(plan.environment.end(), variables.begin(), variables.end());
   }
   forget_end(options_.run_directory);
+  record_before_ = record_of_starts();
+  begun_ = false;
   LaunchedRanks ranks(plan, signals_.before());
   int code = wait_for(ranks);
   if (options_.ranks_may_go) {
