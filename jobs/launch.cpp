@@ -212,6 +212,7 @@ int run_launch(std::span<const std::string> arguments) {
   const SuperviseOptions options{.run_directory = fs::path(job->run.directory) / job->run.name,
                            .begins_anew = !job->run.resume,
                            .ranks_may_go = request.ulfm,
+                           .ranks = static_cast<std::size_t>(ranks),
                            .one_node = nodes_of_allocation() == 1,
                            .restarts = restarts};
   return supervise(plan, options);

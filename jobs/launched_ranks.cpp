@@ -114,10 +114,11 @@ void LaunchedRanks::pass_on_errors() {
   }
 }
 
-LaunchedRanks::Count LaunchedRanks::count() {
+std::optional<std::size_t> LaunchedRanks::count() {
   const std::size_t living = children_of(pid_).size();
-  most_ = std::max(most_, living);
-  return {living, most_ - living};
+  peopled_ = peopled_ || living > 0;
+  if (!peopled_) return std::nullopt;
+  return living;
 }
 
 std::optional<int> LaunchedRanks::ended() {

@@ -29,11 +29,8 @@ class LaunchedRanks {
   /// Writes on what has come since, without waiting.
   void pass_on_errors();
 
-  /// Processes that mpirun has on this node, and those that it had and has no more. Under ULFM it may wait on without them.
-  struct Count {
-    std::size_t living = 0, gone = 0;
-  };
-  Count count();
+  /// Processes that mpirun has on this node; nothing before it has any.
+  std::optional<std::size_t> count();
 
   /// mpirun's exit code, 128 + signal if one ended it; nothing while it runs.
   std::optional<int> ended();
@@ -47,7 +44,7 @@ class LaunchedRanks {
   pid_t pid_ = -1;
   int errors_ = -1;
   bool running_ = true;
-  std::size_t most_ = 0;  // of mpirun's processes
+  bool peopled_ = false;  // mpirun has had processes
   std::string line_;  // of stderr, not ended yet
   std::string words_;
 };

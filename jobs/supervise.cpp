@@ -124,15 +124,16 @@ void Supervisor::listen(LaunchedRanks* ranks) {
 bool Supervisor::is_over(LaunchedRanks& ranks) {
   if (!options_.ranks_may_go) return false;
   if (read_end(options_.run_directory)) return true;
-  const auto [living, gone] = ranks.count();
+  const auto living = ranks.count();
+  if (!living) return false;
   begun_ = begun_ || record_of_starts() != record_before_;
-  return gone > 0 && (living == 0 || (options_.one_node && !begun_));
+  return *living == 0 || (options_.one_node && !begun_ && *living < options_.ranks);
 }
 
 /// For mpirun's exit code.
 int Supervisor::wait_for(LaunchedRanks& ranks) {
   double last_said = seconds_now();
-  std::optional<double> over_s;
+  double going_s = last_said;  // when there last were ranks to wait for
   for (;;) {
     if (const auto code = ranks.ended()) return *code;
     std::array<pollfd, 2> files{{{signals_.file(), POLLIN, 0}, {ranks.errors(), POLLIN, 0}}};
@@ -140,8 +141,8 @@ int Supervisor::wait_for(LaunchedRanks& ranks) {
     poll(files.data(), files.size(), most_s < 0 ? -1 : static_cast<int>(most_s * 1000));
     ranks.pass_on_errors();
     listen(&ranks);
-    if (!over_s && is_over(ranks)) over_s = seconds_now();
-    if (over_s && seconds_now() - *over_s > kEndMost_s) ranks.signal(SIGKILL);
+    if (!is_over(ranks)) going_s = seconds_now();
+    if (seconds_now() - going_s > kEndMost_s) ranks.signal(SIGKILL);
     if (stop_signals_ == 0 || interrupted_ || seconds_now() - last_said < kRepeat_s) continue;
     ranks.signal(SIGUSR1);
     last_said = seconds_now();
