@@ -1,7 +1,6 @@
 #include "coordinator/recovery.h"
 
 #include <algorithm>
-#include <type_traits>
 
 #include "coordinator/saver.h"
 
@@ -20,15 +19,20 @@ int newest_state(std::span<const StateOffer> offers) {
     const StateOffer& offer = offers[r];
     if (offer.step < 0) continue;
     const StateOffer* best = newest < 0 ? nullptr : &offers[static_cast<std::size_t>(newest)];
-    if (!best || offer.step > best->step || (offer.step == best->step && offer.validated && !best->validated))
+    if (!best || offer.step > best->step || (offer.step == best->step && offer.finished && !best->finished))
       newest = static_cast<int>(r);
   }
   return newest;
 }
 
-CarriedState carry(ModelState& state, const TrainingState& where, bool validated, const StepMetrics& last) {
+CarriedState carry(ModelState& state, const TrainingState& where) {
   const auto copy = [](std::span<float> values) { return std::vector<float>(values.begin(), values.end()); };
-  return {where, validated, last, copy(state.parameters()), copy(state.momentum()), copy(state.statistics())};
+  CarriedState carried;
+  carried.where = where;
+  carried.parameters = copy(state.parameters());
+  carried.momentum = copy(state.momentum());
+  carried.statistics = copy(state.statistics());
+  return carried;
 }
 
 CarriedState give(const Recovery& recovery, int giver, ModelState& state, const Communicator& world) {
@@ -40,8 +44,10 @@ CarriedState give(const Recovery& recovery, int giver, ModelState& state, const 
   CarriedState given;
   if (gives) {
     given.where = recovery.mine->where;
-    given.validated = recovery.mine->validated;
+    given.finished = recovery.mine->finished;
+    given.saving_step = recovery.mine->saving_step;
     given.last = recovery.mine->last;
+    given.validation = recovery.mine->validation;
   }
   const std::vector<float> none;
   const CarriedState* mine = gives ? &*recovery.mine : nullptr;
@@ -49,9 +55,14 @@ CarriedState give(const Recovery& recovery, int giver, ModelState& state, const 
   share(mine ? mine->momentum : none, state.momentum(), "momentum");
   share(mine ? mine->statistics : none, state.statistics(), "statistics");
   given.where = share_training_state(given.where, giver, world);
-  static_assert(std::is_trivially_copyable_v<StepMetrics>);
-  world.broadcast_value(given.validated, giver, "validated");
+  world.broadcast_value(given.finished, giver, "last step");
+  world.broadcast_value(given.saving_step, giver, "last step");
   world.broadcast_value(given.last, giver, "last step");
+  bool validated = given.validation.has_value();
+  world.broadcast_value(validated, giver, "last validation");
+  if (!validated) return given;
+  if (!given.validation) given.validation.emplace();
+  world.broadcast_value(*given.validation, giver, "last validation");
   return given;
 }
 

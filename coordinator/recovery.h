@@ -20,7 +20,7 @@ std::optional<int> ranks_to_train(int ranks, int wanted, int stages, int coordin
 /// How far the state is that a rank has brought along.
 struct StateOffer {
   std::int64_t step = -1;     // -1: it has none
-  bool validated = false;     // the validation after it is done, where one was due
+  bool finished = false;      // so is what comes after its update: validation, verdict, save
   std::int64_t reached = -1;  // the last step that it knows of, with or without a state
 };
 
@@ -31,8 +31,10 @@ int newest_state(std::span<const StateOffer> offers);
 /// What a survivor of a replica has in memory: a whole state, of before or after a step.
 struct CarriedState {
   TrainingState where;
-  bool validated = true;
-  StepMetrics last;  // of the last step, which the metrics file may lack
+  bool finished = true;  // so is what comes after the last step's update
+  std::int64_t saving_step = -1;  // of the checkpoint that was being written; -1: none
+  StepMetrics last;      // of the last step, which the metrics file may lack
+  std::optional<ValidationMetrics> validation;  // the newest
   std::vector<float> parameters, momentum, statistics;
 };
 
@@ -45,7 +47,7 @@ struct Recovery {
 };
 
 /// A copy of a state between two steps.
-CarriedState carry(ModelState& state, const TrainingState& where, bool validated, const StepMetrics& last);
+CarriedState carry(ModelState& state, const TrainingState& where);
 
 /// Gives all ranks what `giver` has brought along: the tensors into `state`, the rest as the result (without
 /// tensors). Collective.

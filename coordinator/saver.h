@@ -36,6 +36,7 @@ class Saver {
   /// This rank's part is on the disk; ranks agree on it before calling publish().
   bool ready() const { return !saving_ || !writer_->busy() || writer_->finished(); }
   bool saving() const { return saving_.has_value(); }
+  std::optional<std::int64_t> saving_step() const { return saving_ ? std::optional(saving_->step) : std::nullopt; }
 
   /// Publishes what all ranks have written. `metrics` (rank 0) is synced first. Waits if needed.
   /// False, on all ranks, if it failed; true where there was nothing to do.

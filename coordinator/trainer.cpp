@@ -198,7 +198,7 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
   m.step = ++where_.step;  // at once after the update: survivors tell by it what they hold
   where_.cursor = whole.end;
   begin_epoch_where_due();
-  unvalidated_ = where_.cursor == 0 || where_.step == total_steps_;
+  unfinished_ = true;
   in_step_ = false;
   last_step_ = m;
   if (first_worker_ > 0) {
@@ -264,10 +264,7 @@ ValidationMetrics Trainer::validate() {
 void Trainer::end_of_epoch() {
   const bool due = job_.train.validate_every > 0 &&
                    (where_.epoch % job_.train.validate_every == 0 || where_.step >= total_steps_);
-  if (!due) {
-    unvalidated_ = false;
-    return;
-  }
+  if (!due) return;
   watchdog_.enter(Activity::kValidation, where_.step,
                   static_cast<double>(data_.val_samples) / job_.train.batch);
   share_statistics();
@@ -279,7 +276,6 @@ void Trainer::end_of_epoch() {
     where_.best_metric = v.score();
     where_.best_step = where_.step;
   }
-  unvalidated_ = false;
 }
 
 /// Of the first worker.
@@ -296,21 +292,28 @@ Trainer::Next Trainer::train(TrainingFeed& feed) {
   while (next == Next::kGoOn && where_.step < total_steps_ && !no_longer_improves()) {
     const StepMetrics m = step(feed);
     if (forecast_) forecast_->step(m);
-        if (metrics_) metrics_->write(m);
+    if (metrics_) metrics_->write(m);
     if (progress_) progress_->step(m);
     if (recovery_) tell_recovery();
-    if (unvalidated_) end_of_epoch();
-    next = boundary(m);
+    next = finish_step(m);
   }
   return next;
 }
 
+/// What comes after its update.
+Trainer::Next Trainer::finish_step(const StepMetrics& m) {
+  if (where_.cursor == 0 || where_.step == total_steps_) end_of_epoch();
+  const Next next = boundary(m);
+  unfinished_ = false;
+  return next;
+}
+
 TrainingEnd Trainer::run() {
-  if (carried_) finish_carried_step();
-  for (Next next = Next::kRollBack; next == Next::kRollBack;) {
+  Next next = carried_ ? finish_carried_step() : Next::kGoOn;
+  for (bool goes_on = next != Next::kStop; goes_on; goes_on = next == Next::kRollBack) {
+    if (next == Next::kRollBack) roll_back();
     TrainingFeed feed = make_feed();
     next = train(feed);
-    if (next == Next::kRollBack) roll_back();
   }
   if (world_.rank() == 0 && no_longer_improves())
     spdlog::info("early stopping: {} validations without improvement", job_.train.early_stopping);

@@ -68,7 +68,8 @@ class Trainer {
   Next boundary(const StepMetrics& metrics);  // after a step: saves, compares, listens
   bool meet_survivors();
   void take_carried(const std::filesystem::path& checkpoints);
-  void finish_carried_step();
+  Next finish_carried_step();
+  Next finish_step(const StepMetrics& metrics);
   void tell_recovery();
   void begin_epoch_where_due();
   void begin_where_left();
@@ -133,7 +134,8 @@ class Trainer {
   StepMetrics last_step_;
   bool sound_ = false;        // the state is one of before or after a step, but for in_step_
   bool in_step_ = false;      // before the update
-  bool unvalidated_ = false;  // the validation after the last step is due
+  bool unfinished_ = false;   // what comes after the last step's update is not all done
+  bool save_lost_ = false;    // a checkpoint was being written when a rank was lost
   bool stopped_ = false;
   bool saved_ = true;  // the newest save has not failed
   bool val_scattered_ = false;

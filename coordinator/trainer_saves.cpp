@@ -1,7 +1,9 @@
 // Trainer: when checkpoints are saved.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "coordinator/batches.h"
 #include "coordinator/trainer.h"
@@ -46,8 +48,11 @@ void Trainer::publish() {
 
 /// Without SyncBN every replica has running statistics of its own; the first one's are the run's.
 void Trainer::share_statistics() {
-  if (!job_.train.sync_bn && works_)
-    replicas().broadcast(std::as_writable_bytes(state().statistics()), 0, "statistics");
+  if (job_.train.sync_bn || !works_) return;
+  const std::span<float> mine = state().statistics();
+  std::vector<float> shared(mine.begin(), mine.end());  // if a rank is lost meanwhile, the others' stay whole
+  replicas().broadcast(std::as_writable_bytes(std::span(shared)), 0, "statistics");
+  std::ranges::copy(shared, mine.begin());
 }
 
 /// At the end of a training whose last checkpoint failed.

@@ -84,7 +84,7 @@ void Trainer::begin_where_left() {
 }
 
 void Trainer::open_metrics() {
-  metrics_ = std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step, !unvalidated_);
+  metrics_ = std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step, !unfinished_);
   if (carried_ && metrics_->last_step() < last_step_.step) metrics_->write(last_step_);
   if (const MetricsFile::LostWork& lost = metrics_->lost(); lost.steps > 0)
     spdlog::warn("lost: {} steps after step {}, {:.1f} s of work, are done again", lost.steps, where_.step,
@@ -106,7 +106,7 @@ bool Trainer::meet_survivors() {
   StateOffer mine{.reached = recovery_->reached};
   if (recovery_->mine) {
     mine.step = recovery_->mine->where.step;
-    mine.validated = recovery_->mine->validated;
+    mine.finished = recovery_->mine->finished;
   }
   const std::vector<StateOffer> offers = world_.all_gather_value(mine, "states of survivors");
   for (const StateOffer& offer : offers) recovery_->reached = std::max(recovery_->reached, offer.reached);
@@ -118,25 +118,38 @@ void Trainer::take_carried(const std::filesystem::path& checkpoints) {
   if (world_.rank() == 0) remove_stale_temporaries(checkpoints);
   CarriedState given = give(*recovery_, giver_, state(), world_);
   where_ = std::move(given.where);
-  unvalidated_ = !given.validated;
+  unfinished_ = !given.finished;
   last_step_ = given.last;
+  last_validation_ = given.validation;
+  save_lost_ = given.saving_step >= 0;
   carried_ = true;
+  if (!save_lost_ || where_.best_step != given.saving_step || where_.step == given.saving_step) return;
+  where_.best_step.reset();
+  if (world_.rank() == 0)
+    spdlog::warn("the best checkpoint so far, of step {}, was being written when a rank was lost, and is lost; the "
+                 "next validation counts as the best", given.saving_step);
 }
 
 /// What was to come after the step that survivors bring along, and may not have been.
-void Trainer::finish_carried_step() {
+Trainer::Next Trainer::finish_carried_step() {
   carried_ = false;
-  if (unvalidated_) end_of_epoch();
-  if (where_.step > 0 && due_for_checkpoint()) save();
+  if (unfinished_) return finish_step(last_step_);
+  if (save_lost_) save();
+  return Next::kGoOn;
 }
 
 /// After a rank was lost: what this one holds. No communication.
 void Trainer::carry_into(Recovery& recovery) {
   recovery.mine.reset();
-  recovery.reached = std::max(recovery.reached, where_.step);
+  // One that only coordinates is ahead of those that compute.
+  recovery.reached = std::max(recovery.reached, works_ ? where_.step : started_at_);
   if (!works_ || staged() || !sound_) return;
-  if (in_step_) health_->undo_step();
-  recovery.mine = carry(state(), where_, !unvalidated_, last_step_);
+  if (in_step_ || (unfinished_ && last_step_.held)) health_->undo_step();
+  recovery.mine = carry(state(), where_);
+  recovery.mine->finished = !unfinished_;
+  recovery.mine->last = last_step_;
+  recovery.mine->validation = last_validation_;
+  recovery.mine->saving_step = carried_ && save_lost_ ? where_.step : saver_->saving_step().value_or(-1);
 }
 
 /// After the first step without those that were lost, or none if there was none left to do.
@@ -145,7 +158,8 @@ void Trainer::tell_recovery() {
   const std::string lost = std::exchange(r.lost, "");
   const double seconds = seconds_now() - std::exchange(r.noticed_s, 0);
   if (world_.rank() > 0) return;
-  const std::int64_t again = std::max<std::int64_t>(0, r.reached - started_at_);
+  // Where nobody brought a state along, the metrics tell how far it was.
+  const std::int64_t again = std::max({std::int64_t{0}, r.reached - started_at_, metrics_->lost().steps});
   spdlog::warn("without {}: {} workers go on after step {}; {}; the next step was done {:.2f} s after the loss was noticed",
                lost, grid_.workers(), started_at_,
                again == 0 ? "no step is lost" : fmt::format("{} steps are done again", again), seconds);

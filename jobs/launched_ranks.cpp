@@ -46,15 +46,22 @@ constexpr std::size_t kLongestLine = 4096;  // of what is kept to look for an er
   _exit(static_cast<int>(ExitCode::kUsage));
 }
 
-/// The parent of a process, 0 if it is gone. /proc/N/stat is "N (name) state parent ...".
-pid_t parent_of(const fs::path& process) {
+/// What follows the name in /proc/PID/stat, "PID (name) state parent ..."; empty if the process is gone.
+std::string status_of(const fs::path& process) {
   std::ifstream file(process / "stat");
   std::string text;
   std::getline(file, text);
   const std::size_t name_end = text.rfind(')');  // the name may hold anything
-  if (name_end == std::string::npos || name_end + 4 > text.size()) return 0;
-  return std::atoi(text.c_str() + name_end + 4);
+  if (name_end == std::string::npos || name_end + 4 > text.size()) return {};
+  return text.substr(name_end + 2);
 }
+
+pid_t parent_of(const fs::path& process) {
+  const std::string status = status_of(process);
+  return status.empty() ? 0 : std::atoi(status.c_str() + 2);
+}
+
+bool is_stopped(pid_t pid) { return status_of(fs::path("/proc") / std::to_string(pid)).starts_with('T'); }
 
 /// Empty if it cannot be made.
 std::string fresh_directory(const fs::path& parent) {
@@ -114,11 +121,12 @@ void LaunchedRanks::pass_on_errors() {
   }
 }
 
-std::optional<std::size_t> LaunchedRanks::count() {
-  const std::size_t living = children_of(pid_).size();
-  peopled_ = peopled_ || living > 0;
+std::optional<LaunchedRanks::Count> LaunchedRanks::count() {
+  const std::vector<pid_t> ranks = children_of(pid_);
+  peopled_ = peopled_ || !ranks.empty();
   if (!peopled_) return std::nullopt;
-  return living;
+  const auto stopped = std::ranges::count_if(ranks, is_stopped);
+  return Count{.all = ranks.size(), .running = ranks.size() - static_cast<std::size_t>(stopped)};
 }
 
 std::optional<int> LaunchedRanks::ended() {

@@ -29,8 +29,11 @@ class LaunchedRanks {
   /// Writes on what has come since, without waiting.
   void pass_on_errors();
 
-  /// Processes that mpirun has on this node; nothing before it has any.
-  std::optional<std::size_t> count();
+  /// Processes that mpirun has on this node, and those of them that are not stopped; nothing before it has any.
+  struct Count {
+    std::size_t all = 0, running = 0;
+  };
+  std::optional<Count> count();
 
   /// mpirun's exit code, 128 + signal if one ended it; nothing while it runs.
   std::optional<int> ended();

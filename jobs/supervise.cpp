@@ -127,7 +127,7 @@ bool Supervisor::is_over(LaunchedRanks& ranks) {
   const auto living = ranks.count();
   if (!living) return false;
   begun_ = begun_ || record_of_starts() != record_before_;
-  return *living == 0 || (options_.one_node && !begun_ && *living < options_.ranks);
+  return options_.one_node && living->all < options_.ranks && (living->running == 0 || !begun_);
 }
 
 /// For mpirun's exit code.

@@ -54,6 +54,15 @@ std::string command_line(std::span<const std::string> arguments) {
   return line;
 }
 
+/// For a supervisor: mpirun's exit code tells of the lost rank.
+void leave_end(const std::filesystem::path& run_directory, int code) {
+  try {
+    write_end(run_directory, code);
+  } catch (const IoError& error) {
+    spdlog::warn("a supervisor may start this run again, to find that it has ended: {}", error.what());
+  }
+}
+
 /// A training on this rank, through losses of others.
 class Training {
  public:
@@ -121,11 +130,12 @@ std::optional<int> Training::round() {
     } else {
       watchdog_.enter(Activity::kSpare, 0);
       ranks_.wait_for_word();
-      recovery_.reached = std::max<std::int64_t>(recovery_.reached, 0);  // this run has begun
+      recovery_ = {.reached = 0};  // the run has begun, or goes on, and those who train have told of it
       code = ranks_.wait_for_word();
     }
   } catch (const CommError& error) {
     if (!ranks_.is_loss(error)) throw;
+    watchdog_.enter(Activity::kStart, 0);  // a spare's has no deadline
     ranks_.wake();
   }
   const double ended_s = seconds_now();
@@ -144,7 +154,7 @@ void Training::tell(const Trainer& trainer, int code) const {
     std::cout << (trainer.last_validation()->mean_iou ? "validation mean IoU " : "validation accuracy ")
               << 100 * trainer.last_validation()->score() << "%\n";
   std::cout << "run directory " << trainer.run_directory().string() << "\n";
-  if (job_.parallel.on_rank_lost == "shrink") write_end(trainer.run_directory(), code);
+  if (job_.parallel.on_rank_lost == "shrink") leave_end(trainer.run_directory(), code);
   if (code != 0) spdlog::info("stopped by a signal after a checkpoint; start again to resume");
 }
 

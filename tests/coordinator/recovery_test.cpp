@@ -32,8 +32,8 @@ TEST(NewestState, TheLowestRankThatIsFarthest) {
 }
 
 TEST(NewestState, WhoHasValidatedIsFarther) {
-  EXPECT_EQ(newest_state(std::vector<StateOffer>{{.step = 8}, {.step = 8, .validated = true}}), 1);
-  EXPECT_EQ(newest_state(std::vector<StateOffer>{{.step = 9}, {.step = 8, .validated = true}}), 0);
+  EXPECT_EQ(newest_state(std::vector<StateOffer>{{.step = 8}, {.step = 8, .finished = true}}), 1);
+  EXPECT_EQ(newest_state(std::vector<StateOffer>{{.step = 9}, {.step = 8, .finished = true}}), 0);
 }
 
 TEST(NewestState, NobodyHasOne) {

@@ -32,7 +32,12 @@ template <typename Engine, typename T>
 void run(Engine engine, const State& state, std::span<T> values, std::string_view name) {
   engine.start(values, kBlockingTag, name);
   Backoff backoff(state.crowded);
-  while (!engine.progress()) backoff.pause();
+  try {
+    while (!engine.progress()) backoff.pause();
+  } catch (...) {
+    engine.abandon();
+    throw;
+  }
 }
 
 template <typename T>

@@ -52,13 +52,12 @@ int cpus_of_node(MPI_Comm node) {
   return CPU_COUNT(&cpus);
 }
 
-// Of the ranks of a node, those that are to think themselves alone on it. Frees `node`.
+// Of the ranks of a node, those that are to think themselves alone on it.
 MPI_Comm part_of_node(MPI_Comm node, int ranks_per_node) {
   int rank = 0;
   check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank");
   MPI_Comm part = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split(node, rank / ranks_per_node, 0, &part), "MPI_Comm_split");
-  MPI_Comm_free(&node);
   return part;
 }
 
@@ -177,10 +176,14 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name, const Gr
   check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
   check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node),
             "MPI_Comm_split_type");
+  family->adopt(node);
   check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
   crowded = parent ? parent->crowded : node_size > cpus_of_node(node);
-  if (options.ranks_per_node > 0) node = part_of_node(node, options.ranks_per_node);
-  family->adopt(node);
+  if (options.ranks_per_node > 0) {
+    const MPI_Comm part = family->adopt(part_of_node(node, options.ranks_per_node));
+    family->release(node);
+    node = part;
+  }
   check_mpi(MPI_Comm_rank(node, &node_rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
   const int leads = node_rank == 0;
@@ -228,7 +231,13 @@ const CollectiveLog& Communicator::log() const { return *state_->log; }
 Communicator Communicator::split(int color, int key, std::string_view name) const {
   const auto scope = state_->record(CollectiveKind::kSplit, 0, name);
   MPI_Comm part = MPI_COMM_NULL;
-  check_mpi(MPI_Comm_split(state_->comm, color, key, &part), "MPI_Comm_split", {name});
+  const int code = MPI_Comm_split(state_->comm, color, key, &part);
+  // One that failed here knows no group that it could revoke: the others must not wait for it in theirs.
+  if (ulfm_is_on() && !agree(code == MPI_SUCCESS)) {
+    state_->family->adopt(part);
+    throw RankLostError("a rank was lost while \"" + std::string(name) + "\" was split");
+  }
+  check_mpi(code, "MPI_Comm_split", {name});
   if (part == MPI_COMM_NULL)
     throw CommError("split of \"" + std::string(name) + "\" left no group");
   return Communicator(std::make_unique<State>(part, name, *state_));

@@ -59,7 +59,7 @@ class Family {
 bool& ranks_were_lost();
 
 /// For what is under way in `comm` when an error ends it. After a revoke() waits, for a second at most,
-/// until MPI lets go of the memory; else that must stay valid, since MPI may still use it.
+/// until MPI lets go of the memory; before it that must stay valid, since MPI may still use it.
 void give_up(MPI_Comm comm, std::span<MPI_Request> requests);
 
 struct Communicator::State {

@@ -72,6 +72,19 @@ class RecursiveDoubling {
     const CallContext context = {name_, channel_.group_rank(peer),
                                  static_cast<std::int64_t>(values_.size_bytes())};
     std::array<MPI_Request, kMaxPieces> receives, sends;
+    receives.fill(MPI_REQUEST_NULL);
+    sends.fill(MPI_REQUEST_NULL);
+    try {
+      exchange(peer, out, in, receives, sends, context);
+    } catch (...) {
+      give_up(channel_.comm, receives);
+      give_up(channel_.comm, sends);
+      throw;
+    }
+  }
+
+  void exchange(int peer, std::span<const T> out, std::span<T> in, std::span<MPI_Request> receives,
+                std::span<MPI_Request> sends, const CallContext& context) {
     for (std::size_t i = 0; i < pieces(in.size()); ++i) {
       const std::span<T> piece = piece_of(in, i);
       check_mpi(MPI_Irecv(piece.data(), static_cast<int>(piece.size()), mpi_type<T>(), peer,

@@ -106,6 +106,7 @@ bool Communicator::agree([[maybe_unused]] bool mine) const {
   try {
     check_mpi(code, "MPIX_Comm_agree");
   } catch (const RankLostError&) {
+    ranks_were_lost() = true;
   }
   return all != 0;
 #else

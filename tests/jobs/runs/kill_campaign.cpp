@@ -220,6 +220,11 @@ int Campaign::run() {
                 file_text(room_.log("killed")).c_str());
     return 1;
   }
+  // A rank that is killed while the job starts is one, whatever is asked for.
+  if (spares_ && restarts() > std::max(1, kills_ / 4)) {
+    std::printf("too many restarts for ranks that are to go on without them:\n%s\n", file_text(room_.log("killed")).c_str());
+    return 1;
+  }
   if (compare() != 0) return 1;
   std::printf("metrics and tensors are bit-equal to those of the training that was left alone\n");
   return 0;

@@ -82,6 +82,14 @@ TEST_F(LostRanks, ACoordinatorThatScattersSamples) {
   expect_same("whole", "coordinator", said);
 }
 
+/// It is not dead, so nobody can go on without it: the watchdogs end the others, and the launcher begins again.
+TEST_F(LostRanks, AStoppedOneIsARestart) {
+  const std::string said = train("stopped", 2, {"watchdog.collective_s=1", "watchdog.step_s=2"}, {"stop:1:10"});
+  EXPECT_TRUE(says(said, "stops itself") && says(said, "starting again")) << said;
+  train("whole", 2);
+  expect_same("whole", "stopped", said);
+}
+
 TEST_F(LostRanks, StagesGoOnFromTheNewestCheckpoint) {
   const Words stages{"parallel.stages=2", "train.micro_batches=2", "parallel.probe=false"};
   Words spare = stages;
