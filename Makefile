@@ -1,5 +1,7 @@
 # The front door: `make demo`, `make test`. Everything else is CMake (`cmake --preset release`).
 JOBS ?= $(shell nproc)
+# Tests wait for one another's processes most of their time.
+TEST_JOBS ?= $(shell expr $(JOBS) \* 3 / 2 + $(JOBS) % 2)
 PRESET ?= release
 
 .PHONY: deps deps-test build demo test asan bench clean
@@ -27,7 +29,7 @@ demo: build
 	@jobs/demo.sh
 
 test: deps-test build
-	@ctest --test-dir build/release --output-on-failure --timeout 300 -j $(JOBS)
+	@ctest --test-dir build/release --output-on-failure --timeout 300 -j $(TEST_JOBS)
 
 # The tests that need no MPI, under AddressSanitizer and UndefinedBehaviorSanitizer.
 asan: deps
