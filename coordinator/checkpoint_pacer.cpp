@@ -16,8 +16,9 @@ double checkpoint_interval_s(double cost_s, double mean_time_to_failure_s) {
   return std::sqrt(2 * cost_s * mean_time_to_failure_s) * (1 + std::sqrt(part) / 3 + part / 9) - cost_s;
 }
 
-CheckpointPacer::CheckpointPacer(double mean_time_to_failure_s, std::optional<double> ends_s, double now_s)
-    : mean_time_to_failure_s_(mean_time_to_failure_s), ends_s_(ends_s), last_s_(now_s) {}
+CheckpointPacer::CheckpointPacer(double mean_time_to_failure_s, double every_s, std::optional<double> ends_s,
+                                 double now_s)
+    : mean_time_to_failure_s_(mean_time_to_failure_s), every_s_(every_s), ends_s_(ends_s), last_s_(now_s) {}
 
 void CheckpointPacer::step(double took_s, bool saving) {
   constexpr double kWeight = 0.1;
@@ -56,7 +57,8 @@ bool CheckpointPacer::due(double now_s) const {
   if (began_s_) return false;
   const double limit_s = ends_s_ ? *ends_s_ - limit_margin_s() : HUGE_VAL;
   if (now_s >= limit_s && (!latest_began_s_ || *latest_began_s_ < limit_s)) return true;
-  return mean_time_to_failure_s_ > 0 && now_s - last_s_ >= interval_s();
+  const double every_s = mean_time_to_failure_s_ > 0 ? interval_s() : every_s_;
+  return every_s > 0 && now_s - last_s_ >= every_s;
 }
 
 std::optional<double> end_of_job_s() {

@@ -8,13 +8,13 @@ namespace lockstep {
 /// Young's sqrt(2 C M).
 double checkpoint_interval_s(double cost_s, double mean_time_to_failure_s);
 
-/// Says when a checkpoint is due by the clock: by the measured cost of a save and the mean time to failure, and once
-/// before the time limit. The cost is what the step loop waits for, and what steps beside a save take
+/// Says when a checkpoint is due by the clock: by the measured cost of a save and the mean time to failure, or so long
+/// after the last, and once before the time limit. The cost is what the step loop waits for, and what steps beside a save take
 /// longer than the others. Times are seconds of one clock.
 class CheckpointPacer {
  public:
-  /// `mean_time_to_failure_s` 0: only before the limit. `ends_s`: when the job's time is over.
-  CheckpointPacer(double mean_time_to_failure_s, std::optional<double> ends_s, double now_s);
+  /// `mean_time_to_failure_s` 0: every `every_s` instead, if that is not 0 either. `ends_s`: when the job's time is over.
+  CheckpointPacer(double mean_time_to_failure_s, double every_s, std::optional<double> ends_s, double now_s);
 
   void step(double took_s, bool saving);
   void save_began(double now_s, double waited_s);
@@ -31,7 +31,7 @@ class CheckpointPacer {
 
   double limit_margin_s() const;
 
-  double mean_time_to_failure_s_;
+  double mean_time_to_failure_s_, every_s_;
   std::optional<double> ends_s_;
   double last_s_;  // when the newest save ended, or the job began
   std::optional<double> began_s_;        // the save under way

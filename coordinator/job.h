@@ -83,6 +83,7 @@ struct MemoryOptions {
 /// [checkpoint]
 struct CheckpointOptions {
   std::int64_t every_steps = 0;        // 0: at the end of every epoch
+  double every_minutes = 10;           // of wall clock since the last one, besides; 0: off
   double mean_time_to_failure_s = 0;   // of the whole job; > 0: as often as costs the least time (Young, Daly)
   int keep = 3;                        // newest verified; the best is kept besides
 };

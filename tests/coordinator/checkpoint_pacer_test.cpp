@@ -24,7 +24,7 @@ TEST(CheckpointInterval, LosesLessThanItsNeighbours) {
 }
 
 TEST(CheckpointPacer, WaitsByTheMeasuredCost) {
-  CheckpointPacer pacer(3600, std::nullopt, 0);
+  CheckpointPacer pacer(3600, 0, std::nullopt, 0);
   EXPECT_FALSE(pacer.due(80));
   EXPECT_TRUE(pacer.due(86));  // of a guess: a second
   for (int i = 0; i < 50; ++i) pacer.step(1, false);
@@ -38,8 +38,20 @@ TEST(CheckpointPacer, WaitsByTheMeasuredCost) {
   EXPECT_TRUE(pacer.due(110 + pacer.interval_s() + 0.1));
 }
 
+TEST(CheckpointPacer, SoManySecondsAfterTheLast) {
+  CheckpointPacer pacer(0, 600, std::nullopt, 50);
+  EXPECT_FALSE(pacer.due(649));
+  EXPECT_TRUE(pacer.due(650));
+  pacer.save_began(700, 0.5);
+  EXPECT_FALSE(pacer.due(5000));  // that one is under way
+  pacer.save_ended(701, 0.5);
+  EXPECT_FALSE(pacer.due(1300));
+  EXPECT_TRUE(pacer.due(1301));
+  EXPECT_FALSE(CheckpointPacer(1e6, 600, std::nullopt, 0).due(700));  // the mean time to failure decides
+}
+
 TEST(CheckpointPacer, OnceBeforeTheLimit) {
-  CheckpointPacer pacer(0, 1000, 0);
+  CheckpointPacer pacer(0, 0, 1000, 0);
   EXPECT_FALSE(pacer.due(969));
   EXPECT_TRUE(pacer.due(970));
   pacer.save_began(100, 0);
@@ -49,7 +61,7 @@ TEST(CheckpointPacer, OnceBeforeTheLimit) {
   pacer.save_began(851, 0);
   pacer.save_ended(890, 0);
   EXPECT_FALSE(pacer.due(999));
-  EXPECT_FALSE(CheckpointPacer(0, std::nullopt, 0).due(1e9));
+  EXPECT_FALSE(CheckpointPacer(0, 0, std::nullopt, 0).due(1e9));
 }
 
 }  // namespace
