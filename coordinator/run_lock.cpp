@@ -91,6 +91,10 @@ Holder parse(const std::string& text) {
 
 enum class Life { kAlive, kDead, kUnknown };
 
+std::string describe(const Holder& holder) {
+  return "process " + holder.pid + " on " + holder.host + " since " + holder.since;
+}
+
 /// What this machine can tell of the holder without waiting.
 Life life_of(const Holder& holder) {
   const Holder here = this_process();
@@ -135,6 +139,14 @@ bool silent_for(const fs::path& path, double seconds) {
 }
 
 }  // namespace
+
+std::optional<std::string> holder_of_lock(const fs::path& run_directory) {
+  const std::string text = read_lock(run_directory / "lock");
+  if (text.empty()) return std::nullopt;
+  const Holder holder = parse(text);
+  if (life_of(holder) == Life::kDead) return std::nullopt;
+  return describe(holder);
+}
 
 RunLock::RunLock(const fs::path& run_directory, const RunLockOptions& options)
     : path_(run_directory / "lock"),
@@ -197,7 +209,7 @@ void RunLock::take() {
       continue;
     }
     const Holder holder = parse(text);
-    const std::string who = "process " + holder.pid + " on " + holder.host + " since " + holder.since;
+    const std::string who = describe(holder);
     Life life = life_after(holder, options_.grace_s);
     if (life == Life::kUnknown) {
       spdlog::info("{} is held by {}: looking for {:.0f} s whether it lives", path_.string(), who,

@@ -3,10 +3,15 @@
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 namespace lockstep {
+
+/// Who trains in a run directory, "process 12 on node1 since ..."; nothing if nobody holds its lock, or a process of
+/// this machine that is gone.
+std::optional<std::string> holder_of_lock(const std::filesystem::path& run_directory);
 
 struct RunLockOptions {
   double beat_s = 10;      // the holder says so often that it lives

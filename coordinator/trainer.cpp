@@ -28,7 +28,8 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
       watchdog_(watchdog), faults_(faults),
       data_(open_job_data(job, world)),
       run_directory_(std::filesystem::path(job.run.directory) / job.run.name),
-      pacer_(job.checkpoint.mean_time_to_failure_s, end_of_job_s(), seconds_now()) {
+      pacer_(job.checkpoint.mean_time_to_failure_s, 60 * job.checkpoint.every_minutes, end_of_job_s(),
+             seconds_now()) {
   if (world.size() == first_worker_)
     throw ConfigError("parallel.coordinator = dedicated needs at least 2 ranks; use worker");
   agree_on_instruction_set(world);
@@ -217,14 +218,16 @@ Trainer::Next Trainer::boundary(const StepMetrics& m) {
     throw RankLostError("a rank that no other waited for is lost, a spare perhaps");
   const HealthVerdict verdict = health_->after_step(m);
   pacer_.step(m.step_seconds, saver_->saving());
-  constexpr std::int64_t kSick = std::int64_t{1} << 16, kWritten = kSick << 16, kDue = kWritten << 16;
+  constexpr std::int64_t kSick = std::int64_t{1} << 16, kWritten = kSick << 16, kDue = kWritten << 16, kAsked = kDue << 1;
   const bool sick = verdict.action > HealthAction::kWarn;
   const bool due = world_.rank() == 0 && pacer_.due(seconds_now());
-  const std::int64_t mine =
-      (stop_ != 0 ? 1 : 0) + (sick ? kSick : 0) + (saver_->ready() ? kWritten : 0) + (due ? kDue : 0);
+  const bool asked = world_.rank() == 0 && stop_file_.asked(seconds_now());
+  const std::int64_t mine = (stop_ != 0 ? 1 : 0) + (sick ? kSick : 0) + (saver_->ready() ? kWritten : 0) +
+                            (due ? kDue : 0) + (asked ? kAsked : 0);
   const std::int64_t sum = world_.all_reduce(mine, ReduceOp::kSum, "step boundary");
   if (sum % kDue / kWritten == world_.size()) publish();
-  stopped_ = sum % kSick > 0;
+  asked_to_stop_ = sum >= kAsked;
+  stopped_ = asked_to_stop_ || sum % kSick > 0;
   if (lock_ && lock_->lost())
     throw ConfigError(run_directory_.string() + ": another job has taken this directory; one of them "
                       "must have another run.name");
@@ -322,8 +325,9 @@ TrainingEnd Trainer::run() {
   tell_forecast();
   publish();
   if (!saved_) not_saved();
-  return stopped_ && where_.step < total_steps_ ? TrainingEnd::kStoppedBySignal
-                                                : TrainingEnd::kDone;
+  if (asked_to_stop_ && world_.rank() == 0) take_stop_file(run_directory_);
+  if (!stopped_ || where_.step >= total_steps_) return TrainingEnd::kDone;
+  return asked_to_stop_ ? TrainingEnd::kStoppedAsAsked : TrainingEnd::kStoppedBySignal;
 }
 
 }  // namespace lockstep

@@ -20,11 +20,12 @@
 #include "coordinator/run_record.h"
 #include "coordinator/saver.h"
 #include "coordinator/stages/grid.h"
+#include "coordinator/stop_file.h"
 
 namespace lockstep {
 
 /// How a training ended.
-enum class TrainingEnd { kDone, kStoppedBySignal };
+enum class TrainingEnd { kDone, kStoppedBySignal, kStoppedAsAsked };
 
 /// Runs a job on one rank, in lockstep with the others. Every rank walks the same steps and takes
 /// part in every collective of the world; rank 0 also keeps the run directory. With coordinator =
@@ -44,6 +45,10 @@ class Trainer {
   /// After run() has thrown RankLostError: keeps what a training without the lost needs.
   void carry_into(Recovery& recovery);
 
+  std::int64_t steps_done() const { return where_.step; }
+  std::int64_t total_steps() const { return total_steps_; }
+  /// Steps since this start; 0 where the run had been finished before.
+  std::int64_t steps_taken() const { return where_.step - started_at_; }
   const std::filesystem::path& run_directory() const { return run_directory_; }
   const std::optional<ValidationMetrics>& last_validation() const { return last_validation_; }
 
@@ -136,7 +141,9 @@ class Trainer {
   bool in_step_ = false;      // before the update
   bool unfinished_ = false;   // what comes after the last step's update is not all done
   bool save_lost_ = false;    // a checkpoint was being written when a rank was lost
+  StopFileWatch stop_file_;   // rank 0
   bool stopped_ = false;
+  bool asked_to_stop_ = false;  // by the file; it ends with 0
   bool saved_ = true;  // the newest save has not failed
   bool val_scattered_ = false;
   std::optional<ValidationMetrics> last_validation_;

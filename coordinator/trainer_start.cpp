@@ -37,6 +37,8 @@ void Trainer::start(const RunStart& run_start) {
     spdlog::info("run directory {}", run_directory_.string());
     // Of a rank 0 that is known to be dead it is taken over without much waiting.
     lock_ = std::make_unique<RunLock>(run_directory_, recovery_ ? RunLockOptions{.patience_s = 1} : RunLockOptions{});
+    if (stop_file_.forget_old(run_directory_))
+      spdlog::info("removed {}, which was left from before this start", stop_file(run_directory_).string());
     if (!job_.run.resume && !goes_on) set_aside_run(run_directory_);
     create_directories_durably(checkpoints);
   }

@@ -1,4 +1,5 @@
 #pragma once
+#include <signal.h>
 #include <sys/wait.h>
 
 #include <string>
@@ -12,6 +13,12 @@ inline std::vector<char*> words_to_execute(const std::vector<std::string>& comma
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
   return words;
+}
+
+/// Whether this process was started with the signal ignored, as nohup does with SIGHUP.
+inline bool ignores(int signal) {
+  struct sigaction now {};
+  return sigaction(signal, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_IGN;
 }
 
 /// As a shell says it: 128 + N after signal N. `status`: of waitpid.

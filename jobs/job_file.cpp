@@ -115,8 +115,10 @@ std::string write_job(const Job& job, bool with_help) {
 
 }  // namespace
 
-Job parse_job(const std::string& text, const std::string& name,
+Job parse_job(const std::string& whole, const std::string& name,
               std::span<const std::string> overrides) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // editors of other systems begin a file with it
+  const std::string text = whole.starts_with(kByteOrderMark) ? whole.substr(kByteOrderMark.size()) : whole;
   Job job;
   std::map<std::string, std::string> places;  // key -> where it was set
   for (const Assignment& assignment : read_assignments(text, name)) {

@@ -191,9 +191,11 @@ std::vector<JobKey> checkpoint_keys() {
   return {
       number(FIELD(checkpoint.every_steps), at_least(0),
              "Steps between checkpoints; 0: one at the end of every epoch."),
+      number(FIELD(checkpoint.every_minutes), at_least(0),
+             "One more where the last was made so many minutes ago; 0: off."),
       number(FIELD(checkpoint.mean_time_to_failure_s), at_least(0),
              "Of the whole job: checkpoints as often as loses the least time, by what a save costs (Young, "
-             "Daly), instead of every_steps. 0: off."),
+             "Daly), instead of every_steps and every_minutes. 0: off."),
       number(FIELD(checkpoint.keep), at_least(1), "Newest ones kept; the best is kept besides."),
   };
 }

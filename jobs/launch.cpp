@@ -145,8 +145,8 @@ int run_launch(std::span<const std::string> arguments) {
       "built\n"
       "with, each rank on cores of its own where there are enough. Exits with the ranks' exit "
       "code.\n"
-      "A training that fails is started again from its newest good checkpoint. SIGTERM and SIGUSR1\n"
-      "make it finish the step, save and exit with 75.";
+      "A training that fails is started again from its newest good checkpoint. Ctrl-C, SIGTERM, SIGHUP\n"
+      "and SIGUSR1 make it finish the step, save and exit with 75; Ctrl-C or SIGTERM again ends it at once.";
   syntax.options.add_options()("ranks,n", po::value<int>(&ranks)->value_name("N")->required(),
                                "How many ranks.")(
       "threads", po::value<int>(&threads)->value_name("T"),
@@ -178,6 +178,7 @@ int run_launch(std::span<const std::string> arguments) {
   if (own == arguments.size()) {
     throw ConfigError("lockstep launch: what shall run? Add a subcommand, as in: train JOB.cfg");
   }
+  find_command(arguments[own]);  // MPI need not start to find that it is misspelt
 
   for (const char* option : {"nodes", "time", "sbatch"}) {
     if (values->count(option) && !values->count("slurm"))
@@ -193,9 +194,10 @@ int run_launch(std::span<const std::string> arguments) {
   request.as_root = geteuid() == 0;
   request.program = program_path();
   request.arguments.assign(arguments.begin() + static_cast<std::ptrdiff_t>(own), arguments.end());
-  if (values->count("slurm")) return submit(request, batch, values->count("dry-run") > 0);
+  // No subcommand has a --dry-run of its own, so it may stand anywhere.
+  const bool dry_run = std::erase(request.arguments, "--dry-run") > 0 || values->count("dry-run") > 0;
+  if (values->count("slurm")) return submit(request, batch, dry_run);
   request.mpirun = find_mpirun(request.program);
-  const bool dry_run = values->count("dry-run") > 0;
   std::optional<Job> job;
   try {
     job = job_to_supervise(request.arguments);

@@ -13,40 +13,31 @@
 #include <vector>
 
 #include "data/error.h"
-#include "data/spelling.h"
 #include "data/version.h"
 #include "jobs/commands.h"
+#include "jobs/exit_codes.h"
 #include "worker/comm/mpi.h"
 #include "worker/comm/preflight.h"
 
 namespace lockstep {
 namespace {
 
-struct Command {
-  const char* name;
-  const char* about;
-  int (*run)(std::span<const std::string> arguments);
-};
-
-constexpr Command kCommands[] = {
-    {"train", "Train a model, or resume its training", run_train},
-    {"eval", "Loss and accuracy of a checkpoint", run_eval},
-    {"inspect", "Show what a checkpoint, a run or a data set is", run_inspect},
-    {"data", "Pack a data set into one file, or check it", run_data},
-    {"plan", "Show memory, work and messages of a job before it runs", run_plan},
-    {"bench", "Time a part of lockstep on this machine", run_bench},
-    {"launch", "Start a subcommand on several ranks of this machine", run_launch},
-    {"drill", "Disturb a small training on purpose, and see it recover", run_drill},
-};
-
 void print_help(std::ostream& out) {
   out << "lockstep " << version() << ": trains deep residual networks on CPU clusters.\n\n"
       << "Usage: lockstep SUBCOMMAND [OPTIONS]   (lockstep SUBCOMMAND --help tells more)\n\n";
-  for (const Command& command : kCommands) {
+  for (const Command& command : commands()) {
     out << "  " << command.name << std::string(10 - std::string(command.name).size(), ' ')
         << command.about << "\n";
   }
-  out << "\n  --help    Print this help\n  --version Print the version\n";
+  out << "\n  --help    Print this help\n  --version Print the version\n\nExit codes:\n";
+  for (const ExitCodeMeaning& code : exit_codes())
+    out << "  " << code.code << std::string(10 - std::string(code.code).size(), ' ') << code.meaning << "\n";
+}
+
+/// A result that could not be written is a failure.
+int flushed(int code) {
+  if (!std::cout.flush()) throw IoError("the output of the command cannot be written; is the disk full?");
+  return code;
 }
 
 int run(const std::vector<std::string>& arguments) {
@@ -57,19 +48,13 @@ int run(const std::vector<std::string>& arguments) {
   const std::string& name = arguments[0];
   if (name == "--help" || name == "-h") {
     print_help(std::cout);
-    return 0;
+    return flushed(0);
   }
   if (name == "--version") {
     std::cout << "lockstep " << version() << "\n";
-    return 0;
+    return flushed(0);
   }
-  std::vector<std::string> names;
-  for (const Command& command : kCommands) {
-    if (name == command.name) return command.run(std::span(arguments).subspan(1));
-    names.push_back(command.name);
-  }
-  throw ConfigError("unknown subcommand '" + name + "'; did you mean '" +
-                    nearest_word(name, names) + "'? lockstep --help lists them all");
+  return flushed(find_command(name).run(std::span(arguments).subspan(1)));
 }
 
 /// This rank, if a launcher started more than one; known before MPI is.

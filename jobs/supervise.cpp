@@ -15,8 +15,10 @@
 #include <optional>
 #include <vector>
 
+#include "coordinator/stop_file.h"
 #include "data/error.h"
 #include "data/timing.h"
+#include "jobs/child_process.h"
 #include "jobs/launched_ranks.h"
 #include "jobs/run_progress.h"
 
@@ -36,7 +38,8 @@ class Signals {
   Signals() {
     sigset_t mine;
     sigemptyset(&mine);
-    for (int number : {SIGTERM, SIGUSR1, SIGHUP, SIGINT, SIGCHLD}) sigaddset(&mine, number);
+    for (int number : {SIGTERM, SIGUSR1, SIGHUP, SIGINT, SIGCHLD})
+      if (number == SIGCHLD || !ignores(number)) sigaddset(&mine, number);  // nohup has SIGHUP ignored
     sigprocmask(SIG_BLOCK, &mine, &before_);
     file_ = signalfd(-1, &mine, SFD_NONBLOCK | SFD_CLOEXEC);
     if (file_ < 0) throw IoError(std::string("cannot listen to signals: ") + std::strerror(errno));
@@ -90,7 +93,8 @@ class Supervisor {
   Signals signals_;
   std::vector<pid_t> spared_ = children();  // that were there before the ranks
   int stop_signals_ = 0;
-  bool terminated_ = false, interrupted_ = false;
+  bool asked_ = false;   // by SIGTERM or SIGINT to stop
+  int interrupted_ = 0;  // the second such signal: ends at once
   int restarts_ = 0;
   std::int64_t steps_lost_ = 0;
 };
@@ -112,10 +116,17 @@ LaunchPlan Supervisor::next_plan() const {
 void Supervisor::listen(LaunchedRanks* ranks) {
   while (const int number = signals_.take()) {
     if (number == SIGCHLD) continue;
-    interrupted_ = interrupted_ || number == SIGINT || (number == SIGTERM && terminated_);
-    terminated_ = terminated_ || number == SIGTERM;
+    const bool insists = number == SIGTERM || number == SIGINT;
+    if (insists && asked_ && interrupted_ == 0) {
+      interrupted_ = number;
+      spdlog::warn("launch: ends at once; what was done since the newest checkpoint is lost");
+    } else if (insists && !asked_) {
+      spdlog::info("launch: {}: the ranks finish the step and save; again: they end at once",
+                   number == SIGINT ? "interrupted" : "terminated");
+    }
+    asked_ = asked_ || insists;
     ++stop_signals_;
-    if (ranks) ranks->signal(interrupted_ ? SIGTERM : SIGUSR1);
+    if (ranks) ranks->signal(interrupted_ != 0 ? SIGTERM : SIGUSR1);
   }
 }
 
@@ -143,7 +154,7 @@ int Supervisor::wait_for(LaunchedRanks& ranks) {
     listen(&ranks);
     if (!is_over(ranks)) going_s = seconds_now();
     if (seconds_now() - going_s > kEndMost_s) ranks.signal(SIGKILL);
-    if (stop_signals_ == 0 || interrupted_ || seconds_now() - last_said < kRepeat_s) continue;
+    if (stop_signals_ == 0 || interrupted_ != 0 || seconds_now() - last_said < kRepeat_s) continue;
     ranks.signal(SIGUSR1);
     last_said = seconds_now();
   }
@@ -203,7 +214,7 @@ int Supervisor::run() {
   constexpr int kRequeue = static_cast<int>(ExitCode::kRequeue);
   while (true) {
     const Ending ending = run_once();
-    if (interrupted_) return ending.exit_code;
+    if (interrupted_ != 0) return 128 + interrupted_;
     const RestartDecision decision = policy_.after(ending);
     if (!decision.why.empty()) tell(ending, decision);
     if (!decision.restart) {
@@ -213,7 +224,11 @@ int Supervisor::run() {
     }
     // Asked to stop, and the ranks failed meanwhile: what is on the disk is where to go on.
     if (stop_signals_ == 0) wait(decision.wait_s);
-    if (stop_signals_ > 0) return interrupted_ ? ending.exit_code : kRequeue;
+    if (stop_signals_ > 0) return interrupted_ != 0 ? 128 + interrupted_ : kRequeue;
+    if (take_stop_file(options_.run_directory)) {
+      spdlog::info("launch: asked to stop meanwhile; not started again");
+      return kRequeue;
+    }
     ++restarts_;
   }
 }

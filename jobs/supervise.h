@@ -18,8 +18,8 @@ struct SuperviseOptions {
 /// Runs a training to its end, through failures: starts the ranks again from the newest good
 /// checkpoint, as RestartPolicy decides, and says each time what was lost. Returns an exit code.
 ///
-/// SIGTERM, SIGUSR1 and SIGHUP are passed on as SIGUSR1 (mpirun would kill the ranks at a SIGTERM):
-/// they finish the step, save and exit with 75. A second SIGTERM ends them at once, as SIGINT does.
+/// SIGTERM, SIGUSR1, SIGHUP and SIGINT are passed on as SIGUSR1 (mpirun would kill the ranks at a SIGTERM):
+/// they finish the step, save and exit with 75. A second SIGTERM or SIGINT ends them at once, with 128 + its number.
 int supervise(const LaunchPlan& plan, const SuperviseOptions& options);
 
 }  // namespace lockstep

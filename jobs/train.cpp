@@ -1,5 +1,6 @@
 // lockstep train: trains the model of a job, on one rank or on all ranks that a launcher started.
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -7,12 +8,14 @@
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "coordinator/survivors.h"
 #include "coordinator/trainer.h"
 #include "data/error.h"
 #include "data/timing.h"
+#include "jobs/child_process.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
 #include "jobs/job_file.h"
@@ -27,15 +30,24 @@ namespace {
 
 volatile std::sig_atomic_t stop_requested = 0;
 
-void request_stop(int) { stop_requested = 1; }
+void request_stop(int signal) {
+  stop_requested = 1;
+  if (signal != SIGINT) return;
+  constexpr std::string_view kWord = "\nlockstep: interrupted: finishes the step and saves; again: ends at once\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kWord.data(), kWord.size());
+}
 
-/// SIGUSR1 (before a time limit) and SIGTERM (preemption): finish the step, save, exit 75.
+/// SIGUSR1 (before a time limit), SIGTERM (preemption), SIGHUP (the terminal is gone) and the first SIGINT (Ctrl-C):
+/// finish the step, save, exit 75. The second SIGINT ends the process.
 void install_signal_handlers() {
   struct sigaction action {};
   action.sa_handler = request_stop;
   action.sa_flags = SA_RESTART;
   sigaction(SIGUSR1, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  if (!ignores(SIGHUP)) sigaction(SIGHUP, &action, nullptr);  // nohup has it ignored
+  action.sa_flags |= SA_RESETHAND;
+  if (!ignores(SIGINT)) sigaction(SIGINT, &action, nullptr);
 }
 
 WatchdogPlace watchdog_place(const Job& job) {
@@ -92,6 +104,7 @@ class Training {
   Watchdog& watchdog_;
   FaultInjector& faults_;
   Recovery recovery_;
+  TrainingEnd end_ = TrainingEnd::kDone;
   std::optional<Watchdog::Listening> listening_;
 };
 
@@ -107,7 +120,8 @@ int Training::train(std::optional<Trainer>& trainer, const Communicator& world) 
   ranks_.tell(0);
   const TrainingEnd end = trainer->run();
   watchdog_.enter(Activity::kEnd, 0);
-  const int code = end == TrainingEnd::kDone ? 0 : static_cast<int>(ExitCode::kRequeue);
+  end_ = end;
+  const int code = end == TrainingEnd::kStoppedBySignal ? static_cast<int>(ExitCode::kRequeue) : 0;
   ranks_.tell(code);
   return code;
 }
@@ -155,7 +169,14 @@ void Training::tell(const Trainer& trainer, int code) const {
               << 100 * trainer.last_validation()->score() << "%\n";
   std::cout << "run directory " << trainer.run_directory().string() << "\n";
   if (job_.parallel.on_rank_lost == "shrink") leave_end(trainer.run_directory(), code);
-  if (code != 0) spdlog::info("stopped by a signal after a checkpoint; start again to resume");
+  if (end_ == TrainingEnd::kStoppedBySignal)
+    spdlog::info("stopped by a signal at step {} of {}, saved; start again to go on", trainer.steps_done(),
+                 trainer.total_steps());
+  if (end_ == TrainingEnd::kStoppedAsAsked)
+    spdlog::info("stopped as asked at step {} of {}, saved; start again to go on", trainer.steps_done(),
+                 trainer.total_steps());
+  if (end_ == TrainingEnd::kDone && trainer.steps_taken() == 0)
+    spdlog::info("finished at step {}; raise train.epochs to go on", trainer.steps_done());
 }
 
 void warn_without_ulfm(const Survivors& ranks, const ParallelOptions& options) {
