@@ -99,6 +99,11 @@ void LaunchedRanks::note_error(const std::string& line) {
   if (words_.empty() && at != std::string::npos) words_ = line.substr(at + kMark.size());
 }
 
+void LaunchedRanks::show(const std::string& text) const {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
 void LaunchedRanks::pass_on_errors() {
   std::array<char, 4096> bytes;
   while (errors_ >= 0) {
@@ -106,12 +111,13 @@ void LaunchedRanks::pass_on_errors() {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return;  // all that was written is read
     if (count == 0) {
+      show(launcher_.rest());
       close(errors_);
       errors_ = -1;
       return;
     }
     const std::string_view text(bytes.data(), static_cast<std::size_t>(count));
-    std::fwrite(text.data(), 1, text.size(), stderr);
+    show(launcher_.pass(text));
     for (const char c : text) {
       if (c != '\n' && line_.size() < kLongestLine) line_ += c;
       if (c != '\n') continue;

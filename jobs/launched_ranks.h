@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "jobs/launch_plan.h"
+#include "jobs/launcher_words.h"
 
 namespace lockstep {
 
@@ -43,6 +44,7 @@ class LaunchedRanks {
 
  private:
   void note_error(const std::string& line);
+  void show(const std::string& text) const;
 
   pid_t pid_ = -1;
   int errors_ = -1;
@@ -50,6 +52,7 @@ class LaunchedRanks {
   bool peopled_ = false;  // mpirun has had processes
   std::string line_;  // of stderr, not ended yet
   std::string words_;
+  LauncherWords launcher_;
 };
 
 /// Where MPI keeps its files while ranks run on this node: directories in /tmp and /dev/shm, removed

@@ -193,6 +193,9 @@ void Supervisor::wait(double seconds) {
 }
 
 void Supervisor::tell(const Ending& ending, const RestartDecision& decision) {
+  // An error of the user's: the rank has said all.
+  const auto is = [&](ExitCode code) { return ending.exit_code == static_cast<int>(code); };
+  if (!decision.restart && (is(ExitCode::kUsage) || is(ExitCode::kBadData) || is(ExitCode::kMissingFile))) return;
   const std::string how = describe_exit_code(ending.exit_code) +
                           (ending.words.empty() ? "" : ": " + ending.words);
   spdlog::warn("launch: the training ended after step {}, {}", ending.reached.step, how);

@@ -27,6 +27,11 @@ expect 64 '^Usage: lockstep SUBCOMMAND'
 expect 0 '^lockstep [0-9]*\.[0-9]*\.[0-9]*$' --version
 expect 64 "error: unknown subcommand 'lanuch'; did you mean 'launch'?" lanuch
 
+for command in --help --version "train --help-job"; do  # output that cannot be written
+  "$lockstep" $command 2>"$out" >/dev/full
+  [ $? = 74 ] && grep -q 'cannot be written' "$out" || { failures=$((failures + 1)); echo "FAILED: lockstep $command >/dev/full"; }
+done
+
 expect 0 '^Usage: lockstep launch' launch --help
 expect 64 "error: lockstep launch: .*'--ranks' is required" launch train a.cfg
 expect 64 'error: lockstep launch: -n must be at least 1' launch -n 0 train a.cfg
@@ -35,8 +40,12 @@ expect 64 'error: lockstep launch: what shall run?' launch -n 2
 expect 0 ' -n 3 .*OMP_NUM_THREADS=2 .*/lockstep train a.cfg --set x=y$' \
   launch -n 3 --threads 2 --dry-run train a.cfg --set x=y
 
-# An error of all ranks is rank 0's to tell; its exit code passes through mpirun.
-expect 64 "error: rank 0: unknown subcommand 'trian'" launch -n 2 trian a.cfg
+expect 0 ' -n 3 .*/lockstep train a.cfg$' launch -n 3 --threads 2 train a.cfg --dry-run
+
+# A misspelt subcommand is found before MPI starts.
+expect 64 "error: unknown subcommand 'trian'; did you mean 'train'" launch -n 2 trian a.cfg
+expect 0 '^  75  .*start the same command again' --help
+expect 64 'error: lockstep stop: which run' stop
 
 expect 0 '^Usage: lockstep train' train --help
 expect 64 'KIND:RANK:STEP' train "$(dirname "$0")/../../jobs/demo.cfg" --fault burn:1:2
@@ -51,7 +60,9 @@ expect 64 "$job:5: unknown key 'train.bacth'; did you mean 'train.batch'?" train
 printf '[data]\nsource = idx\npath = nowhere\n' >"$job"
 expect 64 "error: --set: train.batch = '0' is not valid" train "$job" --set train.batch=0
 expect 66 'error: .*nowhere' train "$job" --set "run.directory=$out.runs"
-expect 66 'error: rank 0: .*nowhere' launch -n 2 train "$job" --set "run.directory=$out.runs"
+# An error of all ranks is rank 0's to tell, once, without the boxes of mpirun; its exit code passes through.
+expect 66 'nowhere' launch -n 2 train "$job" --set "run.directory=$out.runs"
+expect 66 '' launch -n 2 train "$job" --set "run.directory=$out.runs"
 
 printf '2 1 sums all ring\n' >"$out.table"
 small="--set run.directory=$out.runs --set data.source=synthetic --set data.synthetic_samples=8 --set train.max_steps=1"

@@ -122,15 +122,16 @@ TEST_F(Supervise, ARunThatBeginsAnewDoesSoOnce) {
 }
 
 TEST_F(Supervise, ASignalIsPassedOnAndRepeatedUntilItIsHeard) {
-  for (int signal : {SIGTERM, SIGUSR1}) {
+  for (int signal : {SIGTERM, SIGUSR1, SIGHUP, SIGINT}) {
     const pid_t pid = start("trap '[ $((++heard)) = 2 ] && exit 75' USR1\n"
                             "touch up; while :; do sleep 0.02; done");
     wait_for("up");
     kill(pid, signal);
     EXPECT_EQ(wait(pid), 75) << room_.read("err");
+    EXPECT_EQ(said("interrupted: the ranks finish the step and save"), signal == SIGINT) << room_.read("err");
     fs::remove(room_.directory() / "up");
   }
-  EXPECT_EQ(starts(), 2);
+  EXPECT_EQ(starts(), 4);
 }
 
 TEST_F(Supervise, RanksThatFailWhileStoppingAreNotStartedAgain) {
@@ -154,12 +155,27 @@ TEST_F(Supervise, OnlyASecondTermEndsTheRanksAtOnce) {
   EXPECT_EQ(wait(pid), 128 + SIGTERM);
 }
 
-TEST_F(Supervise, AnInterruptEndsTheRanks) {
-  const pid_t pid = start("touch up; sleep 1000");
+TEST_F(Supervise, ASecondInterruptEndsTheRanksAtOnce) {
+  const pid_t pid = start("trap 'touch heard' USR1; touch up; while :; do sleep 0.02; done");
   wait_for("up");
   kill(pid, SIGINT);
-  EXPECT_EQ(wait(pid), 128 + SIGTERM);
+  wait_for("heard");
+  EXPECT_EQ(waitpid(pid, nullptr, WNOHANG), 0);
+  kill(pid, SIGINT);
+  EXPECT_EQ(wait(pid), 128 + SIGINT);
+  EXPECT_TRUE(said("ends at once"));
   EXPECT_EQ(starts(), 1);
+}
+
+TEST_F(Supervise, RanksThatFailAreNotStartedAgainIfAskedToStop) {
+  EXPECT_EQ(run("step 5; touch run/stop; kill -9 $$"), 75);
+  EXPECT_EQ(starts(), 1);
+  EXPECT_FALSE(fs::exists(room_.directory() / "run/stop"));
+}
+
+TEST_F(Supervise, AnErrorOfTheUsersIsSaidOnce) {
+  EXPECT_EQ(run("echo 'lockstep: error: no data there' >&2; exit 66"), 66);
+  EXPECT_EQ(room_.read("err"), "lockstep: error: no data there\n");
 }
 
 TEST_F(Supervise, RanksEndWithTheSupervisor) {
