@@ -54,7 +54,16 @@ alone() {
 
 saved() { compgen -G "runs/$1/checkpoints/step-*" >/dev/null; }
 
+# Every way in which scancel can be said.
+cancel_all() {
+  local n=0 options
+  for options in "" --full "--signal=KILL" "--full --signal=KILL"; do
+    cancel "$2-$((++n))" "$1" $options
+  done
+}
+
 declare -A cases=(
+  [cancelled-srun]="cancel_all srun" [cancelled-mpirun]="cancel_all mpirun"
   [second-node-srun]="lose n2 srun" [second-node-mpirun]="lose n2 mpirun"
   [first-node-srun]="lose n1 srun" [first-node-mpirun]="lose n1 mpirun"
   [preempted-srun]="preempt srun" [preempted-mpirun]="preempt mpirun"
@@ -65,6 +74,11 @@ for case; do
   [ -n "${cases[$case]:-}" ] || fail "no case '$case'; there are: ${!cases[*]}"
   begin=$SECONDS
   ${cases[$case]} "$case"
+  case $case in
+    cancelled-*)
+      echo "$case: $((SECONDS - begin)) s; ended, not requeued"
+      continue ;;
+  esac
   compare "$case"
   rm -rf "runs/whole"
   echo "$case: $((SECONDS - begin)) s; $(grep -ac 'resuming from' "$case.log") resumed, $(grep -aoE 'lost: [0-9]+ steps' "$case.log" | tail -n 1 || true)"

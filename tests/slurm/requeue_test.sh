@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trainings on two nodes: one that a job of higher priority preempts, and one that is told that its time is over. Both
-# save, go back into the queue and end with the metrics of one that was left alone. campaign.sh does more of this.
+# save, go back into the queue and end with the metrics of one that was left alone. Then some that a user ends, which do
+# not. campaign.sh does more of this.
 # Usage: requeue_test.sh LOCKSTEP
 set -euo pipefail
 source "$(dirname "$0")/requeued.sh" "$1"
@@ -20,4 +21,12 @@ compare preempted limited
 for run in preempted limited; do
   grep -aq 'at step-.*back into the queue' $run.log || fail "$run did not go back into the queue"
 done
-echo "preempted and limited trainings ended with the metrics of the one that was left alone"
+# What a user ends stays out of the queue: cancelled, or stopped politely.
+cancel cancelled-srun srun
+cancel cancelled-mpirun mpirun --full
+stopped=$(submit stopped srun)
+until_true 60 lines stopped 5
+"$LOCKSTEP" stop runs/stopped
+until_true 60 ended "$stopped"
+[[ $(state "$stopped") =~ JobState=COMPLETED.*Restarts=0.*ExitCode=0:0 ]] || fail "stopped: $(state "$stopped")"
+echo "preempted and limited trainings ended with the metrics of the one that was left alone; what a user ended stayed out of the queue"

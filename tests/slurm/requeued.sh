@@ -50,6 +50,17 @@ lines() { [ -e "runs/$1/metrics.jsonl" ] && [ "$(wc -l <"runs/$1/metrics.jsonl")
 ended() { [[ $(state "$1") =~ JobState=(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL) ]]; }
 requeued() { [[ $(state "$1") =~ Restarts=[1-9] ]]; }
 
+# cancel RUN START [OPTION OF SCANCEL ...]: a training that a user cancels ends, and stays out of the queue.
+cancel() {
+  local run=$1 job
+  job=$(submit "$run" "$2")
+  shift 2
+  until_true 60 lines "$run" 5
+  scancel "$@" "$job"
+  until_true 60 ended "$job"
+  [[ $(state "$job") =~ JobState=CANCELLED.*Restarts=0 ]] || fail "cancelled by scancel $*: $(state "$job")"
+}
+
 # It was to go on for ever; however fast the machine is, it ends 40 steps after it was requeued. Slurm lets a requeued
 # job wait until its old credentials are no more valid.
 go_on() {
