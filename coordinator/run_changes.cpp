@@ -23,6 +23,7 @@ std::map<std::string, std::string> keys_of(const std::string& job) {
   std::istringstream in(job);
   std::string section;
   for (std::string line; std::getline(in, line);) {
+    if (line.starts_with('#')) continue;
     const auto equals = line.find('=');
     if (line.starts_with('[') && line.ends_with(']'))
       section = line.substr(1, line.size() - 2) + ".";
@@ -62,6 +63,8 @@ void add_job_changes(const Json& saved, const Json& now, std::vector<std::string
   const auto before = keys_of(text_of(saved, "job"));
   for (const auto& [key, value] : keys_of(text_of(now, "job"))) {
     const auto found = before.find(key);
+    if ((key == "augment.mean" || key == "augment.std") && found != before.end() && found->second.empty())
+      continue;  // checkpoints of before do not tell which they were
     if (key != "run.seed" && found != before.end() && found->second != value)  // seed_change tells of that
       changes.push_back("the job has " + key + " = " + value + " now; it was " + found->second);
   }

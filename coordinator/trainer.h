@@ -59,7 +59,7 @@ class Trainer {
   void compare_plans();
   void tell_shards() const;
   void start(const RunStart& run_start);
-  void record(const RunStart& run_start);
+  void record(const RunStart& as_given);
   void prepare_sizes();
   std::int64_t last_step() const;
   TrainingFeed make_feed();

@@ -6,6 +6,7 @@
 #include "coordinator/all_reduce_choice.h"
 #include "coordinator/checkpoint_choice.h"
 #include "coordinator/engine_setup.h"
+#include "coordinator/input_facts.h"
 #include "coordinator/stages/stage_setup.h"
 #include "coordinator/trainer.h"
 #include "data/error.h"
@@ -16,11 +17,15 @@
 namespace lockstep {
 
 /// Keeps this start in the run directory, and says what has changed since the checkpoint.
-void Trainer::record(const RunStart& run_start) {
+void Trainer::record(const RunStart& as_given) {
+  const InputFacts facts{.input = data_.input, .mean = data_.augment.mean, .std = data_.augment.std,
+                         .resize = data_.augment.resize, .class_names = data_.class_names};
+  const RunStart run_start{.job_text = with_input_facts(as_given.job_text, facts),
+                           .command_line = as_given.command_line};
   RunEnvironment environment =
       collect_environment(world_, lanes_, activations_);
   environment.started_from = started_from(where_.details);
-  const std::string details = checkpoint_details(run_start, environment);
+  const std::string details = details_with_input_facts(checkpoint_details(run_start, environment), facts);
   if (world_.rank() == 0) {
     if (where_.step > 0) tell_changes(details);
     record_start(run_directory_, run_start, environment);
