@@ -1,6 +1,6 @@
-#include <cstdio>
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <numbers>
 
 #include "worker/optimizer.h"

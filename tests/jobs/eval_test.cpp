@@ -93,6 +93,8 @@ TEST_F(EvalCommand, BestStepOrRunDirectory) {
   const auto named = room->run("inspect runs/tiny");
   EXPECT_TRUE(named.says("best checkpoint step-0000000" + best["step"].dump() + ": validation score "))
       << named.output;
+  EXPECT_TRUE(room->run("inspect runs/tiny:3").says("\nstep 3, epoch 1, "));
+  EXPECT_EQ(room->run("inspect runs/tiny:4").exit_code, 66);
   const auto missing = room->run("eval job.cfg --checkpoint 5");
   EXPECT_EQ(missing.exit_code, 66);
   EXPECT_TRUE(missing.complains("no checkpoint of step 5 in runs/tiny/checkpoints; there are those of the steps 3, 6"))
