@@ -17,13 +17,15 @@ struct CheckpointChoice {
   std::int64_t step = 0;  // kStep
 };
 
-/// Reads `best`, a step, DIRECTORY, or DIRECTORY:best and DIRECTORY:STEP; "" is the newest good one of
-/// the run at hand.
+/// Reads `best`, a step, DIRECTORY, or DIRECTORY:best and DIRECTORY:STEP; "" is the newest good one
+/// of the run at hand.
 CheckpointChoice parse_checkpoint_choice(std::string_view text);
 
-/// Opens the checkpoint that `choice` means; rejected newer ones are warned of. The best is the one with
-/// the best validation so far, as the run's newest good checkpoint has it. `run_directory`: the run at
-/// hand. @throws MissingFileError naming the checkpoints that exist; CheckpointError where it is damaged.
-Checkpoint open_checkpoint(const CheckpointChoice& choice, const std::filesystem::path& run_directory);
+/// Opens the checkpoint that `choice` means; rejected newer ones are warned of. The best is the one
+/// with the best validation so far, as the run's newest good checkpoint has it. `run_directory`:
+/// the run at hand. @throws MissingFileError naming the checkpoints that exist; CheckpointError
+/// where it is damaged.
+Checkpoint open_checkpoint(const CheckpointChoice& choice,
+                           const std::filesystem::path& run_directory);
 
 }  // namespace lockstep

@@ -27,7 +27,8 @@ Json numbers_json(const std::vector<float>& values) {
 /// On one line, whatever the names are.
 std::string names_comment(const std::vector<std::string>& names) {
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "# classes, by label: " : ", ") + name;
+  for (const std::string& name : names)
+    text += (text.empty() ? "# classes, by label: " : ", ") + name;
   for (char& c : text)
     if (static_cast<unsigned char>(c) < 0x20) c = '?';
   return text.empty() ? "" : text + "\n";

@@ -14,8 +14,8 @@ struct InputFacts {
   std::vector<std::string> class_names;  // by label; empty: the data has none
 };
 
-/// The job, as a job file, with augment.mean and augment.std filled in where they are empty, below a comment
-/// with the names of the classes.
+/// The job, as a job file, with augment.mean and augment.std filled in where they are empty, below
+/// a comment with the names of the classes.
 std::string with_input_facts(const std::string& job_text, const InputFacts& facts);
 
 /// TrainingState::details and the facts: input, mean, std, resize, class_names.

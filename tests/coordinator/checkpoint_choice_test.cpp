@@ -53,7 +53,8 @@ TEST(CheckpointChoice, OpensNewestBestStepAndDirectory) {
   EXPECT_EQ(step_of("", run), 6);
   EXPECT_EQ(step_of("best", run), 3);
   EXPECT_EQ(step_of("3", run), 3);
-  for (const std::string& newest : {run.string(), checkpoints.string(), (checkpoints / "step-00000006").string()})
+  for (const std::string& newest :
+       {run.string(), checkpoints.string(), (checkpoints / "step-00000006").string()})
     EXPECT_EQ(step_of(newest, "elsewhere"), 6) << newest;
   EXPECT_EQ(step_of(run.string() + ":best", "elsewhere"), 3);
   EXPECT_NE(complaint("4", run).find("no checkpoint of step 4 in "), std::string::npos);
