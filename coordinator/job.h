@@ -14,6 +14,7 @@ struct RunOptions {
   std::string directory = "runs";      // where run directories live
   std::uint64_t seed = 1;
   bool resume = true;                  // from the newest good checkpoint, if there is one
+  std::string start_from;              // a new run's weights: RUN, RUN:best, RUN:STEP or a checkpoint
   double log_every_s = 10;             // a line in a batch log; a terminal has a progress line
 };
 

@@ -71,6 +71,7 @@ void describe(const Job& job, JobData& data) {
                 input_size(job.data.height, info.height, "data.height"),
                 input_size(job.data.width, info.width, "data.width")};
   data.classes = info.classes;
+  data.class_names = info.class_names;
   data.train_samples = limited(job.data.train_samples, info.samples);
   if (job.train.validate_every > 0) {
     const DatasetInfo& val = data.val_set().info();

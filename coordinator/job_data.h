@@ -24,6 +24,7 @@ struct JobData {
   AugmentOptions augment;
   Shape input;  // of the network
   int classes = 0;
+  std::vector<std::string> class_names;  // by label; empty: the data has none
 };
 
 /// Whether labels are of pixels (`masks`), or of whole pictures, must be what the model wants.

@@ -23,6 +23,7 @@ std::map<std::string, std::string> keys_of(const std::string& job) {
   std::istringstream in(job);
   std::string section;
   for (std::string line; std::getline(in, line);) {
+    if (line.starts_with('#')) continue;
     const auto equals = line.find('=');
     if (line.starts_with('[') && line.ends_with(']'))
       section = line.substr(1, line.size() - 2) + ".";
@@ -62,7 +63,9 @@ void add_job_changes(const Json& saved, const Json& now, std::vector<std::string
   const auto before = keys_of(text_of(saved, "job"));
   for (const auto& [key, value] : keys_of(text_of(now, "job"))) {
     const auto found = before.find(key);
-    if (found != before.end() && found->second != value)
+    if ((key == "augment.mean" || key == "augment.std") && found != before.end() && found->second.empty())
+      continue;  // checkpoints of before do not tell which they were
+    if (key != "run.seed" && found != before.end() && found->second != value)  // seed_change tells of that
       changes.push_back("the job has " + key + " = " + value + " now; it was " + found->second);
   }
 }
@@ -88,6 +91,29 @@ std::vector<std::string> changes_since(const std::string& saved_details,
                         not_bit_equal);
   }
   return changes;
+}
+
+std::string seed_change(const TrainingState& saved, std::uint64_t seed) {
+  if (saved.seed == seed) return "";
+  return "run.seed = " + std::to_string(seed) + " counts from step " + std::to_string(saved.step) +
+         " on, for the order of samples, augmentation and dropout; the weights began with " +
+         std::to_string(saved.seed) +
+         (saved.cursor > 0 ? "; in what is left of this epoch some samples come again and others not at all" : "");
+}
+
+std::string started_from(const std::string& details) {
+  const Json json = Json::parse(details, nullptr, false);
+  return json.is_object() ? text_of(json, "started_from") : "";
+}
+
+double curve_epochs(const std::string& details) {
+  const Json json = Json::parse(details, nullptr, false);
+  if (!json.is_object()) return 0;
+  const auto keys = keys_of(text_of(json, "job"));
+  for (const char* key : {"schedule.epochs", "train.epochs"})
+    if (const auto found = keys.find(key); found != keys.end())
+      if (const double epochs = std::atof(found->second.c_str()); epochs > 0) return epochs;
+  return 0;
 }
 
 }  // namespace lockstep

@@ -55,6 +55,7 @@ void add_versions(Json& json, const RunEnvironment& environment) {
   json["hdf5"] = hdf5_version();
   json["instruction_set"] = environment.instruction_set;
   json["activations"] = environment.activations;
+  if (!environment.started_from.empty()) json["started_from"] = environment.started_from;
 }
 
 Json start_as_json(const RunStart& start, const RunEnvironment& environment) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "data/checkpoint.h"
 #include "layers/call.h"
 #include "worker/comm/communicator.h"
 
@@ -22,6 +23,7 @@ struct RunEnvironment {
   std::string activations;  // "f32" or "bf16": what train.precision came to
   std::string cpu;      // model, of rank 0
   std::string started;  // UTC, ISO 8601
+  std::string started_from = {};  // the checkpoint of another run that this one began with; or empty
 };
 
 /// Collective; rank 0 gets all of it. `threads` are this rank's.
@@ -45,5 +47,14 @@ std::string checkpoint_details(const RunStart& start, const RunEnvironment& envi
 /// bit-equal to one that was not interrupted. Details that are not understood differ in nothing.
 std::vector<std::string> changes_since(const std::string& saved_details,
                                        const std::string& details);
+
+/// Which seed counts from here on, where it is another one than the checkpoint's; else "".
+std::string seed_change(const TrainingState& saved, std::uint64_t seed);
+
+/// Of details: the checkpoint of another run that the run began with, or "".
+std::string started_from(const std::string& details);
+
+/// Of details: how many epochs the learning rate's curve was made for; 0: not known.
+double curve_epochs(const std::string& details);
 
 }  // namespace lockstep

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "coordinator/checkpoint_choice.h"
 #include "coordinator/health/health.h"
 #include "data/error.h"
 
@@ -173,17 +175,28 @@ bool Saver::publish(MetricsFile* metrics) {
 
 namespace {
 
+constexpr const char* kAnotherModel =
+    "; it is of another model: use another run.name, or the job it was made with";
+
+std::string dims_text(const std::vector<std::int64_t>& dims) {
+  std::string text = "[";
+  for (const std::int64_t d : dims) text += (text.size() > 1 ? "," : "") + std::to_string(d);
+  return text + "]";
+}
+
 /// @throws CheckpointError if the checkpoint has other tensors than the model.
 void check_tensors(const Checkpoint& checkpoint, const std::vector<StateTensor>& tensors) {
   const std::string where = checkpoint.directory().string();
+  for (const StateTensor& t : tensors) {
+    const bool there = checkpoint.contains(t.name);
+    if (there && checkpoint.dims(t.name) == t.dims) continue;
+    throw CheckpointError(where + ": " + (there ? "has " + t.name + " of shape " + dims_text(checkpoint.dims(t.name))
+                                                : "lacks " + t.name) +
+                          ", the model has it of shape " + dims_text(t.dims) + kAnotherModel);
+  }
   if (checkpoint.names().size() != tensors.size())
     throw CheckpointError(where + ": holds " + std::to_string(checkpoint.names().size()) +
-                          " tensors, the model has " + std::to_string(tensors.size()) +
-                          "; it is of another model: use another run.name, or the job it was made with");
-  for (const StateTensor& t : tensors)
-    if (!checkpoint.contains(t.name) || checkpoint.dims(t.name) != t.dims)
-      throw CheckpointError(where + ": lacks " + t.name + " of the model's shape; it is of another model: "
-                            "use another run.name, or the job it was made with");
+                          " tensors, the model has " + std::to_string(tensors.size()) + kAnotherModel);
 }
 
 /// Tensor by tensor, so that no rank needs memory for what it does not hold.
@@ -236,32 +249,56 @@ TrainingState share_training_state(TrainingState where, int root, const Communic
   return where;
 }
 
-TrainingState load_or_initialize(const std::filesystem::path& checkpoints, bool resume,
-                                 std::uint64_t seed, ModelState& state,
-                                 const Communicator& group, const Communicator& replicas) {
-  TrainingState where{.seed = seed};
-  NewestGood found;
+namespace {
+
+/// On rank 0: the run's own newest good one, if it is to be resumed.
+std::optional<Checkpoint> find_own(const StartingPoint& from) {
+  for (const std::string& name : remove_stale_temporaries(from.checkpoints))
+    spdlog::info("removed {}: left by a save that did not finish", name);
+  if (!from.resume) return std::nullopt;
+  NewestGood found = open_newest_good(from.checkpoints);
+  for (const std::string& message : found.rejected) spdlog::warn("checkpoint rejected: {}", message);
+  if (!found.checkpoint && !found.rejected.empty())
+    throw CheckpointError(from.checkpoints.string() + ": no checkpoint there can be used (" +
+                          found.rejected.front() + "). To begin anew, use another run.name, or "
+                          "run.resume = false, which sets this one's files aside");
+  return std::move(found.checkpoint);
+}
+
+/// On rank 0: another run's checkpoint that this one is to begin with.
+Checkpoint find_other(const StartingPoint& from, TrainingState& where) {
+  Checkpoint other = open_checkpoint(parse_checkpoint_choice(from.start_from), from.checkpoints.parent_path());
+  spdlog::info("a new run begins with the weights and statistics of {}", other.directory().string());
+  where.details = nlohmann::ordered_json{{"started_from", other.directory().string()}}.dump(
+      -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return other;
+}
+
+}  // namespace
+
+TrainingState load_or_initialize(const StartingPoint& from, ModelState& state, const Communicator& group,
+                                 const Communicator& replicas) {
+  TrainingState where{.seed = from.seed};
+  std::optional<Checkpoint> checkpoint;
   if (group.rank() == 0) {
-    for (const std::string& name : remove_stale_temporaries(checkpoints))
-      spdlog::info("removed {}: left by a save that did not finish", name);
-    if (resume) found = open_newest_good(checkpoints);
-    for (const std::string& message : found.rejected) spdlog::warn("checkpoint rejected: {}", message);
-    if (!found.checkpoint && !found.rejected.empty())
-      throw CheckpointError(checkpoints.string() + ": no checkpoint there can be used (" +
-                            found.rejected.front() + "). To begin anew, use another run.name, or "
-                            "run.resume = false, which sets this one's files aside");
-    if (found.checkpoint) {
-      check_tensors(*found.checkpoint, tensors_of(state));
-      where = found.checkpoint->state();
-      spdlog::info("resuming from {}", found.checkpoint->directory().string());
+    checkpoint = find_own(from);
+    const bool own = checkpoint.has_value();
+    if (!own && !from.start_from.empty()) checkpoint.emplace(find_other(from, where));
+    if (checkpoint) check_tensors(*checkpoint, tensors_of(state));
+    if (own) {
+      where = checkpoint->state();
+      spdlog::info("resuming from {}", checkpoint->directory().string());
+      if (!from.start_from.empty())
+        spdlog::info("run.start_from = {} is of no use any more: the run has checkpoints of its own", from.start_from);
     }
   }
   where = share_training_state(std::move(where), 0, group);
-  const Checkpoint* checkpoint = found.checkpoint ? &*found.checkpoint : nullptr;
-  if (group.all_reduce(std::int64_t{checkpoint != nullptr}, ReduceOp::kMax, "checkpoint found"))
-    give_tensors(checkpoint, state, group);
-  else
-    begin(state, seed, replicas);
+  if (group.all_reduce(std::int64_t{checkpoint.has_value()}, ReduceOp::kMax, "checkpoint found")) {
+    give_tensors(checkpoint ? &*checkpoint : nullptr, state, group);
+    if (where.step == 0) std::ranges::fill(state.momentum(), 0.0f);  // of another run
+  } else {
+    begin(state, from.seed, replicas);
+  }
   return where;
 }
 

@@ -56,12 +56,20 @@ class Saver {
 /// The root's, on all ranks of the group. Collective.
 TrainingState share_training_state(TrainingState where, int root, const Communicator& group);
 
-/// Loads the newest good checkpoint on rank 0 and gives every rank the tensors that it holds, or starts
-/// from the seed. Says on rank 0 what was rejected and why. Returns where training goes on (step 0:
-/// anew). `replicas`: the ranks that hold the same tensors. @throws CheckpointError if the checkpoint is
-/// of another model.
-TrainingState load_or_initialize(const std::filesystem::path& checkpoints, bool resume,
-                                 std::uint64_t seed, ModelState& state, const Communicator& group,
+/// What a training may begin with.
+struct StartingPoint {
+  std::filesystem::path checkpoints;  // of the run
+  bool resume = true;
+  std::uint64_t seed = 0;
+  std::string start_from;  // parse_checkpoint_choice; empty: from the seed
+};
+
+/// Loads the newest good checkpoint on rank 0 and gives every rank the tensors that it holds. A run
+/// without one takes the weights and statistics of `start_from`, or starts from the seed. Says on rank 0
+/// what was rejected and why. Returns where training goes on (step 0: anew, with started_from in its
+/// details). `replicas`: the ranks that hold the same tensors. @throws CheckpointError if the checkpoint
+/// is of another model; MissingFileError where start_from does not exist.
+TrainingState load_or_initialize(const StartingPoint& from, ModelState& state, const Communicator& group,
                                  const Communicator& replicas);
 
 /// Reads one checkpoint into the state (this rank alone). @throws CheckpointError.

@@ -146,6 +146,14 @@ double Trainer::fractional_epoch() const {
          static_cast<double>(where_.cursor) / static_cast<double>(data_.train_samples);
 }
 
+CurvePlace Trainer::curve_place() const {
+  const std::int64_t steps = steps_per_epoch(data_.train_samples, job_.train.batch);
+  const std::int64_t last = data_.train_samples - (steps - 1) * job_.train.batch;
+  return {.epoch = fractional_epoch(),
+          .last_step = static_cast<double>(last) / static_cast<double>(data_.train_samples),
+          .train_epochs = job_.train.epochs};
+}
+
 /// This rank's micro-batches; on a rank that only coordinates, just the data's way.
 void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
   int done = 0;
@@ -188,8 +196,7 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
   watchdog_.enter(Activity::kStep, where_.step);
   const Positions whole = step_positions(where_.cursor, data_.train_samples, job_.train.batch);
   StepMetrics m{.epoch = where_.epoch, .samples = whole.count()};
-  m.learning_rate = learning_rate_at(job_.optimizer, job_.schedule, fractional_epoch(),
-                                     job_.train.epochs, job_.train.batch);
+  m.learning_rate = scheduled_rate(job_.optimizer, job_.schedule, curve_place(), job_.train.batch);
   const double begin = seconds_now();
   faults_.before_step(where_.step + 1, works_ ? &state() : nullptr);
   health_->before_step(where_.step + 1);

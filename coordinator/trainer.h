@@ -59,7 +59,7 @@ class Trainer {
   void compare_plans();
   void tell_shards() const;
   void start(const RunStart& run_start);
-  void record(const RunStart& run_start);
+  void record(const RunStart& as_given);
   void prepare_sizes();
   std::int64_t last_step() const;
   TrainingFeed make_feed();
@@ -93,6 +93,10 @@ class Trainer {
   void publish();
   bool no_longer_improves() const;
   double fractional_epoch() const;
+  CurvePlace curve_place() const;
+  StartingPoint starting_point(bool resume) const;
+  void check_start_from() const;
+  void tell_changes(const std::string& details) const;
   bool staged() const { return grid_.stages() > 1; }
   int replica() const { return works_ ? grid_.replica_of(workers_.rank()) : kNone; }
   bool loads() const { return works_ && grid_.stage_of(workers_.rank()) == 0; }

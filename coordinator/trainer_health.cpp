@@ -82,8 +82,9 @@ void Trainer::roll_back() {
   const bool loaded = loader_ != nullptr;
   loader_.reset();
   const std::string details = where_.details;
-  where_ = load_or_initialize(run_directory_ / "checkpoints", true, job_.run.seed, state(), world_, replicas());
+  where_ = load_or_initialize(starting_point(true), state(), world_, replicas());
   where_.details = details;
+  where_.seed = job_.run.seed;
   begin_where_left();
   if (loaded) make_loader(engine_->train_plan().max_images);
   if (world_.rank() == 0) {

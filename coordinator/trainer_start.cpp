@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "coordinator/all_reduce_choice.h"
+#include "coordinator/checkpoint_choice.h"
 #include "coordinator/engine_setup.h"
+#include "coordinator/input_facts.h"
 #include "coordinator/stages/stage_setup.h"
 #include "coordinator/trainer.h"
 #include "data/error.h"
@@ -15,18 +17,49 @@
 namespace lockstep {
 
 /// Keeps this start in the run directory, and says what has changed since the checkpoint.
-void Trainer::record(const RunStart& run_start) {
-  const RunEnvironment environment =
+void Trainer::record(const RunStart& as_given) {
+  const InputFacts facts{.input = data_.input, .mean = data_.augment.mean, .std = data_.augment.std,
+                         .resize = data_.augment.resize, .class_names = data_.class_names};
+  const RunStart run_start{.job_text = with_input_facts(as_given.job_text, facts),
+                           .command_line = as_given.command_line};
+  RunEnvironment environment =
       collect_environment(world_, lanes_, activations_);
-  const std::string details = checkpoint_details(run_start, environment);
+  environment.started_from = started_from(where_.details);
+  const std::string details = details_with_input_facts(checkpoint_details(run_start, environment), facts);
   if (world_.rank() == 0) {
-    if (where_.step > 0)
-      for (const std::string& change : changes_since(where_.details, details))
-        spdlog::warn("resuming: {}", change);
+    if (where_.step > 0) tell_changes(details);
     record_start(run_directory_, run_start, environment);
     record_table(run_directory_, all_reduce_table_);
   }
   where_.details = details;
+  where_.seed = job_.run.seed;
+}
+
+/// Since the checkpoint that training resumes from.
+void Trainer::tell_changes(const std::string& details) const {
+  for (const std::string& change : changes_since(where_.details, details)) spdlog::warn("resuming: {}", change);
+  if (const std::string seeds = seed_change(where_, job_.run.seed); !seeds.empty()) spdlog::warn("resuming: {}", seeds);
+  const std::string jump = rate_jump(job_.optimizer, job_.schedule, curve_epochs(where_.details), curve_place(),
+                                     job_.train.batch);
+  if (!jump.empty()) spdlog::warn("resuming: {}", jump);
+}
+
+StartingPoint Trainer::starting_point(bool resume) const {
+  return {.checkpoints = run_directory_ / "checkpoints",
+          .resume = resume,
+          .seed = job_.run.seed,
+          .start_from = job_.run.start_from};
+}
+
+/// Before a run is set aside: what it is to begin with must exist, and not be set aside with it.
+void Trainer::check_start_from() const {
+  if (job_.run.start_from.empty()) return;
+  const CheckpointChoice choice = parse_checkpoint_choice(job_.run.start_from);
+  const std::filesystem::path found = open_checkpoint(choice, run_directory_).directory();
+  const auto own = std::filesystem::weakly_canonical(run_directory_ / "checkpoints");
+  if (std::filesystem::weakly_canonical(found).parent_path() == own)
+    throw ConfigError("run.start_from = " + job_.run.start_from + " is a checkpoint of this run, which run.resume = "
+                      "false sets aside; use another run.name");
 }
 
 void Trainer::start(const RunStart& run_start) {
@@ -39,13 +72,16 @@ void Trainer::start(const RunStart& run_start) {
     lock_ = std::make_unique<RunLock>(run_directory_, recovery_ ? RunLockOptions{.patience_s = 1} : RunLockOptions{});
     if (stop_file_.forget_old(run_directory_))
       spdlog::info("removed {}, which was left from before this start", stop_file(run_directory_).string());
-    if (!job_.run.resume && !goes_on) set_aside_run(run_directory_);
+    if (!job_.run.resume && !goes_on) {
+      check_start_from();
+      set_aside_run(run_directory_);
+    }
     create_directories_durably(checkpoints);
   }
   if (giver_ >= 0)
     take_carried(checkpoints);
   else
-    where_ = load_or_initialize(checkpoints, job_.run.resume || goes_on, job_.run.seed, state(), world_, replicas());
+    where_ = load_or_initialize(starting_point(job_.run.resume || goes_on), state(), world_, replicas());
   begin_where_left();
   record(run_start);
   const Graph& graph = state().graph();

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/checkpoint_choice.h"
 #include "coordinator/evaluation.h"
 #include "coordinator/rank_cpus.h"
 #include "coordinator/saver.h"
@@ -25,7 +26,7 @@ namespace fs = std::filesystem;
 namespace po = boost::program_options;
 
 struct EvalRequest {
-  std::string checkpoint;     // empty: the run's newest good one
+  std::string checkpoint;     // best | STEP | DIR; empty: the run's newest good one
   std::string split = "val";  // val | train
   int reestimate = 0;         // batches
   bool json = false;
@@ -38,28 +39,13 @@ struct Evaluated {
   int reestimated = 0;  // batches
 };
 
-Checkpoint open_checkpoint(const Job& job, const EvalRequest& request) {
-  if (!request.checkpoint.empty()) {
-    if (!fs::exists(request.checkpoint))
-      throw MissingFileError("checkpoint " + request.checkpoint + " does not exist");
-    return Checkpoint::open(request.checkpoint);
-  }
-  const fs::path checkpoints = fs::path(job.run.directory) / job.run.name / "checkpoints";
-  NewestGood found = open_newest_good(checkpoints);
-  for (const std::string& message : found.rejected)
-    spdlog::warn("checkpoint rejected: {}", message);
-  if (!found.checkpoint)
-    throw MissingFileError("no good checkpoint in " + checkpoints.string() +
-                           "; train the job first, or name one with --checkpoint DIR");
-  return std::move(*found.checkpoint);
-}
-
 /// Gives every rank the parameters and statistics; says which checkpoint it was.
 Evaluated load(const Job& job, const EvalRequest& request, ModelState& state,
                const Communicator& world) {
   Evaluated result;
   if (world.rank() == 0) {
-    const Checkpoint checkpoint = open_checkpoint(job, request);
+    const Checkpoint checkpoint = open_checkpoint(parse_checkpoint_choice(request.checkpoint),
+                                                  fs::path(job.run.directory) / job.run.name);
     const TrainingState where = load_checkpoint(checkpoint, state);
     result.checkpoint = checkpoint.directory().string();
     result.metrics.step = where.step;
@@ -163,8 +149,9 @@ CommandSyntax eval_syntax(EvalRequest& request) {
                            "Start it alone, or under\nlockstep launch, mpirun or srun."};
   add_job_options(syntax);
   syntax.options.add_options()("checkpoint",
-                               po::value<std::string>(&request.checkpoint)->value_name("DIR"),
-                               "Default: the newest good one of the run.")(
+                               po::value<std::string>(&request.checkpoint)->value_name("best|STEP|DIR"),
+                               "The best by validation, the one of a step, or a directory: a checkpoint, or a "
+                               "run (also RUN:best, RUN:STEP). Default: the newest good one of the job's run.")(
       "split", po::value<std::string>(&request.split)->value_name("val|train"),
       "What to evaluate on, without augmentation. Default: val.")(
       "reestimate-bn", po::value<int>(&request.reestimate)->value_name("BATCHES"),

@@ -3,6 +3,7 @@
 
 #include <iostream>
 
+#include "coordinator/checkpoint_choice.h"
 #include "data/error.h"
 #include "data/packed.h"
 #include "jobs/command_line.h"
@@ -36,7 +37,12 @@ int inspect_dataset_at(const fs::path& path, const std::string& source) {
 namespace {
 
 int inspect(const fs::path& path, const std::string& source) {
-  if (!fs::exists(path)) throw MissingFileError(path.string() + " does not exist");
+  if (!fs::exists(path)) {
+    const CheckpointChoice choice = parse_checkpoint_choice(path.string());
+    if (choice.directory.empty() || choice.which == CheckpointChoice::Which::kNewest)
+      throw MissingFileError(path.string() + " does not exist");
+    return inspect_checkpoint(open_checkpoint(choice, choice.directory).directory());
+  }
   if (!source.empty()) return inspect_dataset_at(path, source);
   if (!fs::is_directory(path)) {
     if (fs::exists(path.parent_path() / "manifest.json"))
@@ -60,7 +66,7 @@ int run_inspect(std::span<const std::string> arguments) {
   CommandSyntax syntax{.usage = "inspect PATH [OPTIONS]",
                        .about =
                            "Shows what PATH is: a checkpoint (its files verified, its tensors "
-                           "measured), a run, or a\ndata set (a packed file, or what --source "
+                           "measured; also RUN:best and RUN:STEP), a run, or a\ndata set (a packed file, or what --source "
                            "says). Exits with 65 if a file is bad."};
   syntax.options.add_options()("source", po::value<std::string>(&source)->value_name("KIND"),
                                "PATH is a data set: idx, cifar10, cifar100, folder or packed.");

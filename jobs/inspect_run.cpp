@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -66,6 +68,7 @@ int print_checkpoints(const fs::path& directory) {
   const auto steps = list_checkpoints(directory);
   if (steps.empty()) std::cout << "no checkpoints\n";
   int bad = 0;
+  TrainingState newest;  // of the good ones
   for (const std::int64_t step : steps) {
     const fs::path path = directory / checkpoint_name(step);
     std::cout << "checkpoint " << path.filename().string() << ": ";
@@ -73,10 +76,18 @@ int print_checkpoints(const fs::path& directory) {
       const Checkpoint checkpoint = Checkpoint::open(path);
       std::cout << "verified, epoch " << checkpoint.state().epoch << ", "
                 << in_units(checkpoint.bytes()) << "\n";
+      newest = checkpoint.state();
     } catch (const CheckpointError& error) {
       ++bad;
       std::cout << "BAD: " << error.what() << "\n";
     }
+  }
+  if (newest.best_step) {
+    char score[32];
+    std::snprintf(score, sizeof score, "%.4g", newest.best_metric);
+    std::cout << "best checkpoint " << checkpoint_name(*newest.best_step) << ": validation score " << score
+              << " (accuracy, or mean IoU, as a part of 1)"
+              << (std::ranges::find(steps, *newest.best_step) == steps.end() ? "; it is gone" : "") << "\n";
   }
   return bad;
 }

@@ -61,6 +61,10 @@ void check_job(const Job& job, const std::function<std::string(const std::string
           "needs optimizer.momentum above 0");
   require(schedule.warmup_epochs < train.epochs, "schedule.warmup_epochs",
           "must end before the training does, at train.epochs");
+  require(schedule.epochs == 0 || schedule.policy == "cosine" || schedule.policy == "one_cycle",
+          "schedule.epochs", "only with schedule.policy = cosine or one_cycle; here it is " + schedule.policy);
+  require(schedule.epochs == 0 || schedule.warmup_epochs < schedule.epochs, "schedule.epochs",
+          "must be longer than schedule.warmup_epochs");
   require(std::is_sorted(schedule.milestones.begin(), schedule.milestones.end()),
           "schedule.milestones", "must be in ascending order");
   require(checkpoint.mean_time_to_failure_s == 0 || checkpoint.every_steps == 0,

@@ -23,6 +23,9 @@ std::vector<JobKey> run_keys() {
       number(FIELD(run.seed), at_least(0),
              "Of initial weights, order of samples, augmentation and dropout."),
       flag(FIELD(run.resume), "Go on from the run's newest good checkpoint, if there is one."),
+      text(FIELD(run.start_from), "a directory", [](const std::string&) { return true; },
+           "A new run begins with the weights and running statistics of this checkpoint, of the same model: RUN "
+           "(its newest good one), RUN:best, RUN:STEP, or a checkpoint's directory. Empty: from the seed."),
       number(FIELD(run.log_every_s), above(0),
              "Seconds between lines of progress where output is not a terminal."),
   };
@@ -122,6 +125,8 @@ std::vector<JobKey> schedule_keys() {
              "cosine, one_cycle: the last rate, as a part of the rate."),
       number(FIELD(schedule.peak_fraction), {0, false, 1, false},
              "one_cycle: where the peak lies, as a part of the training."),
+      number(FIELD(schedule.epochs), at_least(0),
+             "cosine, one_cycle: length of the curve in epochs, after which its last rate is kept; 0: train.epochs."),
   };
 }
 

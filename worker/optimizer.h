@@ -24,10 +24,27 @@ struct ScheduleOptions {
   double gamma = 0.1;
   double final_fraction = 0;             // cosine, one_cycle: lr at the end, as a part of lr
   double peak_fraction = 0.3;            // one_cycle: where the peak lies
+  double epochs = 0;                     // cosine, one_cycle: length of the curve; 0: the training's
 };
 
 /// Learning rate at a (fractional) epoch. Pure: resuming gives the same rates.
 double learning_rate_at(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
                         double epoch, double epochs, std::int64_t global_batch);
+
+/// Where training is on the curve of the learning rate, in epochs.
+struct CurvePlace {
+  double epoch = 0;       // may be a fraction
+  double last_step = 0;   // the last step of an epoch begins so much before its end
+  double train_epochs = 0;
+};
+
+/// learning_rate_at, with schedule.epochs: after the curve's end the rate of its last step is kept.
+double scheduled_rate(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
+                      const CurvePlace& place, std::int64_t global_batch);
+
+/// A sentence where the rate jumps since the length of the training was another one; else "".
+/// `curve_before`: epochs that the curve had.
+std::string rate_jump(const OptimizerOptions& optimizer, const ScheduleOptions& schedule, double curve_before,
+                      const CurvePlace& place, std::int64_t global_batch);
 
 }  // namespace lockstep

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <numbers>
 
 #include "worker/optimizer.h"
@@ -46,6 +47,32 @@ double learning_rate_at(const OptimizerOptions& optimizer, const ScheduleOptions
     return rate * (schedule.warmup_start + (1 - schedule.warmup_start) * t);
   }
   return rate * policy_factor(schedule, epoch, epochs);
+}
+
+double scheduled_rate(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
+                      const CurvePlace& place, std::int64_t global_batch) {
+  if (schedule.epochs <= 0)
+    return learning_rate_at(optimizer, schedule, place.epoch, place.train_epochs, global_batch);
+  const double last = std::max(0.0, schedule.epochs - place.last_step);
+  return learning_rate_at(optimizer, schedule, std::min(place.epoch, last), schedule.epochs, global_batch);
+}
+
+std::string rate_jump(const OptimizerOptions& optimizer, const ScheduleOptions& schedule, double curve_before,
+                      const CurvePlace& place, std::int64_t global_batch) {
+  const double curve = schedule.epochs > 0 ? schedule.epochs : place.train_epochs;
+  if (curve_before <= 0 || curve_before == curve) return "";
+  if (schedule.policy != "cosine" && schedule.policy != "one_cycle") return "";
+  ScheduleOptions old = schedule;
+  old.epochs = curve_before;
+  const double from = scheduled_rate(optimizer, old, place, global_batch);
+  const double to = scheduled_rate(optimizer, schedule, place, global_batch);
+  if (std::abs(to - from) <= 1e-6 * std::abs(from)) return "";
+  char text[256];
+  std::snprintf(text, sizeof text,
+                "the learning rate goes from %.4g to %.4g: the curve of schedule.policy = %s is %g epochs long "
+                "now, and was %g; schedule.epochs = %g keeps the old curve, and after its end its last rate",
+                from, to, schedule.policy.c_str(), curve, curve_before, curve_before);
+  return text;
 }
 
 }  // namespace lockstep

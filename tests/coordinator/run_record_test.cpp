@@ -108,5 +108,26 @@ TEST(ChangesSince, StagesKeepTheBitsOfF32) {
             "4 ranks in 2 stages x 2 threads now, 4 ranks x 2 threads before" + end);
 }
 
+TEST(SeedChange, SaysWhichCounts) {
+  EXPECT_EQ(seed_change({.step = 5, .seed = 1}, 1), "");
+  const std::string between = seed_change({.step = 5, .seed = 1}, 2);
+  EXPECT_EQ(between,
+            "run.seed = 2 counts from step 5 on, for the order of samples, augmentation and dropout; the "
+            "weights began with 1");
+  EXPECT_EQ(seed_change({.step = 5, .cursor = 3, .seed = 1}, 2).find(between + "; in what is left"), 0u);
+}
+
+TEST(CheckpointDetails, TellWhereARunBeganAndItsCurve) {
+  RunEnvironment from = environment();
+  EXPECT_EQ(started_from(checkpoint_details(kStart, from)), "");
+  from.started_from = "runs/a/checkpoints/step-00000006";
+  EXPECT_EQ(started_from(checkpoint_details(kStart, from)), from.started_from);
+  EXPECT_EQ(started_from("torn"), "");
+  EXPECT_EQ(curve_epochs(checkpoint_details(kStart, from)), 2);
+  const RunStart curve{.job_text = "[train]\nepochs = 4\n[schedule]\nepochs = 2\n", .command_line = ""};
+  EXPECT_EQ(curve_epochs(checkpoint_details(curve, from)), 2);
+  EXPECT_EQ(curve_epochs("{}"), 0);
+}
+
 }  // namespace
 }  // namespace lockstep

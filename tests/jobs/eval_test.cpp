@@ -85,6 +85,22 @@ TEST_F(EvalCommand, AnotherSplitAndAnotherCheckpoint) {
   EXPECT_NE(older["loss"], train["loss"]);
 }
 
+TEST_F(EvalCommand, BestStepOrRunDirectory) {
+  EXPECT_EQ(evaluate("eval job.cfg --checkpoint 3")["step"], 3);
+  EXPECT_EQ(evaluate("eval job.cfg --checkpoint runs/tiny --set run.name=other")["step"], 6);
+  EXPECT_EQ(evaluate("eval job.cfg --checkpoint runs/tiny:3 --set run.name=other")["step"], 3);
+  const auto best = evaluate("eval job.cfg --checkpoint best");
+  const auto named = room->run("inspect runs/tiny");
+  EXPECT_TRUE(named.says("best checkpoint step-0000000" + best["step"].dump() + ": validation score "))
+      << named.output;
+  EXPECT_TRUE(room->run("inspect runs/tiny:3").says("\nstep 3, epoch 1, "));
+  EXPECT_EQ(room->run("inspect runs/tiny:4").exit_code, 66);
+  const auto missing = room->run("eval job.cfg --checkpoint 5");
+  EXPECT_EQ(missing.exit_code, 66);
+  EXPECT_TRUE(missing.complains("no checkpoint of step 5 in runs/tiny/checkpoints; there are those of the steps 3, 6"))
+      << missing.errors;
+}
+
 TEST_F(EvalCommand, SaysWhatIsWrong) {
   const auto untrained = room->run("eval job.cfg --set run.name=other");
   EXPECT_EQ(untrained.exit_code, 66);

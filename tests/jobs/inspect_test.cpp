@@ -53,6 +53,9 @@ TEST(InspectCommand, CheckpointAndRun) {
       checkpoint.output,
       std::regex("\nparameters/stem.norm.weight +\\[16\\] +64 +(1|0\\.9|1\\.0)")));
 
+  EXPECT_TRUE(checkpoint.says("\ninput: [3,8,8]\nmean: [0.5]\nstd: [0.25]\nresize: 0\nclass_names: []\n"));
+  EXPECT_NE(room.read("runs/tiny/job.cfg").find("\nmean = 0.5\nstd = 0.25\n"), std::string::npos);
+
   const auto run = room.run("inspect runs/tiny/");
   EXPECT_EQ(run.exit_code, 0) << run.errors;
   EXPECT_TRUE(run.says("last step        step 6"));

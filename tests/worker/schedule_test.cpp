@@ -44,5 +44,29 @@ TEST(Schedule, LinearScalingRule) {
   EXPECT_DOUBLE_EQ(rate({.policy = "constant"}, 1, 10, o), 0.05);
 }
 
+TEST(Schedule, KeepsTheLastRateOfACurveThatHasEnded) {
+  const OptimizerOptions optimizer{.learning_rate = 0.1};
+  const ScheduleOptions whole{.policy = "cosine"}, kept{.policy = "cosine", .epochs = 2};
+  const auto at = [&](const ScheduleOptions& s, double epoch, double epochs) {
+    return scheduled_rate(optimizer, s, {.epoch = epoch, .last_step = 0.25, .train_epochs = epochs}, 128);
+  };
+  EXPECT_EQ(at(kept, 1.5, 4), at(whole, 1.5, 2));
+  EXPECT_EQ(at(kept, 1.75, 4), at(whole, 1.75, 2));
+  EXPECT_EQ(at(kept, 3.5, 4), at(whole, 1.75, 2));
+  EXPECT_GT(at(kept, 3.5, 4), 0);
+}
+
+TEST(Schedule, SaysHowTheRateJumps) {
+  const OptimizerOptions optimizer{.learning_rate = 0.1};
+  const CurvePlace place{.epoch = 2, .last_step = 0.25, .train_epochs = 4};
+  const std::string jump = rate_jump(optimizer, {.policy = "cosine"}, 2, place, 128);
+  EXPECT_EQ(jump.find("the learning rate goes from 0.003806 to 0.05: "), 0u) << jump;
+  EXPECT_NE(jump.find("schedule.epochs = 2 keeps the old curve"), std::string::npos) << jump;
+  EXPECT_EQ(rate_jump(optimizer, {.policy = "cosine", .epochs = 2}, 2, place, 128), "");
+  EXPECT_EQ(rate_jump(optimizer, {.policy = "cosine"}, 4, place, 128), "");
+  EXPECT_EQ(rate_jump(optimizer, {.policy = "cosine"}, 0, place, 128), "");  // not known
+  EXPECT_EQ(rate_jump(optimizer, {.policy = "step"}, 2, place, 128), "");
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -1,0 +1,48 @@
+#include "coordinator/input_facts.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/run_record.h"
+
+namespace lockstep {
+namespace {
+
+const InputFacts kFacts{.input = {3, 32, 32},
+                        .mean = {0.4914f, 0.4822f, 0.4465f},
+                        .std = {0.25f},
+                        .resize = 40,
+                        .class_names = {"cat", "dog = 1\n2"}};
+
+TEST(InputFacts, FillTheJob) {
+  EXPECT_EQ(with_input_facts("[augment]\nmean =\nstd =\n[other]\nmean =\n", kFacts),
+            "# classes, by label: cat, dog = 1?2\n[augment]\nmean = 0.4914, 0.4822, 0.4465\nstd = "
+            "0.25\n[other]\nmean =\n");
+  const std::string given = "[augment]\nmean = 0.1\nstd = 0.2\n";
+  EXPECT_EQ(
+      with_input_facts(given, {.input = {}, .mean = {0.1f}, .std = {0.2f}, .class_names = {}}),
+      given);
+}
+
+TEST(InputFacts, AreInTheDetails) {
+  const auto json = nlohmann::json::parse(details_with_input_facts(R"({"ranks":2})", kFacts));
+  EXPECT_EQ(json["ranks"], 2);
+  EXPECT_EQ(json["input"].dump(), "[3,32,32]");
+  EXPECT_EQ(json["mean"].dump(), "[0.4914,0.4822,0.4465]");
+  EXPECT_EQ(json["std"].dump(), "[0.25]");
+  EXPECT_EQ(json["resize"], 40);
+  EXPECT_EQ(json["class_names"][0], "cat");
+}
+
+TEST(InputFacts, AreNoChangeSinceCheckpointsWithoutThem) {
+  const auto details = [](const std::string& job) { return nlohmann::json{{"job", job}}.dump(); };
+  const std::string before = "[augment]\nmean =\nstd =\n";
+  EXPECT_TRUE(changes_since(details(before), details(with_input_facts(before, kFacts))).empty());
+  EXPECT_EQ(
+      changes_since(details("[augment]\nmean = 0.1\n"), details("[augment]\nmean = 0.2\n")).size(),
+      1u);
+}
+
+}  // namespace
+}  // namespace lockstep
