@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 TEST_JOBS ?= $(shell expr $(JOBS) \* 3 / 2 + $(JOBS) % 2)
 PRESET ?= release
 
-.PHONY: deps deps-test build demo test asan bench clean
+.PHONY: deps deps-test build demo test asan bench install clean
 
 # $(call quietly,LOG,COMMAND): shows the command's output only if it fails.
 quietly = $(2) >$(1) 2>&1 || { \
@@ -44,6 +44,11 @@ bench: build
 	@tests/bench/versus_torch.sh
 	@build/release/lockstep bench step tests/bench/synthetic.cfg --primitives
 	@build/release/lockstep launch -n 2 bench allreduce
+
+# make install PREFIX=...: program, libraries of .deps, examples, scripts, man page; the tree may be moved.
+PREFIX ?= $(HOME)/.local
+install: build
+	@cmake --install build/$(PRESET) --prefix "$(PREFIX)" >build/install.log && echo "lockstep is in $(PREFIX)/bin"
 
 clean:
 	rm -rf build

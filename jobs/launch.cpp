@@ -48,8 +48,10 @@ std::size_t count_own_words(std::span<const std::string> words) {
 
 fs::path program_path() { return fs::read_symlink("/proc/self/exe"); }
 
-/// Relative to the program where it lies in the same tree, so that a moved tree works.
+/// Relative to the program where it lies in the same tree, installed or built, so that a moved tree works.
 fs::path find_mpirun(const fs::path& program) {
+  const fs::path installed = (program.parent_path() / "../lib/lockstep/bin/mpiexec").lexically_normal();
+  if (fs::path(LOCKSTEP_MPIRUN).is_relative() && fs::exists(installed)) return installed;
   const fs::path mpirun = (program.parent_path() / LOCKSTEP_MPIRUN).lexically_normal();
   if (!fs::exists(mpirun)) {
     throw MissingFileError("the mpirun that lockstep was built with, " + mpirun.string() +
