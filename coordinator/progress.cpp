@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 
 namespace lockstep {
 
@@ -22,7 +23,7 @@ std::string clock_time(double seconds) {
 }  // namespace
 
 Progress::Progress(std::int64_t total_steps, double every_s)
-    : total_steps_(total_steps), every_s_(every_s), terminal_(isatty(STDERR_FILENO) != 0) {}
+    : total_steps_(total_steps), every_s_(every_s), terminal_(isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr) {}
 
 std::string Progress::line(const StepMetrics& m) const {
   const double left = static_cast<double>(total_steps_ - m.step) * step_seconds_;

@@ -5,6 +5,9 @@
 
 namespace lockstep {
 
+/// Set by who shows this process's stderr on a terminal, though it is a pipe here: lockstep launch.
+inline constexpr const char* kTerminalVariable = "LOCKSTEP_ON_TERMINAL";
+
 /// What the user sees while a run goes on: on a terminal one line that is written over, else a log
 /// line every `every_s` seconds. Rank 0 only.
 class Progress {

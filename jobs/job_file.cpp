@@ -1,5 +1,7 @@
 #include "jobs/job_file.h"
 
+#include <algorithm>
+#include <array>
 #include <boost/program_options.hpp>
 #include <fstream>
 #include <map>
@@ -9,6 +11,7 @@
 #include "data/error.h"
 #include "jobs/job_check.h"
 #include "jobs/job_key.h"
+#include "jobs/job_synonyms.h"
 #include "jobs/value_text.h"
 
 namespace lockstep {
@@ -68,13 +71,28 @@ Assignment read_override(const std::string& text) {
           std::string(trimmed(std::string_view(text).substr(equals + 1)))};
 }
 
+/// What the key is set to: paths with their variables expanded, so that the effective job says where it was.
+std::string value_of(const Assignment& assignment) {
+  constexpr std::array kPaths{"data.path", "run.directory", "run.start_from", "parallel.all_reduce_table"};
+  if (std::ranges::find(kPaths, assignment.key) == kPaths.end()) return assignment.value;
+  try {
+    return expanded_path(assignment.value);
+  } catch (const ConfigError& error) {
+    throw ConfigError(assignment.where + ": " + assignment.key + " = '" + assignment.value + "': " + error.what());
+  }
+}
+
 void assign(Job& job, const Assignment& assignment) {
   const JobKey* key = find_job_key(assignment.key);
+  if (!key && (assignment.key == "optimizer.name" || assignment.key == "optimizer")) {
+    throw ConfigError(assignment.where + ": unknown key '" + assignment.key + "': SGD with momentum is what there is; "
+                      "optimizer.learning_rate, momentum, nesterov and weight_decay set it");
+  }
   if (!key) {
     throw ConfigError(assignment.where + ": unknown key '" + assignment.key + "'; did you mean '" +
                       nearest_job_key(assignment.key) + "'?");
   }
-  if (!key->set(job, assignment.value)) {
+  if (!key->set(job, value_of(assignment))) {
     throw ConfigError(assignment.where + ": " + key->name + " = '" + assignment.value +
                       "' is not valid; use " + key->valid);
   }

@@ -4,6 +4,7 @@
 
 #include "data/spelling.h"
 #include "jobs/job_key_kinds.h"
+#include "jobs/job_synonyms.h"
 
 namespace lockstep {
 namespace {
@@ -38,7 +39,8 @@ std::vector<JobKey> data_keys() {
            "pictures with a PNG of classes for each, for family = unet."),
       text(
           FIELD(data.path), "a path", [](const std::string&) { return true; },
-          "Folder of its files, or the packed file; relative to the current directory."),
+          "Folder of its files, or the packed file; relative to the current directory. ~ and $VARIABLES are expanded, as in "
+          "all paths."),
       word(FIELD(data.distribute), {"shared", "scatter"},
            "shared: every rank reads its part; scatter: rank 0 reads and sends."),
       number(FIELD(data.threads), at_least(1), "Threads a rank that decode and augment."),
@@ -269,6 +271,7 @@ const JobKey* find_job_key(std::string_view name) {
 }
 
 std::string nearest_job_key(std::string_view name) {
+  if (const std::string meant = meant_key(name); !meant.empty()) return meant;
   std::vector<std::string> names;
   for (const JobKey& key : job_keys()) {
     if (leaf(key.name) == leaf(name)) return key.name;  // right key, wrong section

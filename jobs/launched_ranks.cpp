@@ -1,7 +1,9 @@
 #include "jobs/launched_ranks.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -63,10 +66,22 @@ pid_t parent_of(const fs::path& process) {
 
 bool is_stopped(pid_t pid) { return status_of(fs::path("/proc") / std::to_string(pid)).starts_with('T'); }
 
-/// Empty if it cannot be made.
-std::string fresh_directory(const fs::path& parent) {
-  std::string name = (parent / "lockstep-launch-XXXXXX").string();
-  return mkdtemp(name.data()) ? name : std::string();
+constexpr std::string_view kPrefix = "lockstep-mpi-";
+
+/// Removes directories that starts left which were killed themselves: of this user, and nobody holds them any more. One
+/// that was made just now may be about to be held.
+void remove_left(const fs::path& parent, double least_age_s) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent, error)) {
+    if (!entry.path().filename().native().starts_with(kPrefix)) continue;
+    const int held = open(entry.path().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (held < 0) continue;
+    struct stat status {};
+    const bool left = fstat(held, &status) == 0 && status.st_uid == geteuid() &&
+                      std::difftime(std::time(nullptr), status.st_ctime) >= least_age_s && flock(held, LOCK_EX | LOCK_NB) == 0;
+    if (left) fs::remove_all(entry.path(), error);
+    close(held);
+  }
 }
 
 }  // namespace
@@ -142,20 +157,28 @@ std::optional<int> LaunchedRanks::ended() {
   return exit_code_of(status);
 }
 
-MpiFiles::MpiFiles()
-    : session_(fresh_directory(fs::temp_directory_path())), segments_(fresh_directory("/dev/shm")) {}
-
-MpiFiles::~MpiFiles() {
-  std::error_code ignored;
-  for (const std::string& directory : {session_, segments_})
-    if (!directory.empty()) fs::remove_all(directory, ignored);
+HeldDirectory::HeldDirectory(const fs::path& parent, double least_age_s) {
+  remove_left(parent, least_age_s);
+  std::string name = (parent / (std::string(kPrefix) + "XXXXXX")).string();
+  if (!mkdtemp(name.data())) return;
+  path_ = name;
+  held_ = open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (held_ >= 0) flock(held_, LOCK_EX | LOCK_NB);
 }
+
+HeldDirectory::~HeldDirectory() {
+  std::error_code ignored;
+  if (!path_.empty()) fs::remove_all(path_, ignored);
+  if (held_ >= 0) close(held_);
+}
+
+MpiFiles::MpiFiles() : session_(fs::temp_directory_path()), segments_("/dev/shm") {}
 
 std::vector<std::pair<std::string, std::string>> MpiFiles::environment() const {
   std::vector<std::pair<std::string, std::string>> variables;
-  if (!session_.empty()) variables.emplace_back("TMPDIR", session_);
+  if (!session_.path().empty()) variables.emplace_back("TMPDIR", session_.path());
   for (const char* name : {"OMPI_MCA_btl_sm_backing_directory", "OMPI_MCA_btl_vader_backing_directory"})
-    if (!segments_.empty()) variables.emplace_back(name, segments_);
+    if (!segments_.path().empty()) variables.emplace_back(name, segments_.path());
   return variables;
 }
 

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
@@ -55,20 +56,35 @@ class LaunchedRanks {
   LauncherWords launcher_;
 };
 
+/// A fresh directory under `parent`, removed at the end of the scope. If this process is killed the next one that makes
+/// such a directory there removes it: it is locked as long as its owner lives.
+class HeldDirectory {
+ public:
+  /// `least_age_s`: of what others left, so that one that is being made is left alone.
+  explicit HeldDirectory(const std::filesystem::path& parent, double least_age_s = 60);
+  ~HeldDirectory();
+  HeldDirectory(const HeldDirectory&) = delete;
+  HeldDirectory& operator=(const HeldDirectory&) = delete;
+
+  /// Empty if it could not be made.
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  int held_ = -1;
+};
+
 /// Where MPI keeps its files while ranks run on this node: directories in /tmp and /dev/shm, removed
 /// at the end of the scope. Without them each killed rank leaves megabytes in /dev/shm behind.
 class MpiFiles {
  public:
   MpiFiles();
-  ~MpiFiles();
-  MpiFiles(const MpiFiles&) = delete;
-  MpiFiles& operator=(const MpiFiles&) = delete;
 
   /// Variables for mpirun: of Open MPI 5 and 4; other MPIs do not know them.
   std::vector<std::pair<std::string, std::string>> environment() const;
 
  private:
-  std::string session_, segments_;  // empty: could not be made, MPI takes its own
+  HeldDirectory session_, segments_;  // one that could not be made: MPI takes its own
 };
 
 /// From now on processes whose parent died become children of this one instead of init's.

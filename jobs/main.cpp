@@ -72,6 +72,8 @@ std::optional<int> rank_of_many() {
   std::cout.flush();
   const std::string who = rank ? "rank " + std::to_string(*rank) + ": " : "";
   std::cerr << "lockstep: error: " + who + message + "\n" << std::flush;
+  // srun drops what it has not passed on yet when it ends the other tasks.
+  if (rank) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   MpiSession::abort(static_cast<int>(code));
 }
 

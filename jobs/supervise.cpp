@@ -15,6 +15,7 @@
 #include <optional>
 #include <vector>
 
+#include "coordinator/progress.h"
 #include "coordinator/stop_file.h"
 #include "data/error.h"
 #include "data/timing.h"
@@ -167,6 +168,7 @@ Ending Supervisor::run_once() {
     const auto variables = files_of_mpi.emplace().environment();
     plan.environment.insert(plan.environment.end(), variables.begin(), variables.end());
   }
+  if (isatty(STDERR_FILENO) != 0) plan.environment.emplace_back(kTerminalVariable, "1");
   forget_end(options_.run_directory);
   record_before_ = record_of_starts();
   begun_ = false;

@@ -22,8 +22,9 @@ constexpr const char* kBinding =
     "give each rank CPUs of its own: mpirun --map-by slot:PE=N --bind-to core, or srun "
     "--cpus-per-task=N --cpu-bind=cores (N CPUs a rank), or do not bind: mpirun --bind-to none";
 
-std::string one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
+/// MPICH goes on for a screen about how it was configured.
+std::string first_line(std::string text) {
+  text.erase(std::min(text.find('\n'), text.size()));
   text.erase(text.find_last_not_of(std::string(" \0", 2)) + 1);
   return text;
 }
@@ -190,7 +191,7 @@ RankFacts facts_of_this_rank(const Communicator& world) {
   check_mpi(MPI_Get_processor_name(host, &length), "MPI_Get_processor_name");
   check_mpi(MPI_Get_library_version(library, &length), "MPI_Get_library_version");
   return {.host = host,
-          .mpi_library = one_line(library),
+          .mpi_library = first_line(library),
           .lockstep_version = version(),
           .world_size = world.size(),
           .cpus = affinity(),

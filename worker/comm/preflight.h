@@ -27,7 +27,7 @@ std::optional<int> launcher_rank(const ReadVariable& read);
 /// What a rank knows about itself before anything has been decided.
 struct RankFacts {
   std::string host;
-  std::string mpi_library;  // MPI_Get_library_version, on one line
+  std::string mpi_library;  // the first line of MPI_Get_library_version
   std::string lockstep_version;
   int world_size = 1;
   std::vector<int> cpus;  // it may run on these (affinity mask), ascending
