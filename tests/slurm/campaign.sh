@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every build: trainings on two nodes that lose a node, that Slurm itself preempts or ends at
 # their time limit, started by srun and by mpirun. Each goes back into the queue by itself and ends with the metrics of
-# one that was left alone.
+# one that was left alone. And those that a user cancels or stops, which stay out of it.
 # Usage: campaign.sh LOCKSTEP [CASE...]; the cases are below. Without any: all of them.
 set -euo pipefail
 source "$(dirname "$0")/requeued.sh" "$1"
@@ -25,6 +25,53 @@ preempt() {
   sbatch --parsable --partition=high --nodes=2 --exclusive --output=high.log --wrap='sleep 6' >/dev/null
   go_on "$job" "$run"
   finish "$job"
+}
+
+# Where PreemptMode=CANCEL Slurm does not take the job back by itself.
+preempt_by_cancel() {
+  scontrol update PartitionName=low PreemptMode=CANCEL
+  preempt "$@"
+  scontrol update PartitionName=low PreemptMode=REQUEUE
+}
+
+# A user takes the job back, and Slurm has no need of the script for it.
+requeue() {
+  local run=$2 job
+  job=$(submit "$run" "$1")
+  until_true 60 lines "$run" 20
+  scontrol requeue "$job"
+  go_on "$job" "$run"
+  finish "$job"
+  ! grep -a 'cannot be requeued' "$run.log" || fail "$run was requeued, and says that it was not"
+}
+
+# Stopped politely; then once more, while ranks do not get to the end of a step: one dies.
+stop_politely() {
+  local run=$2 job
+  job=$(submit "$run" "$1")
+  until_true 60 lines "$run" 20
+  "$LOCKSTEP" stop "runs/$run"
+  finish "$job"
+  [[ $(state "$job") =~ Restarts=0 ]] || fail "stopped, and requeued: $(state "$job")"
+  job=$(submit "$run" "$1" --signal=B:CONT@1)
+  until_true 60 lines "$run" $(($(wc -l <"runs/$run/metrics.jsonl") + 5))
+  local ranks
+  ranks=$(ranks_of "$run")
+  kill -STOP $ranks
+  touch "runs/$run/stop"
+  kill -KILL $ranks
+  finish "$job"
+  [[ $(state "$job") =~ Restarts=0 ]] || fail "stopped while a rank died, and requeued: $(state "$job")"
+  [ ! -e "runs/$run/stop" ] || fail "the file is still there"
+}
+
+# Their processes.
+ranks_of() {
+  local process words
+  for process in /proc/[0-9]*; do
+    words=$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) || continue
+    [[ ! $words =~ ^[^\ ]*lockstep\ train\ .*run.name=$1\  ]] || echo "${process#/proc/}"
+  done
 }
 
 # Slurm counts time limits in minutes, and sends USR1 up to a minute before the time that is said. The ranks do not know the
@@ -64,6 +111,9 @@ cancel_all() {
 
 declare -A cases=(
   [cancelled-srun]="cancel_all srun" [cancelled-mpirun]="cancel_all mpirun"
+  [stopped-srun]="stop_politely srun" [stopped-mpirun]="stop_politely mpirun"
+  [requeued-srun]="requeue srun" [requeued-mpirun]="requeue mpirun"
+  [preempted-by-cancel-srun]="preempt_by_cancel srun" [preempted-by-cancel-mpirun]="preempt_by_cancel mpirun"
   [second-node-srun]="lose n2 srun" [second-node-mpirun]="lose n2 mpirun"
   [first-node-srun]="lose n1 srun" [first-node-mpirun]="lose n1 mpirun"
   [preempted-srun]="preempt srun" [preempted-mpirun]="preempt mpirun"
@@ -75,7 +125,7 @@ for case; do
   begin=$SECONDS
   ${cases[$case]} "$case"
   case $case in
-    cancelled-*)
+    cancelled-* | stopped-*)
       echo "$case: $((SECONDS - begin)) s; ended, not requeued"
       continue ;;
   esac

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # slurm/train.sbatch on two nodes of a local cluster, started by srun and by mpirun: both train, and
-# come to the same bits. Needs root, Slurm and munge.
+# come to the same bits. And an array, which is a sweep. Needs root, Slurm and munge.
 # Usage: train_test.sh LOCKSTEP
 set -euo pipefail
 source "$(dirname "$0")/two_nodes.sh" "$1"
@@ -57,6 +57,14 @@ END
 done
 [ "$(grep -c "'loss'" srun.losses)" = 8 ] || { echo "not 8 steps:"; cat srun.losses; exit 1; }
 diff srun.losses mpirun.losses
+
+# An array is a sweep: its tasks fill in their number, in the job file and in the words.
+{ printf '[run]\nname = sweep-%%a  # %%j\n'; cat small.cfg; } >sweep.cfg
+sweep=$(sbatch --parsable --array=3-4 --nodes=1 --output=sweep.log --cpus-per-task=1 "$source_dir/slurm/train.sbatch" sweep.cfg --set run.seed=%a)
+while [ -n "$(squeue --noheader --jobs="$sweep" 2>/dev/null)" ]; do sleep 0.2; done
+for task in 3 4; do
+  grep -q "^seed = $task" "runs/sweep-$task/job.cfg" || { echo "no sweep of $task:"; cat sweep.log; exit 1; }
+done
 
 # What is wrong comes out as lockstep's own exit code.
 batch missing.log 66 missing.cfg
