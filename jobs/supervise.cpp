@@ -231,8 +231,9 @@ int Supervisor::run() {
     if (stop_signals_ == 0) wait(decision.wait_s);
     if (stop_signals_ > 0) return interrupted_ != 0 ? 128 + interrupted_ : kRequeue;
     if (take_stop_file(options_.run_directory)) {
-      spdlog::info("launch: asked to stop meanwhile; not started again");
-      return kRequeue;
+      spdlog::info("launch: asked to stop meanwhile; not started again. Start it again to go on");
+      std::cout << "run directory " << options_.run_directory.string() << std::endl;  // as a training does that came to its end
+      return 0;
     }
     ++restarts_;
   }
