@@ -70,7 +70,7 @@ ranks_of() {
   local process words
   for process in /proc/[0-9]*; do
     words=$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) || continue
-    [[ ! $words =~ ^[^\ ]*lockstep\ train\ .*run.name=$1\  ]] || echo "${process#/proc/}"
+    [[ ! $words =~ ^[^\ ]*lockstep[^\ ]*\ train\ .*run.name=$1\  ]] || echo "${process#/proc/}"
   done
 }
 
