@@ -41,6 +41,29 @@ TEST_F(StopCommand, FinishesTheStepSavesAndEndsWithZero) {
   EXPECT_TRUE(late.complains("nothing trains there"));
 }
 
+TEST_F(StopCommand, ATrainingGoesOnThoughAnEarlierOneWasAsked) {
+  room_.write("old.sh", "mkdir -p runs/r && touch -d '10 minutes ago' runs/r/stop\n");
+  const ProgramResult result = room_.run("--version && bash old.sh && " LOCKSTEP_PROGRAM " train a.cfg --set train.max_steps=3");
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_TRUE(result.complains("removed runs/r/stop, which was left")) << result.errors;
+  EXPECT_FALSE(result.complains("stopped as asked")) << result.errors;
+}
+
+TEST_F(StopCommand, RanksThatLaunchHasStartedStopTogether) {
+  for (const char* coordinator : {"worker", "dedicated"}) {
+    room_.write("train.sh", "rm -rf runs/r; " LOCKSTEP_PROGRAM " launch -n 2 --threads 1 train a.cfg "
+                            "--set parallel.coordinator=" + std::string(coordinator) + " & training=$!\n"
+                            "until [ -s runs/r/metrics.jsonl ] || ! kill -0 $training; do sleep 0.05; done\n"
+                            "touch runs/r/stop\nwait $training\n");
+    const ProgramResult stopped = room_.run("--version && timeout 60 bash train.sh");
+    EXPECT_EQ(stopped.exit_code, 0) << stopped.errors;
+    EXPECT_TRUE(stopped.complains("stopped as asked at step")) << stopped.errors;
+    EXPECT_FALSE(stopped.complains("starting again")) << stopped.errors;
+    EXPECT_FALSE(std::filesystem::exists(room_.directory() / "runs/r/stop"));
+    EXPECT_FALSE(std::filesystem::is_empty(room_.directory() / "runs/r/checkpoints"));
+  }
+}
+
 TEST_F(StopCommand, RefusesWhatIsNoRun) {
   EXPECT_EQ(room_.run("stop").exit_code, 64);
   const ProgramResult result = room_.run("stop nowhere");
