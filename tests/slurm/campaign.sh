@@ -65,7 +65,25 @@ stop_politely() {
   [ ! -e "runs/$run/stop" ] || fail "the file is still there"
 }
 
-# Their processes.
+# Of an array's tasks each goes back by itself, the last one too, whose number is the array's; a cancelled one does not.
+array() {
+  local run=$2 job task
+  job=$(LOCKSTEP_START=$1 sbatch --parsable --array=1-2 --nodes=1 --output="$run-%a.log" --cpus-per-task=1 \
+    "$source_dir/slurm/train.sbatch" small.cfg --set "run.name=$run-%a")
+  for task in 1 2; do until_true 60 lines "$run-$task" 20; done
+  scancel --batch --signal=USR1 "${job}_2"
+  until_true 60 requeued "${job}_2"
+  until_true 120 grep -aq 'resuming from' "$run-2.log"
+  [[ $(state "${job}_1") =~ JobState=RUNNING.*Restarts=0 ]] || fail "its neighbour was disturbed: $(state "${job}_1")"
+  scancel "${job}_2"
+  until_true 60 ended "${job}_2"
+  [[ $(state "${job}_2") =~ JobState=CANCELLED.*Restarts=1 ]] || fail "cancelled after a requeue: $(state "${job}_2")"
+  scancel "$job"
+  until_true 60 ended "${job}_1"
+  [[ $(state "${job}_1") =~ JobState=CANCELLED.*Restarts=0 ]] || fail "cancelled: $(state "${job}_1")"
+}
+
+# The processes of a run's ranks.
 ranks_of() {
   local process words
   for process in /proc/[0-9]*; do
@@ -112,6 +130,7 @@ cancel_all() {
 declare -A cases=(
   [cancelled-srun]="cancel_all srun" [cancelled-mpirun]="cancel_all mpirun"
   [stopped-srun]="stop_politely srun" [stopped-mpirun]="stop_politely mpirun"
+  [array-srun]="array srun" [array-mpirun]="array mpirun"
   [requeued-srun]="requeue srun" [requeued-mpirun]="requeue mpirun"
   [preempted-by-cancel-srun]="preempt_by_cancel srun" [preempted-by-cancel-mpirun]="preempt_by_cancel mpirun"
   [second-node-srun]="lose n2 srun" [second-node-mpirun]="lose n2 mpirun"
@@ -125,8 +144,8 @@ for case; do
   begin=$SECONDS
   ${cases[$case]} "$case"
   case $case in
-    cancelled-* | stopped-*)
-      echo "$case: $((SECONDS - begin)) s; ended, not requeued"
+    cancelled-* | stopped-* | array-*)
+      echo "$case: $((SECONDS - begin)) s; ended as asked"
       continue ;;
   esac
   compare "$case"
