@@ -38,12 +38,18 @@ AugmentOptions augment_options(const Job& job, const DatasetInfo& info, const Sh
   return a;
 }
 
-int input_size(int from_job, int from_data, const char* key) {
-  const int size = from_job > 0 ? from_job : from_data;
-  if (size <= 0)
-    throw ConfigError(std::string(key) +
-                      ": the samples have different sizes, so the job must say the network's");
-  return size;
+/// Of the network's input; picture files have one channel or three, and become three.
+int input_channels(int from_job, const DatasetInfo& info) {
+  if (from_job > 0) return from_job;
+  return info.channels > 0 ? info.channels : 3;
+}
+
+int input_side(int from_job, int from_data) {
+  const int side = from_job > 0 ? from_job : from_data;
+  if (side <= 0)
+    throw ConfigError("the pictures have sizes of their own: set data.height and data.width to the network's, "
+                      "e.g. 224 and 224");
+  return side;
 }
 
 std::int64_t limited(std::int64_t limit, std::int64_t size) {
@@ -67,9 +73,8 @@ DatasetOptions dataset_options(const Job& job, const char* split) {
 void describe(const Job& job, JobData& data) {
   const DatasetInfo& info = data.train_set().info();
   check_labels(job, info.masks);
-  data.input = {input_size(job.data.channels, info.channels, "data.channels"),
-                input_size(job.data.height, info.height, "data.height"),
-                input_size(job.data.width, info.width, "data.width")};
+  data.input = {input_channels(job.data.channels, info), input_side(job.data.height, info.height),
+                input_side(job.data.width, info.width)};
   data.classes = info.classes;
   data.class_names = info.class_names;
   data.train_samples = limited(job.data.train_samples, info.samples);
@@ -91,6 +96,18 @@ void check_labels(const Job& job, bool masks) {
                     (masks ? ": the data has a label for every pixel; use family = unet"
                            : ": the model wants a label for every pixel; use source = masks or "
                              "synthetic_masks, or a packed one of them"));
+}
+
+void check_shares(const Job& job, std::int64_t train_samples, int replicas) {
+  const auto refuse = [&](const std::string& what, const std::string& more) {
+    const std::string shares = std::to_string(replicas) + (job.parallel.stages > 1 ? " replicas" : " ranks");
+    throw ConfigError(what + " for " + shares + ": some would never have one; " + more + ", or start fewer ranks");
+  };
+  if (train_samples < replicas)
+    refuse("the training data has " + std::to_string(train_samples) + " images", "use more data");
+  if (job.train.batch < replicas)
+    refuse("train.batch = " + std::to_string(job.train.batch) + " images of a step",
+           "set it to " + std::to_string(replicas) + " at least");
 }
 
 JobData open_job_data(const Job& job) {

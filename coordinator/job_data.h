@@ -31,6 +31,10 @@ struct JobData {
 /// @throws ConfigError.
 void check_labels(const Job& job, bool masks);
 
+/// Each replica must have images: one that never has any only waits, and is no replica.
+/// @throws ConfigError: fewer training images, or images of a step, than replicas.
+void check_shares(const Job& job, std::int64_t train_samples, int replicas);
+
 /// Opens the data sets and works out the network's input. @throws DataError, MissingFileError,
 /// ConfigError (an input size that neither the job nor the data tells).
 JobData open_job_data(const Job& job);

@@ -32,6 +32,7 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
              seconds_now()) {
   if (world.size() == first_worker_)
     throw ConfigError("parallel.coordinator = dedicated needs at least 2 ranks; use worker");
+  check_shares(job, data_.train_samples, grid_.replicas());
   agree_on_instruction_set(world);
   if (staged() && works_) groups_.emplace(split_grid(grid_, workers_));
   Graph graph = build_model(job.model, data_.input, data_.classes);

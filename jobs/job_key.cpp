@@ -54,7 +54,7 @@ std::vector<JobKey> data_keys() {
              "masks: the value of pixels that belong to no class; -1: there are none."),
       number(FIELD(data.synthetic_samples), at_least(1), "synthetic: samples of each split."),
       number(FIELD(data.synthetic_classes), at_least(2), "synthetic: classes."),
-      number(FIELD(data.channels), at_least(0), "Of the network's input; 0: as the data set's."),
+      number(FIELD(data.channels), at_least(0), "Of the network's input; 0: as the data set's, and 3 for picture files (1 makes them grey)."),
       number(FIELD(data.height), at_least(0), "Likewise, in pixels."),
       number(FIELD(data.width), at_least(0), "Likewise, in pixels."),
   };

@@ -4,6 +4,7 @@
 
 #include "coordinator/batches.h"
 #include "coordinator/engine.h"
+#include "coordinator/job_data.h"
 #include "coordinator/machine_memory.h"
 #include "coordinator/plan/report_text.h"
 #include "coordinator/rank_cpus.h"
@@ -172,6 +173,8 @@ int run_plan(std::span<const std::string> arguments) {
                         (values->count("auto") ? "leave out --auto" : "add --set parallel.stages=1"));
   cpu::use_instruction_set(cpu::usable_instruction_set());  // as train does
   const PlanInput in = plan_input(job);
+  const int replicas = (ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)) / job.parallel.stages;
+  if (!values->count("auto")) check_shares(job, in.train_samples, replicas);
   const StagesRequest request{.ranks = ranks, .threads = threads, .memory_per_rank = memory_mib << 20};
   if (values->count("auto")) {
     print_alternatives(job, in, request);

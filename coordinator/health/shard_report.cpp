@@ -46,6 +46,7 @@ ShardReport report_shards(const Dataset& train, std::int64_t samples, std::int64
         ++report.whole[label];
       }
     }
+    report.last_images = step.count();
     cursor = step.end;
   }
   for (const auto& shard : report.shards) report.skew.push_back(class_skew(shard, report.whole));
@@ -60,6 +61,11 @@ std::vector<std::string> warnings(const ShardReport& report) {
                                 "class, and data.train_samples takes the first?",
                                 absent, report.whole.size(),
                                 std::ranges::find(report.whole, 0) - report.whole.begin()));
+  const auto replicas = static_cast<std::int64_t>(report.shards.size());
+  if (report.last_images > 0 && report.last_images < replicas)
+    found.push_back(fmt::format("an epoch's last step has {} images for {} replicas: {} of them have none in it and wait; "
+                                "another train.batch or data.train_samples avoids that",
+                                report.last_images, replicas, replicas - report.last_images));
   constexpr double kMore = 0.1;
   for (std::size_t r = 0; r < report.skew.size(); ++r) {
     const std::int64_t samples = sum(report.shards[r]);

@@ -44,5 +44,15 @@ TEST(ShardReport, AReplicaBeyondChanceIsNamed) {
   EXPECT_TRUE(warnings(few).empty());
 }
 
+TEST(ShardReport, ReplicasWithoutImagesInAnEpochsLastStepAreTold) {
+  std::vector<std::uint8_t> labels(18);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::uint8_t>(i % 2);
+  const MemoryDataset train = labelled(labels, 2);
+  const auto found = warnings(report_shards(train, 18, 16, 4, 1));
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_NE(found[0].find("last step has 2 images for 4 replicas: 2 of them have none"), std::string::npos) << found[0];
+  EXPECT_TRUE(warnings(report_shards(train, 18, 9, 4, 1)).empty());
+}
+
 }  // namespace
 }  // namespace lockstep
