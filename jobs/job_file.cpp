@@ -84,17 +84,16 @@ std::string value_of(const Assignment& assignment) {
 
 void assign(Job& job, const Assignment& assignment) {
   const JobKey* key = find_job_key(assignment.key);
-  if (!key && (assignment.key == "optimizer.name" || assignment.key == "optimizer")) {
-    throw ConfigError(assignment.where + ": unknown key '" + assignment.key + "': SGD with momentum is what there is; "
-                      "optimizer.learning_rate, momentum, nesterov and weight_decay set it");
-  }
   if (!key) {
+    const std::string answer = answer_to(assignment.key);
+    if (!answer.empty()) throw ConfigError(assignment.where + ": unknown key '" + assignment.key + "': " + answer);
     throw ConfigError(assignment.where + ": unknown key '" + assignment.key + "'; did you mean '" +
                       nearest_job_key(assignment.key) + "'?");
   }
   if (!key->set(job, value_of(assignment))) {
-    throw ConfigError(assignment.where + ": " + key->name + " = '" + assignment.value +
-                      "' is not valid; use " + key->valid);
+    const std::string meant = meant_value(*key, assignment.value);
+    throw ConfigError(assignment.where + ": " + key->name + " = '" + assignment.value + "' is not valid; " +
+                      (meant.empty() ? "use " : "did you mean " + meant + "? Use ") + key->valid);
   }
 }
 

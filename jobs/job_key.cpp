@@ -1,5 +1,6 @@
 #include "jobs/job_key.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "data/spelling.h"
@@ -272,12 +273,14 @@ const JobKey* find_job_key(std::string_view name) {
 
 std::string nearest_job_key(std::string_view name) {
   if (const std::string meant = meant_key(name); !meant.empty()) return meant;
+  const bool bare = name.find('.') == std::string_view::npos;  // without its section
   std::vector<std::string> names;
   for (const JobKey& key : job_keys()) {
     if (leaf(key.name) == leaf(name)) return key.name;  // right key, wrong section
-    names.push_back(key.name);
+    names.emplace_back(bare ? leaf(key.name) : key.name);
   }
-  return nearest_word(name, names);
+  const std::string nearest = nearest_word(name, names);
+  return job_keys()[static_cast<std::size_t>(std::ranges::find(names, nearest) - names.begin())].name;
 }
 
 }  // namespace lockstep

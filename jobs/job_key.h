@@ -15,6 +15,7 @@ struct JobKey {
   std::string valid;  // what a value must be: "an integer, at least 1"
   std::function<std::string(const Job&)> get;
   std::function<bool(Job&, std::string_view)> set;  // false: the text is not valid; Job unchanged
+  std::vector<std::string> words = {};              // the only values; empty: others are possible
 };
 
 /// Every key, section by section, in the order in which they are shown. The only list of them.

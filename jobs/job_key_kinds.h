@@ -85,10 +85,12 @@ JobKey flag(std::string name, Field field, std::string help) {
 
 template <typename Field>
 JobKey word(std::string name, Field field, std::vector<std::string> words, std::string help) {
-  return make_key(std::move(name), field, std::move(help), join_words(words),
-                  [words](const std::string& value) {
-                    return std::find(words.begin(), words.end(), value) != words.end();
-                  });
+  JobKey key = make_key(std::move(name), field, std::move(help), join_words(words),
+                        [words](const std::string& value) {
+                          return std::find(words.begin(), words.end(), value) != words.end();
+                        });
+  key.words = std::move(words);
+  return key;
 }
 
 template <typename Field, typename Accept>

@@ -56,7 +56,7 @@ TEST(JobFile, BadValueNamesFileLineKeyValueAndWhatIsValid) {
   EXPECT_EQ(error_of("[optimizer]\n\nmomentum = 1\n"),
             "a.cfg:3: optimizer.momentum = '1' is not valid; use a number, at least 0, below 1");
   EXPECT_EQ(error_of("[data]\ndistribute = share\n"),
-            "a.cfg:2: data.distribute = 'share' is not valid; use shared or scatter");
+            "a.cfg:2: data.distribute = 'share' is not valid; did you mean 'shared'? Use shared or scatter");
   for (const char* value : {"", "ten", "1.5", "128 images", "99999999999", "-1", "0x10", "nan"}) {
     EXPECT_NE(error_of(std::string("[train]\nbatch = ") + value).find("a.cfg:2: train.batch = '"),
               std::string::npos)

@@ -34,6 +34,38 @@ TEST(JobSynonyms, LeadToKeysThatExist) {
   EXPECT_NE(error_of("[optimizer]\nname = adam\n").find("SGD with momentum"), std::string::npos);
 }
 
+TEST(JobSynonyms, AllLeadToKeys) {
+  for (const std::string& key : keys_with_synonyms()) EXPECT_NE(find_job_key(key), nullptr) << key;
+}
+
+TEST(JobSynonyms, NameAKeyWithoutItsSection) {
+  EXPECT_EQ(error_of("[model]\nname = resnet\n"), "a.cfg:2: unknown key 'model.name'; did you mean 'model.family'?");
+  EXPECT_EQ(error_of("", {"momentun=0.9"}), "--set: unknown key 'momentun'; did you mean 'optimizer.momentum'?");
+}
+
+TEST(JobSynonyms, AnswerWhatHasNoKey) {
+  for (const char* key : {"optimizer.name", "optimizer.type", "train.optimizer", "optim"})
+    EXPECT_NE(error_of("", {std::string(key) + "=adam"}).find("SGD with momentum is what there is; optimizer.learning_rate"),
+              std::string::npos) << key;
+  EXPECT_EQ(error_of("[train]\ngpus = 4\n"),
+            "a.cfg:2: unknown key 'train.gpus': training is on CPUs; lockstep launch -n N, mpirun or srun starts N ranks");
+  EXPECT_NE(error_of("", {"nodes=2"}).find("lockstep launch -n N"), std::string::npos);
+}
+
+TEST(JobSynonyms, OfValuesAreFoundAmongTheKeysWords) {
+  EXPECT_EQ(error_of("", {"schedule.policy=cosin"}),
+            "--set: schedule.policy = 'cosin' is not valid; did you mean 'cosine'? Use step, cosine, one_cycle or constant");
+  const auto meant = [](const char* key, const char* value) { return meant_value(*find_job_key(key), value); };
+  EXPECT_EQ(meant("train.precision", "fp16"), "'bf16'");
+  EXPECT_EQ(meant("train.precision", "F32"), "'f32'");
+  EXPECT_EQ(meant("data.source", "ImageFolder"), "'folder'");
+  EXPECT_EQ(meant("schedule.policy", "one-cycle"), "'one_cycle'");
+  EXPECT_EQ(meant("model.family", "resnet50"), "'resnet' with model.depth = 50");
+  EXPECT_EQ(meant("schedule.policy", "bn"), "");          // a word of another key
+  EXPECT_EQ(meant("schedule.policy", "sawtooth"), "");    // nothing is near
+  EXPECT_EQ(meant("optimizer.learning_rate", "fp16"), "");  // no words
+}
+
 TEST(ExpandedPath, ReadsHomeAndVariables) {
   setenv("LOCKSTEP_TEST_DIR", "/scratch/me", 1);
   setenv("HOME", "/home/me", 1);
