@@ -56,19 +56,6 @@ std::int64_t limited(std::int64_t limit, std::int64_t size) {
   return limit > 0 ? std::min(limit, size) : size;
 }
 
-DatasetOptions dataset_options(const Job& job, const char* split) {
-  DatasetOptions options{.source = job.data.source, .path = job.data.path, .split = split};
-  options.classes = job.data.classes;
-  options.ignore_label = job.data.ignore_label;
-  options.synthetic_samples = job.data.synthetic_samples;
-  options.synthetic_classes = job.data.synthetic_classes;
-  if (job.data.channels > 0) options.synthetic_channels = job.data.channels;
-  if (job.data.height > 0) options.synthetic_height = job.data.height;
-  if (job.data.width > 0) options.synthetic_width = job.data.width;
-  options.synthetic_seed = job.run.seed;
-  return options;
-}
-
 /// What follows from the data sets, whoever has opened them.
 void describe(const Job& job, JobData& data) {
   const DatasetInfo& info = data.train_set().info();
@@ -89,6 +76,19 @@ void describe(const Job& job, JobData& data) {
 }
 
 }  // namespace
+
+DatasetOptions dataset_options(const Job& job, const std::string& split) {
+  DatasetOptions options{.source = job.data.source, .path = job.data.path, .split = split};
+  options.classes = job.data.classes;
+  options.ignore_label = job.data.ignore_label;
+  options.synthetic_samples = job.data.synthetic_samples;
+  options.synthetic_classes = job.data.synthetic_classes;
+  if (job.data.channels > 0) options.synthetic_channels = job.data.channels;
+  if (job.data.height > 0) options.synthetic_height = job.data.height;
+  if (job.data.width > 0) options.synthetic_width = job.data.width;
+  options.synthetic_seed = job.run.seed;
+  return options;
+}
 
 void check_labels(const Job& job, bool masks) {
   if (labels_pixels(job.model) == masks) return;

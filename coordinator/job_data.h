@@ -27,6 +27,9 @@ struct JobData {
   std::vector<std::string> class_names;  // by label; empty: the data has none
 };
 
+/// What a job says of a split of its data, train or val.
+DatasetOptions dataset_options(const Job& job, const std::string& split);
+
 /// Whether labels are of pixels (`masks`), or of whole pictures, must be what the model wants.
 /// @throws ConfigError.
 void check_labels(const Job& job, bool masks);

@@ -104,7 +104,10 @@ fs::path find_split(const fs::path& path, const std::string& split) {
   if (fs::is_directory(path / split)) return path / split;
   if (fs::is_directory(path / other)) {
     throw MissingFileError((path / split).string() + ": no such folder, beside " +
-                           (path / other).string());
+                           (path / other).string() +
+                           (split == "val" ? "; make it, or do not validate (train.validate_every = 0; of lockstep "
+                                             "data check and pack: --split train)"
+                                           : ""));
   }
   if (split == "val")  // else it would be the training pictures
     throw MissingFileError((path / split).string() + ": no such folder; make train/ and val/ in " +

@@ -2,7 +2,9 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <optional>
 
+#include "coordinator/job_data.h"
 #include "data/error.h"
 #include "data/packed.h"
 #include "data/spelling.h"
@@ -10,6 +12,7 @@
 #include "jobs/commands.h"
 #include "jobs/cores.h"
 #include "jobs/data_text.h"
+#include "jobs/job_file.h"
 
 namespace lockstep {
 namespace {
@@ -19,7 +22,7 @@ namespace po = boost::program_options;
 /// Where a data set is, as all data commands ask for it.
 struct DataPlace {
   std::string source, path;
-  std::string split = "both";  // both | train | val
+  std::string split;  // both | train | val; empty: both, or what the job uses
 };
 
 struct Splits {
@@ -27,26 +30,46 @@ struct Splits {
 };
 
 void add_place_options(CommandSyntax& syntax, DataPlace& place) {
-  syntax.options.add_options()(
-      "source", po::value<std::string>(&place.source)->value_name("KIND")->required(),
-      "idx, cifar10, cifar100, folder or packed.")(
-      "path", po::value<std::string>(&place.path)->value_name("PATH")->required(),
-      "The folder of its files; the file of a packed one.")(
+  add_job_options(syntax);
+  syntax.options.add_options()("source", po::value<std::string>(&place.source)->value_name("KIND"),
+                               (std::string("Without a job file: ") + kFileSources + ".").c_str())(
+      "path", po::value<std::string>(&place.path)->value_name("PATH"),
+      "Without a job file: the folder of its files; the file of a packed one.")(
       "split", po::value<std::string>(&place.split)->value_name("both|train|val"),
-      "Which part of it. Default: both.");
+      "Which part of it. Default: both; train alone where the job does not validate.");
 }
 
-Splits open_splits(const DataPlace& place) {
-  if (place.split != "both" && place.split != "train" && place.split != "val")
-    throw ConfigError("lockstep data: --split " + place.split + ": use both, train or val");
-  if (place.source == "synthetic")
-    throw ConfigError("lockstep data: synthetic data has no files; use another --source");
-  const auto open = [&](const std::string& split) {
-    return open_dataset({.source = place.source, .path = place.path, .split = split});
+/// The data set of the job, or of --source and --path, as one reads it. Nothing after --help-job.
+std::optional<DatasetOptions> dataset_asked_for(DataPlace& place, const po::variables_map& values) {
+  const bool has_place = !place.source.empty() || !place.path.empty();
+  if (values.count("job") || values.count("help-job")) {
+    if (has_place) throw ConfigError("lockstep data: name a job file, or use --source and --path, not both");
+    const auto arguments = job_arguments(values);
+    if (!arguments) return std::nullopt;
+    const Job job = load_job(arguments->file, arguments->overrides);
+    if (place.split.empty()) place.split = job.train.validate_every > 0 ? "both" : "train";
+    return dataset_options(job, "train");
+  }
+  if (values.count("set")) throw ConfigError("lockstep data: --set changes a job file; name one");
+  if (place.source.empty() || place.path.empty())
+    throw ConfigError("lockstep data: where is the data? Name a job file, or use --source KIND --path PATH");
+  if (place.split.empty()) place.split = "both";
+  return DatasetOptions{.source = place.source, .path = place.path};
+}
+
+Splits open_splits(DatasetOptions options, const std::string& split) {
+  if (split != "both" && split != "train" && split != "val")
+    throw ConfigError("lockstep data: --split " + split + ": use both, train or val");
+  if (options.source.starts_with("synthetic"))
+    throw ConfigError("lockstep data: " + options.source + " data is made up and has no files; other sources are " +
+                      kFileSources);
+  const auto open = [&](const std::string& name) {
+    options.split = name;
+    return open_dataset(options);
   };
   Splits splits;
-  if (place.split != "val") splits.train = open("train");
-  if (place.split != "train") splits.val = open("val");
+  if (split != "val") splits.train = open("train");
+  if (split != "train") splits.val = open("val");
   return splits;
 }
 
@@ -60,17 +83,22 @@ void show_progress(std::int64_t done, std::int64_t total) {
 int run_pack(std::span<const std::string> arguments) {
   DataPlace place;
   std::string out;
-  CommandSyntax syntax{.usage = "data pack --source KIND --path PATH --out FILE.h5",
+  CommandSyntax syntax{.usage = "data pack JOB.cfg FILE.h5 [OPTIONS]\n"
+                                "       lockstep data pack --source KIND --path PATH --out FILE.h5",
                        .about =
                            "Writes a data set into one HDF5 file, its samples as they are "
                            "stored, each with a checksum.\nA job reads it with data.source = "
                            "packed, data.path = FILE.h5."};
   add_place_options(syntax, place);
+  syntax.positions.add("out", 1);
   syntax.options.add_options()("out",
                                po::value<std::string>(&out)->value_name("FILE.h5")->required(),
                                "The new file; it must not exist.");
-  if (!parse_command_line(syntax, arguments)) return 0;
-  const Splits splits = open_splits(place);
+  const auto values = parse_command_line(syntax, arguments);
+  if (!values) return 0;
+  const auto asked = dataset_asked_for(place, *values);
+  if (!asked) return 0;
+  const Splits splits = open_splits(*asked, place.split);
   std::vector<const Dataset*> sources;
   for (const auto* split : {&splits.train, &splits.val})
     if (*split) sources.push_back(split->get());
@@ -84,7 +112,8 @@ int run_pack(std::span<const std::string> arguments) {
 int run_check(std::span<const std::string> arguments) {
   DataPlace place;
   ValidateOptions options{.threads = usable_cores()};
-  CommandSyntax syntax{.usage = "data check --source KIND --path PATH [OPTIONS]",
+  CommandSyntax syntax{.usage = "data check JOB.cfg [OPTIONS]\n"
+                                "       lockstep data check --source KIND --path PATH [OPTIONS]",
                        .about =
                            "Reads a data set and reports classes, labels, duplicates, samples "
                            "that are in both splits,\nand damage. Exits with 65 if it is not "
@@ -95,9 +124,12 @@ int run_check(std::span<const std::string> arguments) {
       "Decode every picture too: finds damage, and tells mean and deviation of the pixels.")(
       "threads", po::value<int>(&options.threads)->value_name("T"),
       "Threads that read. Default: one a core.");
-  if (!parse_command_line(syntax, arguments)) return 0;
+  const auto values = parse_command_line(syntax, arguments);
+  if (!values) return 0;
   if (options.threads < 1) throw ConfigError("lockstep data check: --threads must be at least 1");
-  Splits splits = open_splits(place);
+  const auto asked = dataset_asked_for(place, *values);
+  if (!asked) return 0;
+  Splits splits = open_splits(*asked, place.split);
   if (!splits.train) splits.train = std::move(splits.val);  // validation data alone
   const DatasetReport report = validate(*splits.train, splits.val.get(), options);
   std::cout << report_text(report, *splits.train, splits.val.get());

@@ -8,6 +8,9 @@
 
 namespace lockstep {
 
+/// Sources that have files, for helps.
+inline constexpr const char* kFileSources = "idx, cifar10, cifar100, folder, masks or packed";
+
 /// One split: source, sizes, and the table of its classes.
 std::string dataset_text(const Dataset& dataset);
 

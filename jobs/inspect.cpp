@@ -69,7 +69,7 @@ int run_inspect(std::span<const std::string> arguments) {
                            "measured; also RUN:best and RUN:STEP), a run, or a\ndata set (a packed file, or what --source "
                            "says). Exits with 65 if a file is bad."};
   syntax.options.add_options()("source", po::value<std::string>(&source)->value_name("KIND"),
-                               "PATH is a data set: idx, cifar10, cifar100, folder or packed.");
+                               (std::string("PATH is a data set: ") + kFileSources + ".").c_str());
   syntax.hidden.add_options()("path", po::value<std::string>(&path));
   syntax.positions.add("path", 1);
   const auto values = parse_command_line(syntax, arguments);

@@ -178,6 +178,46 @@ TEST(DataCommand, CheckFindsDuplicatesLeakageAndDamage) {
   EXPECT_EQ(cut.exit_code, 65);
 }
 
+TEST(DataCommand, ReadsTheDataOfAJob) {
+  ProgramRoom room;
+  write_idx(room, "train", 9, 0);
+  write_idx(room, "t10k", 3, 100);
+  room.write("a.cfg", "[data]\nsource = idx\npath = .\n");
+  const auto checked = room.run("data check a.cfg");
+  EXPECT_EQ(checked.exit_code, 0) << checked.errors;
+  EXPECT_TRUE(checked.says("train: idx, 9 samples")) << checked.output;
+  EXPECT_TRUE(checked.says("val: idx, 3 samples"));
+  EXPECT_FALSE(room.run("data check a.cfg --set train.validate_every=0").says("val:"));
+  EXPECT_TRUE(room.run("data check a.cfg --set train.validate_every=0 --split both").says("val: idx"));
+  EXPECT_EQ(room.run("data check a.cfg --set data.path=nowhere").exit_code, 66);
+
+  ASSERT_EQ(room.run("data pack a.cfg set.h5").exit_code, 0);
+  const auto packed = room.run("data check a.cfg --set data.source=packed --set data.path=set.h5");
+  EXPECT_EQ(packed.exit_code, 0) << packed.errors;
+  EXPECT_TRUE(packed.says("train: packed, 9 samples"));
+  EXPECT_TRUE(room.run("data check --help-job").says("[data]"));
+}
+
+TEST(DataCommand, CheckAndPackRefuseTheSame) {
+  ProgramRoom room;
+  room.write("a.cfg", "[data]\nsource = synthetic\n");
+  for (const std::string what : {"check", "pack"}) {
+    const std::string out = what == "pack" ? " --out b.h5" : "";
+    const auto complains = [&](const std::string& words, const std::string& text) {
+      const auto result = room.run("data " + what + words + out);
+      EXPECT_EQ(result.exit_code, 64) << words;
+      EXPECT_TRUE(result.complains(text)) << result.errors;
+    };
+    complains(" --source synthetic --path .", "synthetic data is made up and has no files");
+    complains(" --source synthetic_masks --path .", "synthetic_masks data is made up and has no files");
+    complains(" a.cfg", "synthetic data is made up and has no files");
+    complains(" a.cfg --source idx --path .", "not both");
+    complains(" --set data.source=idx", "--set changes a job file; name one");
+    complains(" --source idx", "Name a job file, or use --source KIND --path PATH");
+    EXPECT_TRUE(room.run("data " + what + " --help").says("masks or packed"));
+  }
+}
+
 TEST(DataCommand, SaysWhatIsWrong) {
   ProgramRoom room;
   EXPECT_EQ(room.run("data").exit_code, 64);
