@@ -1,5 +1,7 @@
 #include "coordinator/job_data.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 #include "data/error.h"
@@ -75,6 +77,23 @@ void describe(const Job& job, JobData& data) {
   data.augment = augment_options(job, info, data.input);
 }
 
+/// Every rank by itself.
+JobData open_shared(const Job& job) {
+  JobData data;
+  data.train = open_dataset(dataset_options(job, "train"));
+  if (job.train.validate_every > 0) data.val = open_dataset(dataset_options(job, "val"));
+  describe(job, data);
+  return data;
+}
+
+void tell_warnings(const JobData& data) {
+  const auto tell = [](const DatasetInfo& info) {
+    for (const std::string& warning : info.warnings) spdlog::warn("{} data: {}", info.split, warning);
+  };
+  tell(data.train_set().info());
+  if (data.val || data.val_scatter) tell(data.val_set().info());
+}
+
 }  // namespace
 
 DatasetOptions dataset_options(const Job& job, const std::string& split) {
@@ -111,23 +130,25 @@ void check_shares(const Job& job, std::int64_t train_samples, int replicas) {
 }
 
 JobData open_job_data(const Job& job) {
-  JobData data;
-  data.train = open_dataset(dataset_options(job, "train"));
-  if (job.train.validate_every > 0) data.val = open_dataset(dataset_options(job, "val"));
-  describe(job, data);
+  JobData data = open_shared(job);
+  tell_warnings(data);
   return data;
 }
 
 JobData open_job_data(const Job& job, const Communicator& world) {
-  if (job.data.distribute != "scatter" || world.size() == 1) return open_job_data(job);
   JobData data;
-  auto open = [&](const char* split) {
-    return std::make_unique<SampleScatter>(
-        world.rank() == 0 ? open_dataset(dataset_options(job, split)) : nullptr, world);
-  };
-  data.train_scatter = open("train");
-  if (job.train.validate_every > 0) data.val_scatter = open("val");
-  describe(job, data);
+  if (job.data.distribute != "scatter" || world.size() == 1) {
+    data = open_shared(job);
+  } else {
+    auto open = [&](const char* split) {
+      return std::make_unique<SampleScatter>(
+          world.rank() == 0 ? open_dataset(dataset_options(job, split)) : nullptr, world);
+    };
+    data.train_scatter = open("train");
+    if (job.train.validate_every > 0) data.val_scatter = open("val");
+    describe(job, data);
+  }
+  if (world.rank() == 0) tell_warnings(data);
   return data;
 }
 

@@ -63,7 +63,7 @@ void decode_files(const DatasetInfo& info, std::span<const std::uint8_t> encoded
     picture |= std::size_t{encoded[i]} << (8 * i);
   if (encoded.size() < 4 || picture > encoded.size() - 4)
     throw DataError("a picture and its mask are cut short");
-  decode_image_file(encoded.subspan(4, picture), out);
+  decode_image_file(encoded.subspan(4, picture), out, nullptr, Orientation::kAsStored);
   decode_mask_file(encoded.subspan(4 + picture), out);
   settle_labels(info, out);
 }

@@ -63,6 +63,7 @@ struct DatasetInfo {
   int ignore_label = -1;  // in masks: of pixels without a class
   std::vector<std::string> class_names;  // empty: not known
   std::int64_t samples = 0;
+  std::vector<std::string> warnings = {};  // of opening it: files that were passed over
 };
 
 /// The part of its size, in (0, 1], that a picture of height x width must keep when it is decoded.

@@ -13,6 +13,7 @@
 #endif
 
 #include "data/error.h"
+#include "data/exif.h"
 
 namespace lockstep {
 namespace {
@@ -68,7 +69,8 @@ bool has_end(std::span<const std::uint8_t> file) {
   return false;
 }
 
-void decode_jpeg(std::span<const std::uint8_t> file, Image& out, const LeastScale& least_scale) {
+void decode_jpeg(std::span<const std::uint8_t> file, Image& out, const LeastScale& least_scale,
+                 Orientation wanted) {
   const std::unique_ptr<void, DestroyJpeg> handle(tjInitDecompress());
   if (!handle) throw InternalError("turbojpeg: tjInitDecompress failed");
   const auto size = static_cast<unsigned long>(file.size());
@@ -86,7 +88,11 @@ void decode_jpeg(std::span<const std::uint8_t> file, Image& out, const LeastScal
     throw refuse("damaged header");
   }
   check_size("JPEG", height, width);
-  const int divisor = least_scale ? choose_divisor(least_scale(height, width)) : 1;
+  const int orientation = wanted == Orientation::kUpright ? exif_orientation(file) : 1;
+  const auto scale = [&] {
+    return exchanges_sides(orientation) ? least_scale(width, height) : least_scale(height, width);
+  };
+  const int divisor = least_scale ? choose_divisor(scale()) : 1;
   const bool cmyk = colours == TJCS_CMYK || colours == TJCS_YCCK;
   const int format = cmyk ? TJPF_CMYK : colours == TJCS_GRAY ? TJPF_GRAY : TJPF_RGB;
   resize_image(out, (height + divisor - 1) / divisor, (width + divisor - 1) / divisor,
@@ -107,6 +113,7 @@ void decode_jpeg(std::span<const std::uint8_t> file, Image& out, const LeastScal
     }
   }
   if (cmyk) cmyk_to_rgb(out);
+  turn_upright(out, orientation);
 }
 #endif
 
@@ -191,12 +198,13 @@ bool starts_with(std::span<const std::uint8_t> file, std::initializer_list<std::
 }  // namespace
 
 void decode_image_file(std::span<const std::uint8_t> file, Image& out,
-                       [[maybe_unused]] const LeastScale& least_scale) {
+                       [[maybe_unused]] const LeastScale& least_scale,
+                       [[maybe_unused]] Orientation orientation) {
   if (file.empty()) throw DataError("an empty file");
   if (starts_with(file, {0xFF, 0xD8, 0xFF})) {
     require_codec(".jpg");
 #ifdef LOCKSTEP_JPEG
-    decode_jpeg(file, out, least_scale);
+    decode_jpeg(file, out, least_scale, orientation);
 #endif
   } else if (starts_with(file, {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'})) {
     require_codec(".png");

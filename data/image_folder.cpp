@@ -1,10 +1,9 @@
 #include "data/image_folder.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -66,37 +65,98 @@ std::vector<std::string> class_folders(const fs::path& root) {
   return names;
 }
 
-/// What lies in a class folder. `others` counts files that are no pictures by their ending.
+/// "2 .bmp and 1 .webp": how many files of each kind.
+std::string count_text(const std::map<std::string, std::int64_t>& counts) {
+  std::string text;
+  std::size_t left = counts.size();
+  for (const auto& [ending, count] : counts) {
+    text += std::to_string(count) + " " + (ending.empty() ? "without an ending" : ending);
+    if (--left > 0) text += left == 1 ? " and " : ", ";
+  }
+  return text;
+}
+
+/// What lies in a split's class folders.
 struct Listing {
-  std::vector<std::string> pictures;  // relative to the split's folder, sorted
+  std::vector<std::string> pictures;  // relative to the split's folder, sorted within a class
   std::set<std::string> endings;
-  std::int64_t others = 0;
-  std::string other;  // one of them
+  std::map<std::string, std::int64_t> others;  // files that are no pictures, by ending
+  std::string other;                           // one of them
+  std::int64_t repeated_links = 0;             // links to folders that are read already
+  std::string repeated_link;                   // one of them
+
+  std::vector<std::string> warnings() const {
+    std::vector<std::string> texts;
+    if (!others.empty())
+      texts.push_back("files that are neither .jpg, .jpeg nor .png are passed over: " + count_text(others) + ", e.g. " +
+                      other);
+    if (repeated_links > 0)
+      texts.push_back(std::to_string(repeated_links) + " links lead to folders that are read already, or that they lie "
+                      "in, and are passed over, e.g. " + repeated_link);
+    return texts;
+  }
 };
 
-void list_pictures(const fs::path& root, const std::string& name, Listing& listing) {
-  const std::size_t first = listing.pictures.size();
-  for (auto entry = fs::recursive_directory_iterator(root / name);
-       entry != fs::recursive_directory_iterator(); ++entry) {
-    if (is_hidden(entry->path())) {
-      if (entry->is_directory()) entry.disable_recursion_pending();
-      continue;
+/// Lists a class folder with all below it. Links to folders are followed, each folder is read once.
+class ClassLister {
+ public:
+  ClassLister(const fs::path& root, Listing& listing) : root_(root), listing_(listing) {}
+
+  void list(const std::string& name) {
+    const std::size_t first = listing_.pictures.size();
+    // A link to a folder that the class lies in leads to other classes, and round in a circle.
+    for (fs::path above = fs::canonical(root_ / name).parent_path();; above = above.parent_path()) {
+      seen_.insert(above.string());
+      if (above == above.root_path()) break;
     }
-    if (entry->is_directory()) continue;
-    const std::string ending = lower_ending(entry->path());
+    read_folder(root_ / name);
+    while (!links_.empty()) {  // after what lies in the folder itself, in the order of names
+      const fs::path link = *links_.begin();
+      links_.erase(links_.begin());
+      read_folder(link);
+    }
+    if (listing_.pictures.size() == first)
+      throw DataError((root_ / name).string() + ": a class without pictures (.jpg, .jpeg, .png)");
+    std::sort(listing_.pictures.begin() + static_cast<std::ptrdiff_t>(first), listing_.pictures.end());
+  }
+
+ private:
+  void read_folder(const fs::path& folder) {
+    if (!seen_.insert(fs::canonical(folder).string()).second) {
+      ++listing_.repeated_links;
+      listing_.repeated_link = folder.string();
+      return;
+    }
+    std::vector<fs::path> folders;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+      if (is_hidden(entry.path())) continue;
+      if (!entry.is_directory()) {
+        add_file(entry.path());
+      } else if (entry.is_symlink()) {
+        links_.insert(entry.path());
+      } else {
+        folders.push_back(entry.path());
+      }
+    }
+    for (const fs::path& below : folders) read_folder(below);
+  }
+
+  void add_file(const fs::path& file) {
+    const std::string ending = lower_ending(file);
     if (ending == ".jpg" || ending == ".jpeg" || ending == ".png") {
-      listing.endings.insert(ending);
-      listing.pictures.push_back(entry->path().lexically_relative(root).string());
+      listing_.endings.insert(ending);
+      listing_.pictures.push_back(file.lexically_relative(root_).string());
     } else {
-      ++listing.others;
-      listing.other = entry->path().string();
+      ++listing_.others[ending];
+      if (listing_.other.empty() || file.string() < listing_.other) listing_.other = file.string();
     }
   }
-  if (listing.pictures.size() == first) {
-    throw DataError((root / name).string() + ": a class without pictures (.jpg, .jpeg, .png)");
-  }
-  std::sort(listing.pictures.begin() + static_cast<std::ptrdiff_t>(first), listing.pictures.end());
-}
+
+  const fs::path& root_;
+  Listing& listing_;
+  std::set<std::string> seen_;  // folders, without links in their paths
+  std::set<fs::path> links_;    // still to be followed
+};
 
 fs::path find_split(const fs::path& path, const std::string& split) {
   if (!fs::is_directory(path)) throw MissingFileError(path.string() + ": no such folder");
@@ -130,12 +190,8 @@ std::unique_ptr<Dataset> open_listed(const DatasetOptions& options) {
     if (found == classes.end() || *found != name) {
       throw DataError((root / name).string() + ": training has no class of this name");
     }
-    list_pictures(root, name, listing);
+    ClassLister(root, listing).list(name);
     labels.resize(listing.pictures.size(), static_cast<std::int32_t>(found - classes.begin()));
-  }
-  if (listing.others > 0) {
-    spdlog::warn("{}: {} files are no pictures by their names and are passed over, e.g. {}",
-                 root.string(), listing.others, listing.other);
   }
   for (const std::string& ending : listing.endings) require_codec(ending);
 
@@ -147,6 +203,7 @@ std::unique_ptr<Dataset> open_listed(const DatasetOptions& options) {
   info.classes = static_cast<int>(classes.size());
   info.class_names = classes;
   info.samples = static_cast<std::int64_t>(labels.size());
+  info.warnings = listing.warnings();
   return std::make_unique<ImageFolder>(std::move(info), root, std::move(listing.pictures),
                                        std::move(labels));
 }

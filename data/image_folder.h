@@ -8,8 +8,9 @@ namespace lockstep {
 /// JPEG and PNG files in one folder per class, read and decoded when asked for:
 ///     PATH/train/CLASS/*.jpg  PATH/val/CLASS/*.jpg     or, for one split, PATH/CLASS/*.jpg
 /// Classes are the sub-folders' names in byte order (for val: of train, where that is there); files
-/// may lie deeper. Samples are in the order of (class, path). Names that start with a dot are
-/// passed over.
+/// may lie deeper, also in folders that links lead to; each folder is read once for a class, so links in a circle are harmless.
+/// Samples are in the order of (class, path). Names that start with a dot are passed over. Other files that are no
+/// pictures, and links to what is read already, are passed over and counted in info().warnings.
 /// @throws MissingFileError, DataError naming the folder: no class, a class without a picture, a
 ///         class of validation that training lacks.
 std::unique_ptr<Dataset> open_image_folder(const DatasetOptions& options);

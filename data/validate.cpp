@@ -237,6 +237,7 @@ void take_moments(const PixelSums& sums, SplitReport& split) {
 
 Readings check_split(const Dataset& dataset, const std::string& name,
                      const ValidateOptions& options, SplitReport& split, DatasetReport& report) {
+  for (const std::string& warning : dataset.info().warnings) report.warnings.push_back(name + ": " + warning);
   check_labels(dataset, name, options, split, report);
   check_balance(dataset, name, split, report);
   if (!options.read && !options.decode) return {};

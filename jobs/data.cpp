@@ -104,6 +104,9 @@ int run_pack(std::span<const std::string> arguments) {
     if (*split) sources.push_back(split->get());
   pack_dataset(sources, out, show_progress);
   for (const Dataset* source : sources)
+    for (const std::string& warning : source->info().warnings)
+      std::cerr << "lockstep: warning: " << source->info().split << " data: " << warning << "\n";
+  for (const Dataset* source : sources)
     std::cout << source->info().split << ": " << source->size() << " samples\n";
   std::cout << "packed into " << out << "\n";
   return 0;

@@ -26,6 +26,7 @@ int inspect_dataset_at(const fs::path& path, const std::string& source) {
     try {
       const auto dataset = open_dataset({.source = source, .path = path.string(), .split = split});
       std::cout << dataset_text(*dataset);
+      for (const std::string& warning : dataset->info().warnings) std::cout << "warning: " << warning << "\n";
     } catch (const MissingFileError& error) {
       if (split == "train") throw;
       std::cout << "val: none (" << error.what() << ")\n";

@@ -136,6 +136,81 @@ TEST(ImageFile, SurvivesEveryChangedByte) {
   }
 }
 
+/// What an EXIF block in either byte order says: one entry of the directory, or a few before it.
+Bytes exif_block(bool little, int orientation) {
+  Bytes block{'E', 'x', 'i', 'f', 0, 0};
+  const auto put = [&](std::uint32_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i)
+      block.push_back(static_cast<std::uint8_t>(value >> 8 * (little ? i : bytes - 1 - i)));
+  };
+  block.insert(block.end(), 2, little ? 'I' : 'M');
+  put(42, 2);
+  put(8, 4);  // where the directory is
+  put(2, 2);  // entries: tag, type, count, value
+  put(0x0100, 2), put(4, 2), put(1, 4), put(64, 4);
+  put(0x0112, 2), put(3, 2), put(1, 4), put(static_cast<std::uint32_t>(orientation), 2), put(0, 2);
+  put(0, 4);
+  return block;
+}
+
+/// colour.jpg with an APP1 segment behind its first marker.
+Bytes with_segment(const Bytes& content) {
+  Bytes file = picture("colour.jpg");
+  Bytes segment{0xFF, 0xE1, static_cast<std::uint8_t>((content.size() + 2) >> 8),
+                static_cast<std::uint8_t>(content.size() + 2)};
+  segment.insert(segment.end(), content.begin(), content.end());
+  file.insert(file.begin() + 2, segment.begin(), segment.end());
+  return file;
+}
+
+TEST(ImageFile, TurnsPicturesUprightAsExifSays) {
+  const Image stored = decoded("colour.jpg");
+  const int h = stored.height, w = stored.width;
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    SCOPED_TRACE(orientation);
+    const Bytes file = with_segment(exif_block(orientation % 2 == 0, orientation));
+    Image image;
+    decode_image_file(file, image);
+    ASSERT_EQ(image.height, orientation < 5 ? h : w);
+    ASSERT_EQ(image.width, orientation < 5 ? w : h);
+    for (int r = 0; r < h; ++r)
+      for (int c = 0; c < w; ++c) {
+        // EXIF's table: at which sides of the scene the stored picture's first row and first column are.
+        const int places[8][2] = {{r, c}, {r, w - 1 - c}, {h - 1 - r, w - 1 - c}, {h - 1 - r, c},
+                                  {c, r}, {c, h - 1 - r}, {w - 1 - c, h - 1 - r}, {w - 1 - c, r}};
+        const auto& [y, x] = places[orientation - 1];
+        for (int k = 0; k < 3; ++k)
+          ASSERT_EQ(image.pixels[static_cast<std::size_t>((y * image.width + x) * 3 + k)],
+                    stored.pixels[static_cast<std::size_t>((r * w + c) * 3 + k)]) << y << "," << x;
+      }
+    decode_image_file(file, image, [&](int height, int width) {
+      EXPECT_EQ(height, orientation < 5 ? h : w);
+      EXPECT_EQ(width, orientation < 5 ? w : h);
+      return 0.5;
+    });
+    EXPECT_EQ(image.height, (orientation < 5 ? h : w) / 2);
+    decode_image_file(file, image, nullptr, Orientation::kAsStored);
+    EXPECT_EQ(image.pixels, stored.pixels);
+  }
+}
+
+TEST(ImageFile, DecodesWhateverExifClaims) {
+  const Image stored = decoded("colour.jpg");
+  const Bytes whole = exif_block(true, 6);
+  std::vector<Bytes> blocks{exif_block(true, 0), exif_block(false, 9)};
+  for (std::size_t length = 0; length < whole.size() - 8; ++length)  // its end says nothing
+    blocks.emplace_back(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+  for (const std::size_t at : {8u, 10u, 13u}) {  // no TIFF, and directories beyond the end
+    blocks.push_back(whole);
+    blocks.back()[at] = 0xFF;
+  }
+  for (const Bytes& block : blocks) {
+    Image image;
+    decode_image_file(with_segment(block), image);
+    EXPECT_EQ(image.pixels, stored.pixels) << block.size();
+  }
+}
+
 class Folder : public testing::Test {
  protected:
   std::unique_ptr<Dataset> open(const std::string& split = "train",
@@ -176,6 +251,45 @@ TEST_F(Folder, ClassesAreFoldersSortedByName) {
   EXPECT_EQ(val->label(0), 1);  // as in training, though "cat" is missing here
   EXPECT_EQ(val->info().classes, 2);
   EXPECT_EQ(open("train", "/train")->size(), 3);  // a folder of classes
+}
+
+TEST_F(Folder, PassedOverFilesAreCounted) {
+  folder.write("train/cat/a.jpg", {});
+  EXPECT_TRUE(open()->info().warnings.empty());
+  folder.write("train/cat/.hidden.txt", {});
+  folder.write("train/cat/b.webp", {});
+  folder.write("train/cat/deep/c.WEBP", {});
+  folder.write("train/cat/d.bmp", {});
+  folder.write("train/cat/notes", {});
+  const auto dataset = open();
+  EXPECT_EQ(dataset->size(), 1);
+  ASSERT_EQ(dataset->info().warnings.size(), 1u);
+  EXPECT_EQ(dataset->info().warnings[0],
+            "files that are neither .jpg, .jpeg nor .png are passed over: 1 without an ending, 1 .bmp and 2 .webp, e.g. " +
+                folder.path() + "/train/cat/b.webp");
+}
+
+TEST_F(Folder, LinksToFoldersAreFollowedOnce) {
+  namespace fs = std::filesystem;
+  const fs::path root = folder.path();
+  folder.write("train/cat/a.jpg", {});
+  folder.write("train/cat/deep/b.jpg", {});
+  folder.write("train/dog/c.jpg", {});
+  folder.write("elsewhere/d.jpg", {});
+  folder.write("more/bird/e.jpg", {});
+  fs::create_directory_symlink(root / "more/bird", root / "train/bird");        // a class
+  fs::create_directory_symlink(root / "elsewhere", root / "train/cat/linked");  // a part of one
+  fs::create_directory_symlink(root / "train", root / "train/cat/around");      // would lead to dogs, and back
+  fs::create_directory_symlink(root / "elsewhere", root / "elsewhere/self");
+  fs::create_directory_symlink("deep", root / "train/cat/again");
+  const auto dataset = open();
+  std::vector<std::string> files;
+  for (std::int64_t i = 0; i < dataset->size(); ++i)
+    files.push_back(fs::path(dataset->where(i)).lexically_relative(root / "train").string());
+  EXPECT_EQ(files, (std::vector<std::string>{"bird/e.jpg", "cat/a.jpg", "cat/deep/b.jpg", "cat/linked/d.jpg", "dog/c.jpg"}));
+  ASSERT_EQ(dataset->info().warnings.size(), 1u);
+  EXPECT_TRUE(contains(dataset->info().warnings[0], "3 links lead to folders that are read already"))
+      << dataset->info().warnings[0];
 }
 
 TEST_F(Folder, ErrorsNameTheFile) {

@@ -119,5 +119,13 @@ TEST(ClassSkew, IsTheShareOfTheWrongClass) {
   EXPECT_DOUBLE_EQ(class_skew(std::vector<std::int64_t>{0, 0}, whole), 0);
 }
 
+TEST(Validate, TellsWhatWasPassedOver) {
+  const TempFolder folder;
+  folder.write("cat/a.jpg", {});
+  folder.write("cat/b.webp", {});
+  const auto dataset = open_dataset({.source = "folder", .path = folder.path()});
+  EXPECT_TRUE(mentions(validate(*dataset, nullptr, {}).warnings, "training: files that are neither"));
+}
+
 }  // namespace
 }  // namespace lockstep
