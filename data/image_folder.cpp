@@ -91,8 +91,8 @@ struct Listing {
       texts.push_back("files that are neither .jpg, .jpeg nor .png are passed over: " + count_text(others) + ", e.g. " +
                       other);
     if (repeated_links > 0)
-      texts.push_back(std::to_string(repeated_links) + " links lead to folders that are read already, or that they lie "
-                      "in, and are passed over, e.g. " + repeated_link);
+      texts.push_back("links to folders that are read already, or that they lie in, are passed over: " +
+                      std::to_string(repeated_links) + ", e.g. " + repeated_link);
     return texts;
   }
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "data/error.h"
@@ -71,10 +72,15 @@ bool is_picture(const fs::path& file) {
          !file.filename().string().starts_with(".");
 }
 
-std::vector<Pair> list_pairs(const Folders& folders) {
+/// `passed_over`, if asked for, becomes the names of files and folders that are no pictures.
+std::vector<Pair> list_pairs(const Folders& folders, std::set<std::string>* passed_over = nullptr) {
   std::vector<Pair> pairs;
   for (const fs::directory_entry& entry : fs::directory_iterator(folders.pictures)) {
-    if (!entry.is_regular_file() || !is_picture(entry.path())) continue;
+    if (!entry.is_regular_file() || !is_picture(entry.path())) {
+      const bool hidden = entry.path().filename().string().starts_with(".");
+      if (passed_over && !hidden) passed_over->insert(entry.path().string());
+      continue;
+    }
     const fs::path mask = folders.masks / (entry.path().stem().string() + ".png");
     if (!fs::is_regular_file(mask))
       throw MissingFileError(mask.string() + ": no such file; it is the mask of " +
@@ -114,8 +120,12 @@ int count_classes(const std::vector<Pair>& pairs, int ignore_label) {
 
 std::unique_ptr<Dataset> open_mask_folder(const DatasetOptions& options) {
   try {
-    std::vector<Pair> pairs = list_pairs(folders_of(options.path, options.split));
+    std::set<std::string> passed_over;
+    std::vector<Pair> pairs = list_pairs(folders_of(options.path, options.split), &passed_over);
     DatasetInfo info;
+    if (!passed_over.empty())
+      info.warnings.push_back("files and folders that are neither .jpg, .jpeg nor .png are passed over: " +
+                              std::to_string(passed_over.size()) + ", e.g. " + *passed_over.begin());
     info.source = "masks";
     info.path = options.path;
     info.split = options.split;
