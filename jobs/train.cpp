@@ -176,7 +176,9 @@ void Training::tell(const Trainer& trainer, int code) const {
     spdlog::info("stopped as asked at step {} of {}, saved; start again to go on", trainer.steps_done(),
                  trainer.total_steps());
   if (end_ == TrainingEnd::kDone && trainer.steps_taken() == 0)
-    spdlog::info("finished at step {}; raise train.epochs to go on", trainer.steps_done());
+    spdlog::info("finished at step {}; raise {} to go on", trainer.steps_done(),
+                 job_.train.max_steps > 0 && trainer.steps_done() >= job_.train.max_steps ? "train.max_steps"
+                                                                                          : "train.epochs");
 }
 
 void warn_without_ulfm(const Survivors& ranks, const ParallelOptions& options) {

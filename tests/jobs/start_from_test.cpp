@@ -83,5 +83,17 @@ TEST(TrainCommand, SaysWhatASeedAndALongerCurveChange) {
   EXPECT_FALSE(kept.complains("the learning rate goes")) << kept.errors;
 }
 
+TEST(TrainCommand, SaysThatARunHasFinishedAndWhatToRaise) {
+  ProgramRoom room;
+  room.write("a.cfg", "[run]\nname = r\ndirectory = runs\n[data]\nsource = synthetic\nsynthetic_samples = 8\nheight = 8\nwidth = 8\n"
+                      "[model]\ndepth = 8\n[train]\nbatch = 4\nepochs = 1\n");
+  ASSERT_EQ(room.run("train a.cfg").exit_code, 0);
+  const auto again = room.run("train a.cfg");
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_TRUE(again.complains("finished at step 2; raise train.epochs to go on")) << again.errors;
+  EXPECT_TRUE(room.run("train a.cfg --set train.epochs=5 --set train.max_steps=2")
+                  .complains("finished at step 2; raise train.max_steps to go on"));
+}
+
 }  // namespace
 }  // namespace lockstep
