@@ -1,7 +1,5 @@
 #include "jobs/job_file.h"
 
-#include <algorithm>
-#include <array>
 #include <boost/program_options.hpp>
 #include <fstream>
 #include <map>
@@ -11,6 +9,7 @@
 #include "data/error.h"
 #include "jobs/job_check.h"
 #include "jobs/job_key.h"
+#include "jobs/job_path.h"
 #include "jobs/job_synonyms.h"
 #include "jobs/value_text.h"
 
@@ -71,10 +70,9 @@ Assignment read_override(const std::string& text) {
           std::string(trimmed(std::string_view(text).substr(equals + 1)))};
 }
 
-/// What the key is set to: paths with their variables expanded, so that the effective job says where it was.
-std::string value_of(const Assignment& assignment) {
-  constexpr std::array kPaths{"data.path", "run.directory", "run.start_from", "parallel.all_reduce_table"};
-  if (std::ranges::find(kPaths, assignment.key) == kPaths.end()) return assignment.value;
+/// What the key is set to: a path is expanded, so that the effective job says where it was.
+std::string value_for(const JobKey& key, const Assignment& assignment) {
+  if (!key.is_path) return assignment.value;
   try {
     return expanded_path(assignment.value);
   } catch (const ConfigError& error) {
@@ -90,7 +88,7 @@ void assign(Job& job, const Assignment& assignment) {
     throw ConfigError(assignment.where + ": unknown key '" + assignment.key + "'; did you mean '" +
                       nearest_job_key(assignment.key) + "'?");
   }
-  if (!key->set(job, value_of(assignment))) {
+  if (!key->set(job, value_for(*key, assignment))) {
     const std::string meant = meant_value(*key, assignment.value);
     throw ConfigError(assignment.where + ": " + key->name + " = '" + assignment.value + "' is not valid; " +
                       (meant.empty() ? "use " : "did you mean " + meant + "? Use ") + key->valid);

@@ -18,14 +18,14 @@ std::vector<JobKey> run_keys() {
   return {
       text(FIELD(run.name), "a file name without '/'", is_file_name,
            "The run's directory is DIRECTORY/NAME."),
-      text(
+      path(
           FIELD(run.directory), "a directory",
           [](const std::string& value) { return !value.empty(); },
           "Where run directories live; made if it is missing."),
       number(FIELD(run.seed), at_least(0),
              "Of initial weights, order of samples, augmentation and dropout."),
       flag(FIELD(run.resume), "Go on from the run's newest good checkpoint, if there is one."),
-      text(FIELD(run.start_from), "a directory", [](const std::string&) { return true; },
+      path(FIELD(run.start_from), "a directory", [](const std::string&) { return true; },
            "A new run begins with the weights and running statistics of this checkpoint, of the same model: RUN "
            "(its newest good one), RUN:best, RUN:STEP, or a checkpoint's directory. Empty: from the seed."),
       number(FIELD(run.log_every_s), above(0),
@@ -38,7 +38,7 @@ std::vector<JobKey> data_keys() {
       word(FIELD(data.source), {"idx", "cifar10", "cifar100", "folder", "masks", "packed", "synthetic", "synthetic_masks"},
            "Format of the data set. folder: one folder of JPEG or PNG files per class. masks: "
            "pictures with a PNG of classes for each, for family = unet."),
-      text(
+      path(
           FIELD(data.path), "a path", [](const std::string&) { return true; },
           "Folder of its files, or the packed file; relative to the current directory. ~ and $VARIABLES are expanded, as in "
           "all paths."),
@@ -148,7 +148,7 @@ std::vector<JobKey> parallel_keys() {
            "worker: rank 0 trains too; dedicated: it only coordinates."),
       word(FIELD(parallel.all_reduce), {"auto", "ring", "mpi"},
            "Shared memory inside a node, messages only, or MPI_Allreduce."),
-      text(
+      path(
           FIELD(parallel.all_reduce_table), "a path", [](const std::string&) { return true; },
           "auto: takes what lockstep bench allreduce --table FILE found the fastest."),
       word(FIELD(parallel.wire), {"f32", "bf16"},

@@ -98,6 +98,14 @@ JobKey text(std::string name, Field field, std::string valid, Accept accept, std
   return make_key(std::move(name), field, std::move(help), std::move(valid), accept);
 }
 
+/// A text that is a path (jobs/job_path.h).
+template <typename Field, typename Accept>
+JobKey path(std::string name, Field field, std::string valid, Accept accept, std::string help) {
+  JobKey key = text(std::move(name), field, std::move(valid), accept, std::move(help));
+  key.is_path = true;
+  return key;
+}
+
 template <typename Field>
 JobKey texts(std::string name, Field field, std::string valid, std::string help) {
   return make_key(std::move(name), field, std::move(help), std::move(valid),

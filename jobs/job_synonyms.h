@@ -22,8 +22,4 @@ std::string answer_to(std::string_view name);
 /// none is near, or the key's values are no words.
 std::string meant_value(const JobKey& key, std::string_view value);
 
-/// A path of a job as the shell would read it: `~` at its beginning is HOME, $NAME and ${NAME} are variables.
-/// @throws ConfigError naming the variable that is not set.
-std::string expanded_path(const std::string& path);
-
 }  // namespace lockstep

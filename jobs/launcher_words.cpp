@@ -10,17 +10,18 @@ constexpr std::size_t kLongestBox = 8192;  // what is longer is none
 
 constexpr std::string_view kBlank("\0 ", 2);  // mpirun ends its words with a NUL
 
-/// A line of dashes; there may be a blank before it.
-bool is_edge(std::string_view line) {
-  constexpr std::size_t kLeast = 60;
-  line.remove_prefix(std::min(line.find_first_not_of(kBlank), line.size()));
-  return line.size() >= kLeast && line.find_first_not_of('-') == std::string_view::npos;
+std::string_view without_blank(std::string_view line) {
+  return line.substr(std::min(line.find_first_not_of(kBlank), line.size()));
 }
 
-/// Whether a line that begins so may become an edge.
+/// Whether a line that begins so may become the edge of a box: a line of dashes, perhaps with a blank before it.
 bool may_be_edge(std::string_view begun) {
-  begun.remove_prefix(std::min(begun.find_first_not_of(kBlank), begun.size()));
-  return begun.find_first_not_of('-') == std::string_view::npos;
+  return without_blank(begun).find_first_not_of('-') == std::string_view::npos;
+}
+
+bool is_edge(std::string_view line) {
+  constexpr std::size_t kLeast = 60;
+  return may_be_edge(line) && without_blank(line).size() >= kLeast;
 }
 
 /// The rank itself has said why, or ended as it should.
@@ -71,7 +72,7 @@ std::string LauncherWords::pass(std::string_view text) {
 
 std::string LauncherWords::rest() {
   in_box_ = plain_ = false;
-  if (line_.find_first_not_of(kBlank) == std::string::npos) line_.clear();
+  if (without_blank(line_).empty()) line_.clear();
   return std::exchange(box_, {}) + std::exchange(line_, {});
 }
 

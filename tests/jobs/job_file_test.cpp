@@ -7,18 +7,10 @@
 
 #include "data/error.h"
 #include "jobs/job_key.h"
+#include "tests/jobs/job_errors.h"
 
 namespace lockstep {
 namespace {
-
-std::string error_of(const std::string& text, const std::vector<std::string>& overrides = {}) {
-  try {
-    parse_job(text, "a.cfg", overrides);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 TEST(JobFile, ReadsEveryKindOfValue) {
   const Job job = parse_job(
@@ -163,6 +155,10 @@ TEST(JobFile, MissingFileAndDirectory) {
     EXPECT_NE(std::string(error.what()).find("nowhere/a.cfg"), std::string::npos);
   }
   EXPECT_THROW(load_job(std::filesystem::temp_directory_path()), ConfigError);
+}
+
+TEST(JobFile, MayBeginWithAByteOrderMark) {
+  EXPECT_EQ(parse_job("\xEF\xBB\xBF[train]\nbatch = 7\n", "a.cfg", {}).train.batch, 7);
 }
 
 }  // namespace
