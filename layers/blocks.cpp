@@ -61,12 +61,14 @@ ValueId BlockBuilder::post_activation_block(const std::string& name, ValueId x,
   }
   y = finish_branch(name, y, index);
 
+  const std::string last_relu = name + ".relu" + std::to_string(branch.size());
+  if (architecture_.shortcut == ShortcutKind::kPlain) return activation(last_relu, y);
   ValueId shortcut = x;
   if (projects(x, group.out_channels, stride))
     shortcut = norm(name + ".shortcut.norm", projection(name, x, group.out_channels, stride));
   else
     shortcut = plain_shortcut(name, x, group.out_channels, stride);
-  return activation(name + ".relu" + std::to_string(branch.size()), add(name, y, shortcut));
+  return activation(last_relu, add(name, y, shortcut));
 }
 
 // norm1 - relu1 - conv1 - norm2 - relu2 - conv2 ...  + shortcut; a projection takes what relu1
@@ -85,6 +87,7 @@ ValueId BlockBuilder::pre_activation_block(const std::string& name, ValueId x,
   }
   y = finish_branch(name, y, index);
 
+  if (architecture_.shortcut == ShortcutKind::kPlain) return y;
   const ValueId shortcut = projects(x, group.out_channels, stride)
                                ? projection(name, active, group.out_channels, stride)
                                : plain_shortcut(name, x, group.out_channels, stride);

@@ -52,7 +52,9 @@ struct ModelOptions {
   int cardinality = 0;  // groups of a bottleneck's 3x3; 0: 1, resnext 32 (ImageNet) or 8 (CIFAR)
   int base_width = 0;   // width of one of them where the group has 64 channels: 4 in 32x4d;
                         // 0: together as wide as the group; resnext 4 (ImageNet), 64 (CIFAR)
-  std::string shortcut = "B";  // A (pad) | B (project where shapes change) | C (project everywhere)
+  /// A (pad) | B (project where shapes change) | C (project everywhere) | none: a plain net, the
+  /// same layers without sums (He et al. 2015, section 4.1)
+  std::string shortcut = "B";
   int se_reduction = 0;        // 0: no squeeze-excitation; usual 16
   std::string norm = "auto";   // batch | group | layer; auto: batch, of pixels' norms layer
   int norm_groups = 32;  // norm = group; where they do not divide the channels: what divides both

@@ -203,6 +203,17 @@ LayerOptions resolve_with(const ModelOptions& options, NormKind norm, Activation
   return layers;
 }
 
+/// What acts on a branch beside its shortcut would cut a plain net in two, or scale it away.
+void refuse_branch_keys(const ModelOptions& options) {
+  const auto refuse = [](const char* key, const std::string& value) {
+    fail_key(key, value, "shortcut = none leaves no sum whose branch it could change; leave it out");
+  };
+  if (options.stochastic_depth > 0) refuse("stochastic_depth", digits_of(options.stochastic_depth));
+  if (options.conditional_skip > 0) refuse("conditional_skip", digits_of(options.conditional_skip));
+  if (options.residual_scale != "1") refuse("residual_scale", options.residual_scale);
+  if (options.last_gamma != 1.0f) refuse("last_gamma", digits_of(options.last_gamma));
+}
+
 }  // namespace
 
 LayerOptions resolve_layers(const ModelOptions& options) {
@@ -237,9 +248,12 @@ Architecture resolve_architecture(const ModelOptions& options, Shape input) {
       options.family == "custom" ? pattern.planes[0] * options.widen : pattern.stem_width;
   a.stem_width = options.stem_width > 0 ? options.stem_width : own_stem_width;
   a.shortcut = choose("shortcut", options.shortcut,
-                      Choices3<ShortcutKind>{{{"A", ShortcutKind::kPad},
-                                              {"B", ShortcutKind::kProjection},
-                                              {"C", ShortcutKind::kProjectionEverywhere}}});
+                      std::array<std::pair<const char*, ShortcutKind>, 4>{
+                          {{"A", ShortcutKind::kPad},
+                           {"B", ShortcutKind::kProjection},
+                           {"C", ShortcutKind::kProjectionEverywhere},
+                           {"none", ShortcutKind::kPlain}}});
+  if (a.shortcut == ShortcutKind::kPlain) refuse_branch_keys(options);
   a.se_reduction = options.se_reduction;
   a.last_gamma = options.last_gamma;
   if (a.pre_activation && a.last_gamma != 1.0f)

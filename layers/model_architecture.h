@@ -7,7 +7,7 @@ namespace lockstep {
 
 enum class StemKind { kCifar, kImagenet, kResnetD };
 enum class BlockKind { kBasic, kBottleneck };
-enum class ShortcutKind { kPad, kProjection, kProjectionEverywhere };
+enum class ShortcutKind { kPad, kProjection, kProjectionEverywhere, kPlain };
 enum class NormKind { kBatch, kGroup, kLayer };
 
 /// Blocks of one resolution. The first of them has the stride.

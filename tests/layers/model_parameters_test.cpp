@@ -25,6 +25,15 @@ TEST(ModelParameters, CifarResnets) {
   EXPECT_EQ(count(1202), 19421274);
 }
 
+// Plain nets have the parameters of shortcut A, which has none of its own.
+TEST(ModelParameters, CifarPlainNets) {
+  for (const int depth : {20, 56}) {
+    ModelOptions options = model("resnet", depth);
+    options.shortcut = "none";
+    EXPECT_EQ(cifar_parameters(options), depth == 20 ? 269722 : 853018);
+  }
+}
+
 // torchvision's model zoo, to the parameter.
 TEST(ModelParameters, ImagenetResnets) {
   EXPECT_EQ(imagenet_parameters(model("resnet", 18)), 11689512);

@@ -90,6 +90,20 @@ TEST(ModelStructure, ShortcutAPadsAndCProjectsEverywhere) {
   EXPECT_EQ(names(projected, "group2.block1.shortcut"), (Names{".conv", ".norm"}));
 }
 
+TEST(ModelStructure, PlainNetsHaveNoSums) {
+  for (const char* family : {"resnet", "preact"}) {
+    ModelOptions options = model(family, 20);
+    options.shortcut = "none";
+    const Graph graph = build_model(options, kCifar, 10);
+    for (const Op& op : graph.ops()) EXPECT_FALSE(std::holds_alternative<Add>(op.attributes)) << op.name;
+  }
+  ModelOptions options;
+  options.shortcut = "none";
+  const Graph graph = build_model(options, kCifar, 10);
+  EXPECT_EQ(names(graph, "group2.block0."), (Names{"conv1", "norm1", "relu1", "conv2", "norm2", "relu2"}));
+  EXPECT_EQ(graph.value(find(graph, "group2.block0.conv1")->inputs[0]).name, "group1.block2.relu2");
+}
+
 TEST(ModelStructure, ResnetDPoolsItsShortcuts) {
   ModelOptions options = model("resnet", 50);
   options.stem = "resnet_d";

@@ -35,6 +35,8 @@ std::vector<Net> nets() {
           {"dropout in blocks", {.family = "wide", .depth = 10, .widen = 1, .dropout = 0.3f}},
           {"dropout", custom({.dropout = 0.2f})},
           {"stochastic depth, padded shortcuts", custom({.shortcut = "A", .stochastic_depth = 0.5f})},
+          {"plain", custom({.shortcut = "none"})},
+          {"plain pre-activation", custom({.pre_activation = true, .shortcut = "none"})},
           {"conditional skips", custom({.conditional_skip = 0.5f})},
           {"highway", {.family = "highway", .counts = {2, 1}, .widths = {16, 32}}},
           {"MLP", {.family = "mlp", .dropout = 0.1f, .conditional_skip = 0.3f, .counts = {2, 1}, .widths = {24, 16}}},

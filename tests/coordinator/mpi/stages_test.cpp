@@ -176,6 +176,7 @@ TEST_F(Stages, ChangeNoBitOfDenseNet) { expect_same(kDenseNet, schedules(kDenseN
 TEST_F(Stages, ChangeNoBitOfGatedSkips) {
   const Net nets[] = {
       {"highway", {.family = "highway", .counts = {2, 1}, .widths = {16, 32}}, 8, {3, 8, 8}, 2},
+      {"plain", {.family = "custom", .shortcut = "none", .counts = {2, 1}, .widths = {16, 32}}, 8, {3, 8, 8}, 2},
       {"MLP", {.family = "mlp", .conditional_skip = 0.5f, .counts = {3}, .widths = {24}}, 8, {3, 8, 8}, 2}};
   for (const Net& net : nets) expect_same(net, {schedules(net).back()});
 }
