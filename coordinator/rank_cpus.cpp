@@ -23,14 +23,28 @@ void agree_on_instruction_set(const Communicator& world) {
   cpu::use_instruction_set(static_cast<std::uint32_t>(common));
 }
 
-int lanes_of_rank(int wanted, int ranks_on_these_cpus) {
-  if (wanted > 0) return wanted;
-  if (const char* text = std::getenv("OMP_NUM_THREADS"))
-    if (const int n = std::atoi(text); n > 0) return n;
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
-  return std::max(1, CPU_COUNT(&mask) / ranks_on_these_cpus);
+ThreadRequest thread_request(int job) {
+  const auto number_in = [](const char* variable) {
+    const char* text = std::getenv(variable);
+    return text ? std::max(0, std::atoi(text)) : 0;
+  };
+  return {.job = job, .launch = number_in(kThreadsVariable), .openmp = number_in("OMP_NUM_THREADS")};
+}
+
+int choose_threads(const ThreadRequest& request, const SharedCpus& shared) {
+  if (request.job > 0) return request.job;
+  if (request.launch > 0) return request.launch;
+  const int share = std::max(1, shared.cpus / shared.ranks);
+  return request.openmp > 0 ? std::min(request.openmp, share) : share;
+}
+
+std::string threads_not_taken(const ThreadRequest& request, const SharedCpus& shared) {
+  const int threads = choose_threads(request, shared);
+  if (request.job > 0 || request.launch > 0 || request.openmp <= threads) return "";
+  return "OMP_NUM_THREADS = " + std::to_string(request.openmp) + ", but " +
+         (shared.ranks == 1 ? "a rank has " : std::to_string(shared.ranks) + " ranks share ") +
+         std::to_string(shared.cpus) + (shared.cpus == 1 ? " CPU" : " CPUs") + ": a rank takes " + std::to_string(threads) +
+         (threads == 1 ? " thread" : " threads") + "; parallel.threads or launch --threads has its way";
 }
 
 namespace {
@@ -54,7 +68,11 @@ SharedCpus shared_cpus(const Communicator& group) {
 }  // namespace
 
 int lanes_of_rank(int wanted, const Communicator& world) {
-  return lanes_of_rank(wanted, shared_cpus(world).ranks);
+  const ThreadRequest request = thread_request(wanted);
+  const SharedCpus shared = shared_cpus(world);
+  if (world.rank() == 0)
+    if (const std::string said = threads_not_taken(request, shared); !said.empty()) spdlog::warn("{}", said);
+  return choose_threads(request, shared);
 }
 
 std::string crowding(int threads, const SharedCpus& shared) {

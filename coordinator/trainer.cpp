@@ -71,9 +71,12 @@ EngineOptions Trainer::make_options(const Graph& graph) {
 }
 
 void Trainer::make_engine(Graph graph, const EngineOptions& options) {
+  const std::size_t before = resident_bytes();
   JobEngine made =
       lockstep::make_engine(job_, std::move(graph), options, workers_, groups_ ? &*groups_ : nullptr);
-  forecast_.emplace(expect(made, grid_.stage_of(workers_.rank()), grid_.replicas(), job_.train.micro_batches));
+  Expected expected = expect(made, grid_.stage_of(workers_.rank()), grid_.replicas(), job_.train.micro_batches);
+  expected.base_bytes = before;
+  forecast_.emplace(expected);
   engine_ = std::move(made.engine);
   if (!made.pipeline) return;
   if (workers_.rank() == 0) spdlog::info("{}", describe(*made.pipeline, job_.parallel.schedule));
@@ -291,10 +294,18 @@ void Trainer::end_of_epoch() {
 
 /// Of the first worker.
 void Trainer::tell_forecast() {
-  std::string text;
-  if (works_ && workers_.rank() == 0) text = forecast_->text(engine_->planned_bytes());
-  if (first_worker_ > 0) world_.broadcast(text, first_worker_, "forecast");
-  if (world_.rank() == 0 && !text.empty()) spdlog::info("{}", text);
+  std::string kept;
+  if (works_ && workers_.rank() == 0) kept = to_json(forecast_->compare(engine_->planned_bytes()));
+  if (first_worker_ > 0) world_.broadcast(kept, first_worker_, "forecast");
+  if (world_.rank() > 0) return;
+  const Comparison comparison = comparison_from_json(kept);
+  if (comparison.steps == 0) return;
+  spdlog::info("{}", summary(comparison));
+  try {
+    write_file_durably(run_directory_ / kForecastFile, kept);
+  } catch (const IoError& error) {
+    spdlog::warn("the run is saved, its forecast is not: {}", error.what());
+  }
 }
 
 /// Until the training is over, or has to go back.

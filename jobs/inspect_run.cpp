@@ -1,12 +1,14 @@
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "coordinator/plan/report_text.h"
+#include "coordinator/run_forecast.h"
 #include "data/checkpoint.h"
 #include "data/error.h"
+#include "data/files.h"
+#include "data/number_text.h"
 #include "jobs/inspect.h"
 #include "jobs/job_file.h"
 #include "jobs/job_key.h"
@@ -43,6 +45,22 @@ void print_environment(const fs::path& file) {
               << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
 }
 
+void print_forecast(const fs::path& file) {
+  if (!fs::exists(file)) return;
+  try {
+    std::cout << "predicted and measured (of the newest start that came to its end)\n"
+              << details(comparison_from_json(read_text_file(file, 1 << 16)));
+  } catch (const DataError& error) {
+    std::cout << file.filename().string() << ": " << error.what() << "\n";
+  }
+}
+
+/// A value of JSON for people.
+std::string shown(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  return value.is_number_float() ? four_digits(value.get<double>()) : value.dump();
+}
+
 void print_metrics(const fs::path& file) {
   std::ifstream in(file);
   std::string step, validation;
@@ -55,8 +73,7 @@ void print_metrics(const fs::path& file) {
     if (!json.is_object()) return;
     std::cout << what;
     for (const auto& [name, value] : json.items())
-      std::cout << "  " << name << " "
-                << (value.is_string() ? value.get<std::string>() : value.dump());
+      std::cout << "  " << name << " " << shown(value);
     std::cout << "\n";
   };
   print("last step      ", step);
@@ -83,9 +100,8 @@ int print_checkpoints(const fs::path& directory) {
     }
   }
   if (newest.best_step) {
-    char score[32];
-    std::snprintf(score, sizeof score, "%.4g", newest.best_metric);
-    std::cout << "best checkpoint " << checkpoint_name(*newest.best_step) << ": validation score " << score
+    std::cout << "best checkpoint " << checkpoint_name(*newest.best_step) << ": validation score "
+              << four_digits(newest.best_metric)
               << " (accuracy, or mean IoU, as a part of 1)"
               << (std::ranges::find(steps, *newest.best_step) == steps.end() ? "; it is gone" : "") << "\n";
   }
@@ -99,6 +115,7 @@ int inspect_run(const fs::path& directory) {
   print_job(directory / "job.cfg");
   print_environment(directory / "environment.json");
   print_metrics(directory / "metrics.jsonl");
+  print_forecast(directory / kForecastFile);
   const int bad = print_checkpoints(directory / "checkpoints");
   return static_cast<int>(bad > 0 ? ExitCode::kBadData : ExitCode::kDone);
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "coordinator/rank_cpus.h"
+
 namespace lockstep {
 std::string shell_quoted(const std::string& word) {
   const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
@@ -11,9 +13,11 @@ std::string shell_quoted(const std::string& word) {
   return text + "'";
 }
 
+int launched_threads(int cores, int ranks) { return std::max(1, cores / ranks); }
+
 LaunchPlan plan_launch(const LaunchRequest& request) {
   const int threads =
-      request.threads > 0 ? request.threads : std::max(1, request.cores / request.ranks);
+      request.threads > 0 ? request.threads : launched_threads(request.cores, request.ranks);
   LaunchPlan plan;
   if (request.as_root) {
     plan.environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}};
@@ -29,7 +33,9 @@ LaunchPlan plan_launch(const LaunchRequest& request) {
   } else {
     add({"--bind-to", "none"});
   }
-  add({"-x", "OMP_NUM_THREADS=" + std::to_string(threads), request.program.string()});
+  add({"-x", "OMP_NUM_THREADS=" + std::to_string(threads)});
+  if (request.threads > 0) add({"-x", std::string(kThreadsVariable) + "=" + std::to_string(threads)});
+  add({request.program.string()});
   plan.command.insert(plan.command.end(), request.arguments.begin(), request.arguments.end());
   return plan;
 }

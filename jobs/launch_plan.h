@@ -23,6 +23,9 @@ struct LaunchPlan {
   std::vector<std::string> command;                              // command[0] is mpirun
 };
 
+/// Threads that a launched rank gets where nobody asks for a number: its share of the cores.
+int launched_threads(int cores, int ranks);
+
 /// Every rank gets `threads` cores of its own if there are enough, else none is bound.
 /// The options are those of Open MPI 4 and 5.
 LaunchPlan plan_launch(const LaunchRequest& request);

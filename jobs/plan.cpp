@@ -7,13 +7,14 @@
 #include "coordinator/job_data.h"
 #include "coordinator/machine_memory.h"
 #include "coordinator/plan/report_text.h"
-#include "coordinator/rank_cpus.h"
 #include "data/error.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
+#include "jobs/cores.h"
 #include "jobs/job_file.h"
 #include "jobs/plan_input.h"
 #include "jobs/plan_stages.h"
+#include "jobs/plan_verdict.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/model_table.h"
 
@@ -30,7 +31,7 @@ class PlannedStep {
         in_(in),
         workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
         graph_(build_model(job.model, in.input, in.classes)),
-        options_(limited(engine_options(job, graph_, workers_, lanes_of_rank(threads, 1)))),
+        options_(limited(engine_options(job, graph_, workers_, threads))),
         backend_(graph_, backend_options(options_)),
         recomputation_(fit()),
         train_(plan(true)),
@@ -92,10 +93,7 @@ class PlannedStep {
   }
 
   Recomputation fit() {
-    // With scatter only rank 0 holds the samples, and it may do nothing else.
-    const bool holds_samples =
-        job_.data.distribute != "scatter" || job_.parallel.coordinator == "worker";
-    options_.memory.question.dataset_bytes = holds_samples ? in_.dataset_bytes : 0;
+    options_.memory.question.dataset_bytes = held_sample_bytes(job_, in_);
     return fit_memory(graph_, backend_, plan_options(options_, true, true),
                       plan_options(options_, false, false), options_.memory);
   }
@@ -137,7 +135,7 @@ class PlannedStep {
 }  // namespace
 
 int run_plan(std::span<const std::string> arguments) {
-  int ranks = 1, threads = 0;
+  int ranks = 1, threads = 0, nodes = nodes_of_allocation();
   std::size_t memory_mib = 0;
   CommandSyntax syntax{.usage = "plan JOB.cfg [OPTIONS]",
                        .about =
@@ -148,7 +146,10 @@ int run_plan(std::span<const std::string> arguments) {
   syntax.options.add_options()("ranks,n", po::value<int>(&ranks)->value_name("N"),
                                "How many ranks the job will have. Default: 1.")(
       "threads", po::value<int>(&threads)->value_name("T"),
-      "Threads of each rank. Default: as train would take them here.")(
+      "Threads of each rank. Default: those of `lockstep launch -n N` here.")(
+      "nodes", po::value<int>(&nodes)->value_name("N"),
+      "Machines like this one that share the ranks. Default: those of the Slurm allocation, else 1.")(
+      "json", "Print the plan as one object of JSON, in bytes and seconds.")(
       "ops", "The model's table op by op instead of block by block.")(
       "phases", "Print the phases and messages of a training step.")(
       "auto",
@@ -161,12 +162,16 @@ int run_plan(std::span<const std::string> arguments) {
   if (ranks < 1) throw ConfigError("lockstep plan: --ranks must be at least 1");
   if (values->count("threads") && threads < 1)
     throw ConfigError("lockstep plan: --threads must be at least 1");
+  if (nodes < 1) throw ConfigError("lockstep plan: --nodes must be at least 1");
   const auto job_file = job_arguments(*values);
   if (!job_file) return 0;
   const Job job = load_job(job_file->file, job_file->overrides);
 
   if (job.parallel.coordinator == "dedicated" && ranks < 2)
     throw ConfigError("parallel.coordinator = dedicated needs at least --ranks 2");
+  for (const char* text : {"ops", "phases", "auto"})
+    if (values->count(text) && values->count("json"))
+      throw ConfigError("lockstep plan: --" + std::string(text) + " is a text for people; leave it or --json out");
   for (const char* whole : {"ops", "phases"})
     if (values->count(whole) && (values->count("auto") || job.parallel.stages > 1))
       throw ConfigError("lockstep plan: --" + std::string(whole) + " shows one rank that has the whole model; leave it out, or " +
@@ -180,11 +185,15 @@ int run_plan(std::span<const std::string> arguments) {
     print_alternatives(job, in, request);
     return 0;
   }
+  const PlannedNeeds needs = planned_needs(job, in, ranks, threads);
+  const PlanVerdict verdict = judge(needs, ranks, nodes, machine_memory());
+  std::cout << (values->count("json") ? plan_json(job, in, verdict, needs) : verdict_text(verdict, needs) + "\n");
+  if (values->count("json")) return 0;
   if (job.parallel.stages > 1) {
-    print_stages(job, in, request);
+    print_stages(job, needs);
     return 0;
   }
-  PlannedStep step(job, in, ranks, threads > 0 ? threads : job.parallel.threads);
+  PlannedStep step(job, in, ranks, needs.threads);
   step.print_model(values->count("ops") ? TableDetail::kOps : TableDetail::kBlocks);
   step.print_ranks();
   step.print_memory();

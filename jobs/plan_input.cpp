@@ -1,6 +1,8 @@
 #include "jobs/plan_input.h"
 
 #include "coordinator/job_data.h"
+#include "jobs/cores.h"
+#include "jobs/launch_plan.h"
 
 namespace lockstep {
 namespace {
@@ -44,6 +46,15 @@ PlanInput plan_input(const Job& job) {
   in.dataset_bytes = bytes_in_memory({info.channels, info.height, info.width},
                                      data.train->size() + (data.val ? data.val->size() : 0));
   return in;
+}
+
+std::size_t held_sample_bytes(const Job& job, const PlanInput& in) {
+  return job.data.distribute != "scatter" || job.parallel.coordinator == "worker" ? in.dataset_bytes : 0;
+}
+
+int planned_threads(const Job& job, int asked, int ranks) {
+  if (asked > 0) return asked;
+  return job.parallel.threads > 0 ? job.parallel.threads : launched_threads(usable_cores() * nodes_of_allocation(), ranks);
 }
 
 }  // namespace lockstep

@@ -18,4 +18,12 @@ struct PlanInput {
 /// @throws as open_job_data.
 PlanInput plan_input(const Job& job);
 
+/// Bytes of samples that a rank which trains keeps in memory. With scatter only rank 0 has them, and it may do
+/// nothing else.
+std::size_t held_sample_bytes(const Job& job, const PlanInput& in);
+
+/// Threads of each of `ranks` ranks: `asked`, else the job's, else those that `lockstep launch` would give them
+/// here: their share of the cores.
+int planned_threads(const Job& job, int asked, int ranks);
+
 }  // namespace lockstep

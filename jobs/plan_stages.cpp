@@ -4,9 +4,7 @@
 #include <iostream>
 
 #include "coordinator/plan/report_text.h"
-#include "coordinator/stages/pipeline_report.h"
 #include "jobs/bench.h"
-#include "jobs/plan_times.h"
 
 namespace lockstep {
 namespace {
@@ -57,18 +55,14 @@ std::string memory_text(const PipelineReport& report) {
 
 }  // namespace
 
-void print_stages(const Job& job, const PlanInput& in, const StagesRequest& request) {
-  const PlanTimes times(job, in, request.ranks, request.threads);
-  const OpTimes ops = times.ops(times.options().max_images);
-  const PipelineChoice choice = choose_stages(job, times.graph(), times.options(), ops);
-  const PipelineReport report = report_pipeline(times.graph(), times.options(), choice, ops);
-  const Grid grid(times.workers(), job.parallel.stages);
-  std::cout << "\ngrid " << grid.replicas() << " replicas x " << grid.stages() << " stages, " << times.options().lanes
-            << " threads a rank, up to " << times.options().max_images << " images in each of " << job.train.micro_batches
+void print_stages(const Job& job, const PlannedNeeds& needs) {
+  const PipelineReport& report = needs.report;
+  std::cout << "grid " << needs.replicas << " replicas x " << report.stages.size() << " stages, " << needs.threads
+            << " threads a rank, up to " << needs.images << " images in each of " << job.train.micro_batches
             << " micro-batches, " << job.parallel.schedule << (job.parallel.fold ? ", folded" : "") << "\n"
             << stages_text(report)
             << "  (holds: micro-batches between their forward and backward; * computes values again)\n"
-            << "step " << ms(report.seconds) << " ms, " << times.origin() << "; bubble "
+            << "step " << ms(report.seconds) << " ms, " << needs.origin << "; bubble "
             << fixed(100 * report.bubble, 1) << "%\n\n"
             << memory_text(report) << "  (besides: the program, MPI and oneDNN's generated code)\n";
 }

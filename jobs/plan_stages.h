@@ -1,6 +1,7 @@
 #pragma once
 #include "coordinator/job.h"
 #include "jobs/plan_input.h"
+#include "jobs/planned_needs.h"
 
 namespace lockstep {
 
@@ -10,7 +11,7 @@ struct StagesRequest {
 };
 
 /// What each stage of the job's pipeline needs, does and sends.
-void print_stages(const Job& job, const PlanInput& in, const StagesRequest& request);
+void print_stages(const Job& job, const PlannedNeeds& needs);
 
 /// lockstep plan --auto: grids, schedules, micro-batches and recomputation by predicted time, and what
 /// to put into the job.

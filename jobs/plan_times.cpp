@@ -1,7 +1,6 @@
 #include "jobs/plan_times.h"
 
 #include "coordinator/machine_memory.h"
-#include "coordinator/rank_cpus.h"
 #include "worker/comm/mpi.h"
 
 namespace lockstep {
@@ -10,9 +9,9 @@ PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads
     : workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
       graph_(build_model(job.model, in.input, in.classes)),
       options_(engine_options(job, graph_, Grid(workers_, job.parallel.stages).replicas(),
-                              lanes_of_rank(threads > 0 ? threads : job.parallel.threads, 1))) {
+                              planned_threads(job, threads, ranks))) {
   limit_to_machine(options_, 1);
-  options_.memory.question.dataset_bytes = in.dataset_bytes;
+  options_.memory.question.dataset_bytes = held_sample_bytes(job, in);
   if (!job.parallel.probe) return;
   const MpiSession mpi;
   const Communicator alone = Communicator::world();

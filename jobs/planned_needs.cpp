@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "coordinator/batches.h"
-#include "coordinator/stages/pipeline_report.h"
 #include "jobs/plan_times.h"
 
 namespace lockstep {
@@ -14,17 +13,36 @@ std::int64_t steps_of(const Job& job, const PlanInput& in) {
   return job.train.max_steps > 0 ? std::min(steps, job.train.max_steps) : steps;
 }
 
+/// Of a rank's share of the validation samples, forward only.
+double seconds_of_validation(const OpTimes& ops, int images, std::int64_t samples, int replicas) {
+  double forward = 0;
+  for (const PartTimes& op : ops) forward += op.forward;
+  return forward / images * static_cast<double>(samples) / replicas;
+}
+
 }  // namespace
 
 PlannedNeeds planned_needs(const Job& job, const PlanInput& in, int ranks, int threads) {
   const PlanTimes times(job, in, ranks, threads);
-  const OpTimes ops = times.ops(times.options().max_images);
+  const int images = times.options().max_images;
+  const OpTimes ops = times.ops(images);
   const PipelineChoice choice = choose_stages(job, times.graph(), times.options(), ops);
-  const PipelineReport report = report_pipeline(times.graph(), times.options(), choice, ops);
-  return {.bytes = report.most_memory(),
-          .step_seconds = report.seconds,
-          .origin = times.origin(),
-          .steps = steps_of(job, in)};
+  PlannedNeeds needs{.report = report_pipeline(times.graph(), times.options(), choice, ops),
+                     .replicas = times.workers() / job.parallel.stages,
+                     .threads = times.options().lanes,
+                     .images = images,
+                     .origin = times.origin()};
+  needs.bytes = needs.report.most_memory();
+  needs.step_seconds = needs.report.seconds;
+  if (in.train_samples == 0) return needs;
+  needs.steps = steps_of(job, in);
+  needs.steps_per_epoch = steps_per_epoch(in.train_samples, job.train.batch);
+  if (job.train.validate_every > 0) {
+    const auto epochs = static_cast<double>(needs.steps) / static_cast<double>(needs.steps_per_epoch);
+    needs.validation_seconds = epochs / job.train.validate_every *
+                               seconds_of_validation(ops, images, in.val_samples, needs.replicas);
+  }
+  return needs;
 }
 
 }  // namespace lockstep

@@ -14,6 +14,7 @@
 #include "coordinator/survivors.h"
 #include "coordinator/trainer.h"
 #include "data/error.h"
+#include "data/number_text.h"
 #include "data/timing.h"
 #include "jobs/child_process.h"
 #include "jobs/command_line.h"
@@ -166,7 +167,7 @@ std::optional<int> Training::round() {
 void Training::tell(const Trainer& trainer, int code) const {
   if (trainer.last_validation())
     std::cout << (trainer.last_validation()->mean_iou ? "validation mean IoU " : "validation accuracy ")
-              << 100 * trainer.last_validation()->score() << "%\n";
+              << four_digits(100 * trainer.last_validation()->score()) << "%\n";
   std::cout << "run directory " << trainer.run_directory().string() << "\n";
   if (job_.parallel.on_rank_lost == "shrink") leave_end(trainer.run_directory(), code);
   if (end_ == TrainingEnd::kStoppedBySignal)

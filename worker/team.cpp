@@ -1,8 +1,10 @@
 #include "worker/team.h"
 
 #include <omp.h>
+#include <pthread.h>
 #include <sched.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "data/error.h"
@@ -19,7 +21,37 @@ void pause_cpu() {
 #endif
 }
 
+/// Of the calling thread; 0 if the system does not tell.
+std::size_t stack_bytes() {
+  pthread_attr_t attributes;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return 0;
+  std::size_t bytes = 0;
+  void* stack = nullptr;
+  if (pthread_attr_getstack(&attributes, &stack, &bytes) != 0) bytes = 0;
+  pthread_attr_destroy(&attributes);
+  return bytes;
+}
+
 }  // namespace
+
+std::string small_stack(std::size_t bytes, bool first) {
+  if (bytes == 0 || bytes >= kThreadStack) return "";
+  const std::string enough = std::to_string(kThreadStack >> 10);
+  std::string text = "a thread has a stack of " + std::to_string(bytes >> 10) + " KiB and needs " + enough + " KiB: ";
+  const char* variable = std::getenv("OMP_STACKSIZE") ? "OMP_STACKSIZE" : "GOMP_STACKSIZE";
+  const char* value = std::getenv(variable);
+  if (!first && value)
+    text += std::string(variable) + " = " + value + "; unset it, or set " + variable + "=" + enough + "k";
+  else
+    text += "raise the limit, as in: ulimit -s 8192";
+  return text;
+}
+
+Team::Team(int threads) : threads_(threads) {
+  run([](int thread) {
+    if (const std::string wrong = small_stack(stack_bytes(), thread == 0); !wrong.empty()) throw ConfigError(wrong);
+  });
+}
 
 void Team::run(const std::function<void(int)>& work) {
   failed_ = false;

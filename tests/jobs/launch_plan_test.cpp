@@ -35,7 +35,7 @@ TEST(LaunchPlan, MoreRanksThanCores) {
 TEST(LaunchPlan, MoreThreadsThanCoresAreNotBound) {
   EXPECT_EQ(
       to_shell(plan_launch(request(2, 2, 2))),
-      "/mpi/mpirun -n 2 --bind-to none -x OMP_NUM_THREADS=2 /bin/lockstep train 'my job.cfg'");
+      "/mpi/mpirun -n 2 --bind-to none -x OMP_NUM_THREADS=2 -x LOCKSTEP_THREADS=2 /bin/lockstep train 'my job.cfg'");
 }
 
 TEST(LaunchPlan, RanksMayBeLost) {

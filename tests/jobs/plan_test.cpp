@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <regex>
 
 #include "tests/jobs/run_program.h"
@@ -23,7 +24,7 @@ class PlanCommand : public testing::Test {
 };
 
 TEST_F(PlanCommand, ShowsModelMemoryAndTraffic) {
-  const auto one = room.run("plan job.cfg");
+  const auto one = room.run("plan job.cfg --threads 1");
   ASSERT_EQ(one.exit_code, 0) << one.errors;
   EXPECT_TRUE(one.says("model custom [N,3,8,8] -> 4 classes"));
   EXPECT_TRUE(one.says("group2.block0"));
@@ -34,8 +35,45 @@ TEST_F(PlanCommand, ShowsModelMemoryAndTraffic) {
   EXPECT_FALSE(one.says("phase    "));
 }
 
+TEST_F(PlanCommand, BeginsWithTheVerdict) {
+  const auto told = room.run("plan job.cfg --ranks 4 --nodes 2 --set parallel.probe=off");
+  ASSERT_EQ(told.exit_code, 0) << told.errors;
+  EXPECT_TRUE(std::regex_search(
+      told.output, std::regex("^fits          [0-9.]+ MiB a rank, [0-9.]+ MiB the 2 ranks of a node, of [0-9.]+ [GT]iB\n"
+                              "a step        [0-9.]+ m?s, estimated from FLOPs and bytes, messages between nodes aside\n"
+                              "the job       6 steps and validations: [0-9.]+ m?s\n\n")))
+      << told.output;
+}
+
+// As launch: both go by the cores of this machine.
+TEST_F(PlanCommand, TakesTheThreadsOfLaunch) {
+  for (const char* ranks : {"1", "2"}) {
+    const std::string of = std::string(" -n ") + ranks;
+    const auto launch = room.run("launch" + of + " --dry-run train job.cfg");
+    std::smatch threads;
+    ASSERT_TRUE(std::regex_search(launch.output, threads, std::regex("OMP_NUM_THREADS=([0-9]+)"))) << launch.output;
+    EXPECT_TRUE(room.run("plan job.cfg --set parallel.threads=0" + of).says("\nranks " + std::string(ranks) + " x " + threads[1].str() + " threads"));
+  }
+}
+
+TEST_F(PlanCommand, PrintsJson) {
+  const std::string words = "plan job.cfg --ranks 2 --threads 1 --set parallel.probe=off";
+  const auto json = nlohmann::json::parse(room.run(words + " --json").output);
+  EXPECT_EQ(json["fits"], true);
+  EXPECT_EQ(json["steps"], 6);
+  EXPECT_EQ(json["replicas"], 2);
+  EXPECT_EQ(json["stages"][0]["bytes"], bytes_of(room.run(words).output, "total"));
+  std::size_t sum = 0;
+  for (const auto& group : json["stages"][0]["memory"]) sum += group["bytes"].get<std::size_t>();
+  EXPECT_EQ(json["stages"][0]["bytes"], sum);
+  const auto staged = nlohmann::json::parse(room.run(words + " --json --set parallel.stages=2 --set train.micro_batches=4").output);
+  EXPECT_EQ(staged["stages"].size(), 2u);
+  EXPECT_GT(staged["stages"][0]["traffic_of_a_step"]["stage_bytes_sent"], 0);
+  EXPECT_EQ(room.run(words + " --json --ops").exit_code, 64);
+}
+
 TEST_F(PlanCommand, MoreRanksHoldLessEach) {
-  const auto one = room.run("plan job.cfg"), four = room.run("plan job.cfg --ranks 4");
+  const auto one = room.run("plan job.cfg"), four = room.run("plan job.cfg --ranks 4 --threads 1");
   EXPECT_LT(bytes_of(four.output, "activations"), bytes_of(one.output, "activations"));
   EXPECT_EQ(bytes_of(four.output, "parameters"), bytes_of(one.output, "parameters"));
   const std::size_t gradients = bytes_of(four.output, "gradients, in 1 bucket");
@@ -43,7 +81,7 @@ TEST_F(PlanCommand, MoreRanksHoldLessEach) {
 }
 
 TEST_F(PlanCommand, StagesShareTheModel) {
-  const auto result = room.run("plan job.cfg --ranks 2 --set parallel.stages=2 --set parallel.probe=off --set train.micro_batches=4 "
+  const auto result = room.run("plan job.cfg --ranks 2 --threads 1 --set parallel.stages=2 --set parallel.probe=off --set train.micro_batches=4 "
                                "--set parallel.cuts=group2.block0");
   ASSERT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_TRUE(result.says("grid 1 replicas x 2 stages, 1 threads a rank, up to 4 images in each of 4 micro-batches"));
@@ -85,7 +123,7 @@ TEST_F(PlanCommand, CifarNeedsNoFiles) {
 
 TEST_F(PlanCommand, ADedicatedCoordinatorTakesNoImages) {
   const std::string dedicated = " --set parallel.coordinator=dedicated";
-  const auto result = room.run("plan job.cfg --ranks 3" + dedicated);
+  const auto result = room.run("plan job.cfg --ranks 3 --threads 1" + dedicated);
   ASSERT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_TRUE(result.says("ranks 2 x 1 threads, up to 8 images"));
   EXPECT_TRUE(result.says("; one more rank coordinates"));

@@ -71,6 +71,12 @@ expect 66 "error: .*$out.nothing" train "$job" $small --set "parallel.all_reduce
 expect 64 "error: .*--phases shows one rank that has the whole model; leave it out, or leave out --auto" plan "$job" --auto --phases
 expect 64 'only with parallel.all_reduce = auto' train "$job" --set parallel.all_reduce=mpi --set parallel.all_reduce_table=x
 
+# Stacks that are too small are found before the first step.
+export OMP_STACKSIZE=16k
+expect 64 'needs 64 KiB: OMP_STACKSIZE = 16k; unset it, or set OMP_STACKSIZE=64k$' \
+  train "$job" $small --set data.synthetic_samples=2 --set parallel.threads=2
+unset OMP_STACKSIZE
+
 expect 0 '^Usage: lockstep bench WHAT' bench --help
 expect 64 'error: lockstep bench: what? Use step' bench
 expect 64 "error: lockstep bench: unknown benchmark 'stpe'; did you mean 'step'?" bench stpe

@@ -69,11 +69,13 @@ TEST_F(StagesCommand, EveryScheduleGivesTheBitsOfOneRank) {
   expect_as_alone("folded");
   train(2, "measured", "parallel.stages=2");
   expect_as_alone("measured");
-  EXPECT_TRUE(std::regex_search(
-      told, std::regex("predicted / measured: memory of a rank .* resident at most; step [0-9.]+ / [0-9.]+ ms "
-                       "\\(median of 4\\); waits for other stages [0-9.]+% / [0-9.]+%; given to all-reduces and "
-                       "stages in a step ([0-9.]+ .?i?B) / \\1")))
+  EXPECT_TRUE(std::regex_search(told, std::regex("predicted / measured: .* [MG]iB a rank; computing [0-9.]+ / [0-9.]+ ms of "
+                                                 "a step's [0-9.]+\n")))
       << told;
+  const ProgramResult inspected = room->run("inspect runs/measured");
+  EXPECT_TRUE(std::regex_search(inspected.output, std::regex("waits for other stages, % +[0-9.]+ +[0-9.]+\n  sent in a step +"
+                                                             "([0-9.]+ .?i?B) +\\1\n  \\(medians of 4 steps\\)")))
+      << inspected.output;
 }
 
 TEST_F(StagesCommand, GoesOnInAnyGrid) {

@@ -1,0 +1,10 @@
+#pragma once
+#include <string>
+
+namespace lockstep {
+
+/// A number for people: four digits, in plain notation from 0.0001 to 999,999, else as in 1.234e+09; "nan"
+/// without a sign.
+std::string four_digits(double value);
+
+}  // namespace lockstep

@@ -1,0 +1,97 @@
+#include "jobs/plan_verdict.h"
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/plan/report_text.h"
+#include "data/number_text.h"
+#include "layers/model_table.h"
+
+namespace lockstep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// "12.3 s", "4.56 minutes", "7.89 hours".
+std::string duration(double seconds) {
+  if (seconds < 1) return four_digits(1e3 * seconds) + " ms";
+  if (seconds < 120) return four_digits(seconds) + " s";
+  return seconds < 7200 ? four_digits(seconds / 60) + " minutes" : four_digits(seconds / 3600) + " hours";
+}
+
+Json memory_json(const StageReport& stage) {
+  Json groups = Json::array();
+  for (const MemoryGroup& group : stage.memory) {
+    Json parts = Json::object();
+    for (const MemoryPart& part : group.parts) parts[part.name] = part.bytes;
+    groups.push_back({{"name", group.name}, {"bytes", group.bytes()}, {"parts", parts}});
+  }
+  return groups;
+}
+
+Json traffic_json(const Traffic& traffic) {
+  return {{"gradient_bytes", traffic.gradient_bytes()},
+          {"gradient_buckets", traffic.bucket_bytes},
+          {"gradient_bytes_sent", traffic.gradient_bytes_sent},
+          {"sync_bn_messages", traffic.sync_messages},
+          {"sync_bn_bytes", traffic.sync_bytes},
+          {"stage_messages", traffic.stage_messages},
+          {"stage_bytes_sent", traffic.stage_bytes_sent}};
+}
+
+Json stage_json(const StageReport& stage) {
+  return {{"blocks", stage.blocks},           {"ops", stage.ops},
+          {"computing_seconds", stage.busy_seconds}, {"recomputes", stage.replays},
+          {"held_micro_batches", stage.held}, {"bytes", total_bytes(stage.memory)},
+          {"memory", memory_json(stage)},     {"traffic_of_a_step", traffic_json(stage.traffic)}};
+}
+
+}  // namespace
+
+PlanVerdict judge(const PlannedNeeds& needs, int ranks, int nodes, std::size_t machine_bytes) {
+  return {.rank_bytes = needs.bytes + kProgramBytes, .node_ranks = (ranks + nodes - 1) / nodes, .machine_bytes = machine_bytes};
+}
+
+std::string verdict_text(const PlanVerdict& verdict, const PlannedNeeds& needs) {
+  const std::size_t node_bytes = verdict.rank_bytes * static_cast<std::size_t>(verdict.node_ranks);
+  std::string text = verdict.fits() ? "fits          " : "does not fit  ";
+  text += in_units(verdict.rank_bytes) + " a rank";
+  if (verdict.node_ranks > 1)
+    text += ", " + in_units(node_bytes) + " the " + std::to_string(verdict.node_ranks) + " ranks of a node";
+  text += ", of " + in_units(verdict.machine_bytes) + "\na step        " + duration(needs.step_seconds) + ", " +
+          needs.origin + ", messages between nodes aside\nthe job       ";
+  if (needs.steps == 0) return text + "unknown: how many samples there are is not said\n";
+  return text + with_commas(static_cast<std::size_t>(needs.steps)) + " steps" +
+         (needs.validation_seconds > 0 ? " and validations: " : ": ") + duration(3600 * needs.hours()) + "\n";
+}
+
+std::string plan_json(const Job& job, const PlanInput& in, const PlanVerdict& verdict, const PlannedNeeds& needs) {
+  const Graph graph = build_model(job.model, in.input, in.classes);
+  const ModelRow model = model_total(graph);
+  Json stages = Json::array();
+  for (const StageReport& stage : needs.report.stages) stages.push_back(stage_json(stage));
+  return Json{{"fits", verdict.fits()},
+              {"rank_bytes", verdict.rank_bytes},
+              {"ranks_of_a_node", verdict.node_ranks},
+              {"machine_bytes", verdict.machine_bytes},
+              {"step_seconds", needs.step_seconds},
+              {"step_seconds_are", needs.origin},
+              {"steps", needs.steps},
+              {"steps_per_epoch", needs.steps_per_epoch},
+              {"hours", needs.hours()},
+              {"model", {{"family", job.model.family},
+                         {"input", {in.input.channels, in.input.height, in.input.width}},
+                         {"classes", in.classes},
+                         {"parameters", model.parameters},
+                         {"forward_flops_an_image", model.cost.forward_flops},
+                         {"backward_flops_an_image", model.cost.backward_flops}}},
+              {"replicas", needs.replicas},
+              {"threads", needs.threads},
+              {"batch", job.train.batch},
+              {"micro_batches", job.train.micro_batches},
+              {"images_of_a_micro_batch", needs.images},
+              {"bubble", needs.report.bubble},
+              {"stages", stages}}
+             .dump(2) + "\n";
+}
+
+}  // namespace lockstep
