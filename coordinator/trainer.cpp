@@ -13,6 +13,7 @@
 #include "data/timing.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
+#include "layers/model_doubts.h"
 #include "worker/comm/mpi.h"
 
 namespace lockstep {
@@ -36,6 +37,8 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
   agree_on_instruction_set(world);
   if (staged() && works_) groups_.emplace(split_grid(grid_, workers_));
   Graph graph = build_model(job.model, data_.input, data_.classes);
+  if (world.rank() == 0)
+    for (const std::string& doubt : model_doubts(job.model, graph)) spdlog::warn("{}", doubt);
   EngineOptions options = make_options(graph);
   data_.augment.planar = planar_input(options.layout);
   activations_ = options.activations;

@@ -1,6 +1,9 @@
 #include "jobs/plan_times.h"
 
+#include <spdlog/spdlog.h>
+
 #include "coordinator/machine_memory.h"
+#include "layers/model_doubts.h"
 #include "worker/comm/mpi.h"
 
 namespace lockstep {
@@ -10,6 +13,7 @@ PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads
       graph_(build_model(job.model, in.input, in.classes)),
       options_(engine_options(job, graph_, Grid(workers_, job.parallel.stages).replicas(),
                               planned_threads(job, threads, ranks))) {
+  for (const std::string& doubt : model_doubts(job.model, graph_)) spdlog::warn("{}", doubt);
   limit_to_machine(options_, 1);
   options_.memory.question.dataset_bytes = held_sample_bytes(job, in);
   if (!job.parallel.probe) return;

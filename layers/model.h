@@ -17,7 +17,8 @@ namespace lockstep {
 ///            CIFAR networks, else the ImageNet ones; block = basic or bottleneck settles it by
 ///            hand.
 ///   preact   6n+2 basic (20, 110) or 9n+2 bottleneck (164, 1001), pre-activation.  He et al. 2016,
-///            arXiv:1603.05027. Depths that are both are basic below 164, bottleneck from there.
+///            arXiv:1603.05027. Depths that are both are basic below 164, bottleneck from there. Or 18, 34,
+///            50, 101, 152 (ImageNet); 50, 101 and 152 are both: decided by the stem as above.
 ///   wide     6n+4: WRN-depth-widen.  Zagoruyko & Komodakis 2016, arXiv:1605.07146.
 ///   resnext  9n+2 (CIFAR: 29) or 50, 101, 152 (ImageNet).  Xie et al. 2017, arXiv:1611.05431. 101
 ///   is

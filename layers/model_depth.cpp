@@ -85,20 +85,24 @@ BlockPattern resnet(const ModelOptions& options, Shape input) {
   fail(options, progression(6, 2, depth) + " or 18, 34, 50, 101, 152");
 }
 
-BlockPattern preact(const ModelOptions& options) {
+BlockPattern preact(const ModelOptions& options, Shape input) {
   const int depth = options.depth;
   constexpr int kBottleneckFrom =
       164;  // the paper's 110 is basic, its 164 bottleneck; both are both
   const auto basic = cifar_pattern(depth, 6, 2, false);
   const auto bottleneck = cifar_pattern(depth, 9, 2, true);
+  const auto imagenet = imagenet_pattern(depth);
+  const bool is_imagenet =
+      imagenet && (options.block == "auto" || (options.block == "bottleneck") == imagenet->bottleneck);
+  const bool is_cifar = options.block == "basic" ? basic.has_value() : options.block == "bottleneck" ? bottleneck.has_value() : basic || bottleneck;
+  if (is_imagenet && !(is_cifar && wants_cifar(options, input))) return *imagenet;
   if (options.block == "basic" && basic) return *basic;
   if (options.block == "bottleneck" && bottleneck) return *bottleneck;
   if (options.block == "auto" && bottleneck && (!basic || depth >= kBottleneckFrom))
     return *bottleneck;
   if (options.block == "auto" && basic) return *basic;
   fail(options, progression(6, 2, depth) + " with basic blocks or " + progression(9, 2, depth) +
-                    " with bottlenecks; 18, 34, 50, 101, 152 are family = resnet with "
-                    "pre_activation = true");
+                    " with bottlenecks, or 18, 34, 50, 101, 152");
 }
 
 BlockPattern wide(const ModelOptions& options) {
@@ -121,7 +125,7 @@ BlockPattern resnext(const ModelOptions& options, Shape input) {
 
 BlockPattern blocks_of_depth(const ModelOptions& options, Shape input) {
   if (options.family == "resnet") return resnet(options, input);
-  if (options.family == "preact") return preact(options);
+  if (options.family == "preact") return preact(options, input);
   if (options.family == "wide") return wide(options);
   return resnext(options, input);
 }

@@ -49,8 +49,7 @@ TEST(ModelDepth, WrongDepthsNameTheNearestValidOnes) {
   EXPECT_EQ(
       config_error(model("preact", 165)),
       "model.depth = 165: family preact takes 6n+2 (..., 158, 164, 170, ...) with basic blocks "
-      "or 9n+2 (..., 155, 164, 173, ...) with bottlenecks; 18, 34, 50, 101, 152 are family = "
-      "resnet with pre_activation = true");
+      "or 9n+2 (..., 155, 164, 173, ...) with bottlenecks, or 18, 34, 50, 101, 152");
   ModelOptions options = model("resnet", 22);
   options.block = "bottleneck";
   EXPECT_EQ(config_error(options),

@@ -43,6 +43,24 @@ TEST(ModelParameters, ImagenetResnets) {
   EXPECT_EQ(imagenet_parameters(model("resnet", 152)), 60192808);
 }
 
+// Those of resnet, less the stem's norm and the projections' norms, more the last norm.
+TEST(ModelParameters, ImagenetPreactivation) {
+  for (const int depth : {18, 34, 50, 101, 152}) {
+    ModelOptions same = model("resnet", depth);
+    same.pre_activation = true;
+    EXPECT_EQ(imagenet_parameters(model("preact", depth)), imagenet_parameters(same)) << depth;
+  }
+  EXPECT_EQ(imagenet_parameters(model("preact", 50)), 25549352);
+  // Small images and their stem keep the CIFAR network, as do blocks that only it has.
+  EXPECT_LT(cifar_parameters(model("preact", 101)), 2000000);
+  ModelOptions cifar = model("preact", 101);
+  cifar.stem = "cifar";
+  EXPECT_LT(imagenet_parameters(cifar), 2000000);
+  ModelOptions basic = model("preact", 50);
+  basic.block = "basic";
+  EXPECT_LT(imagenet_parameters(basic), 2000000);
+}
+
 TEST(ModelParameters, ImagenetResnextAndWide) {
   EXPECT_EQ(imagenet_parameters(model("resnext", 50)), 25028904);
   ModelOptions options = model("resnext", 101);
