@@ -206,7 +206,7 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
   m.learning_rate = scheduled_rate(job_.optimizer, job_.schedule, curve_place(), job_.train.batch);
   const double begin = seconds_now();
   faults_.before_step(where_.step + 1, works_ ? &state() : nullptr);
-  health_->before_step(where_.step + 1);
+  health_->before_step(where_.step + 1, {.seed = job_.run.seed, .step = where_.step, .positions = whole});
   in_step_ = true;
   compute(feed, m);
   m.step_seconds = seconds_now() - begin;

@@ -32,6 +32,18 @@ bool is_norm(const Op& op) {
 
 }  // namespace
 
+void LayerHealth::prepare(const StepDraws& draws) {
+  reached_ = reached_by_gradient(state_.graph(), draws, [this](const Op& op) { return closed(op); });
+}
+
+/// A norm or layer scale all of whose factors are 0.
+bool LayerHealth::closed(const Op& op) const {
+  if (!is_norm(op) && !std::holds_alternative<LayerNorm>(op.attributes) && !std::holds_alternative<LayerScale>(op.attributes))
+    return false;
+  const std::span<const float> factors = state_.parameter(op.parameters[0], state_.parameters());
+  return !factors.empty() && std::ranges::all_of(factors, [](float f) { return f == 0; });  // empty: another stage's
+}
+
 std::vector<LayerFinding> LayerHealth::look(std::span<const float> statistics_before) {
   std::vector<LayerFinding> findings;
   if (options_.on_vanishing != "ignore") find_vanishing(findings);
@@ -43,8 +55,9 @@ std::vector<LayerFinding> LayerHealth::look(std::span<const float> statistics_be
 
 void LayerHealth::find_vanishing(std::vector<LayerFinding>& findings) const {
   std::vector<std::pair<const Op*, double>> ratios;
-  for (const Op& op : state_.graph().ops()) {
-    if (!has_weights(op)) continue;
+  for (std::size_t i = 0; i < state_.graph().ops().size(); ++i) {
+    const Op& op = state_.graph().ops()[i];
+    if (!has_weights(op) || !reached(i)) continue;
     const std::span<const float> weights = state_.parameter(op.parameters[0], state_.parameters());
     const double size = norm_of(weights);
     if (size == 0) continue;  // empty: another stage's
@@ -69,7 +82,7 @@ void LayerHealth::find_dead(std::vector<LayerFinding>& findings) {
   const Graph& graph = state_.graph();
   for (std::size_t i = 0; i < graph.ops().size(); ++i) {
     const Op& op = graph.ops()[i];
-    if (!is_norm(op)) continue;
+    if (!is_norm(op) || !reached(i)) continue;
     const auto gamma = state_.parameter(op.parameters[0], state_.gradients());
     const auto beta = state_.parameter(op.parameters[1], state_.gradients());
     if (gamma.empty()) continue;

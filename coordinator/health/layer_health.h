@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/health/gradient_reach.h"
 #include "coordinator/job.h"
 #include "worker/memory.h"
 
@@ -21,6 +22,7 @@ struct LayerFinding {
 /// Looks at the layers of a rank after a step, at the gradients and statistics that it has left: two passes over
 /// the gradients and the weights, no communication.
 ///
+/// What the step's gradient does not reach (gradient_reach.h) is not judged by it.
 ///   vanishing  |gradient| / |weights| of a convolution or linear layer is below vanishing_ratio times
 ///              the median of all layers
 ///   dead       channels of a norm whose gamma and beta have gradients of exactly zero, now and at the
@@ -32,6 +34,9 @@ class LayerHealth {
   LayerHealth(ModelState& state, const HealthOptions& options, int micro_batches)
       : state_(state), options_(options), micro_batches_(micro_batches) {}
 
+  /// Before the step that the next look is at: what its gradient will reach.
+  void prepare(const StepDraws& draws);
+
   /// `statistics_before`: as they were before the step; empty: not looked at.
   std::vector<LayerFinding> look(std::span<const float> statistics_before);
 
@@ -40,9 +45,13 @@ class LayerHealth {
   void find_dead(std::vector<LayerFinding>& findings);
   void find_stale(std::span<const float> before, std::vector<LayerFinding>& findings) const;
 
+  bool closed(const Op& op) const;
+  bool reached(std::size_t op) const { return reached_.empty() || reached_[op]; }
+
   ModelState& state_;
   HealthOptions options_;
   int micro_batches_;
+  std::vector<bool> reached_;  // by op; empty: all
   std::map<OpId, std::vector<bool>> silent_;  // by norm, channels without gradient at the last look
 };
 

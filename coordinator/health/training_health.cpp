@@ -18,7 +18,8 @@ void TrainingHealth::resume(std::span<const MetricsFile::PastStep> past) {
   for (const MetricsFile::PastStep& step : past) steps_.remember(step.norm, step.held);
 }
 
-void TrainingHealth::before_step(std::int64_t step) {
+void TrainingHealth::before_step(std::int64_t step, const StepDraws& draws) {
+  if (look_due(step)) layers_->prepare(draws);
   kept_ = state_ && (keeps_ || steps_.skips() || look_due(step));
   if (kept_) std::ranges::copy(state_->statistics(), statistics_before_.begin());
 }

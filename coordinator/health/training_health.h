@@ -21,7 +21,7 @@ class TrainingHealth {
   void resume(std::span<const MetricsFile::PastStep> past);
 
   /// Around each step; `step`: counted with this one. A step that is skipped has left nothing behind after it.
-  void before_step(std::int64_t step);
+  void before_step(std::int64_t step, const StepDraws& draws);
   HealthVerdict after_step(const StepMetrics& step);
   /// Instead of after_step(), for a step that was left before its update: takes back what it has changed.
   void undo_step();

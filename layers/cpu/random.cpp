@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "data/random.h"
+#include "layers/branch_draws.h"
 #include "layers/cpu/bf16.h"
 #include "layers/cpu/kernel_factories.h"
 
@@ -57,7 +58,7 @@ template <class T>
 class StochasticDepthKernel : public Kernel {
  public:
   explicit StochasticDepthKernel(const CallSite& site)
-      : op_(site.op_id), keep_(std::get<StochasticDepth>(site.op.attributes).keep),
+      : op_(site.op_id), depth_(std::get<StochasticDepth>(site.op.attributes)),
         elements_(static_cast<std::size_t>(site.shape(site.op.output).elements())),
         from_(site.binding[site.call.kind == CallKind::kForward ? Role::kSrc : Role::kDiffDst]),
         to_(site.binding[site.call.kind == CallKind::kForward ? Role::kDst : Role::kDiffSrc]) {}
@@ -65,15 +66,16 @@ class StochasticDepthKernel : public Kernel {
   void run(const StepContext& context, const Lane& lane, const Range& range) override {
     const PhiloxKey key = random_key(context.seed, RandomUse::kStochasticDepth);
     for (Range image = range; image.first < range.last; ++image.first) {
-      const bool kept = uniform_float(draw(key, context, op_, image.first, 0)[0]) < keep_;
-      stored_kernels<T>().scale(elements_, from_.at<T>(lane, image), kept ? 1.0f / keep_ : 0.0f,
+      const std::int64_t position = context.positions[static_cast<std::size_t>(image.first)];
+      const bool kept = keeps_branch(depth_, op_, key, context.step, position);
+      stored_kernels<T>().scale(elements_, from_.at<T>(lane, image), kept ? 1.0f / depth_.keep : 0.0f,
                                 to_.at<T>(lane, image));
     }
   }
 
  private:
   OpId op_;
-  float keep_;
+  StochasticDepth depth_;
   std::size_t elements_;
   Memory from_, to_;
 };
@@ -83,7 +85,7 @@ template <class T>
 class BranchGateKernel : public Kernel {
  public:
   explicit BranchGateKernel(const CallSite& site)
-      : op_(site.op_id), keep_(std::get<BranchGate>(site.op.attributes).keep),
+      : op_(site.op_id), gate_(std::get<BranchGate>(site.op.attributes)),
         draws_(site.call.training),
         elements_(static_cast<std::size_t>(site.shape(site.op.output).elements())),
         from_(site.binding[site.call.kind == CallKind::kForward ? Role::kSrc : Role::kDiffDst]),
@@ -97,15 +99,11 @@ class BranchGateKernel : public Kernel {
 
  private:
   float gate(const StepContext& context) const {
-    if (!draws_) return keep_;
-    const PhiloxKey key = random_key(context.seed, RandomUse::kBranchGate);
-    const auto bits = philox({0, 0, static_cast<std::uint32_t>(op_),
-                              static_cast<std::uint32_t>(context.step)}, key);
-    return uniform_float(bits[0]) < keep_ ? 1.0f : 0.0f;
+    return draws_ ? branch_gate(gate_, op_, context.seed, context.step) : gate_.keep;
   }
 
   OpId op_;
-  float keep_;
+  BranchGate gate_;
   bool draws_;
   std::size_t elements_;
   Memory from_, to_;

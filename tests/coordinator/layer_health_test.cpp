@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "coordinator/health/training_health.h"
+#include "layers/branch_draws.h"
 
 namespace lockstep {
 namespace {
@@ -100,6 +101,69 @@ TEST_F(Layers, StaleStatistics) {
   EXPECT_EQ(look(0, 0.2, 1), Names{"norm1"});
 }
 
+/// A residual block whose branch ends with `last`, between two convolutions; all gradients are one.
+class Branches : public testing::Test {
+ protected:
+  template <class Last>
+  static Graph make_graph(Last last) {
+    Graph graph({3, 8, 8});
+    const ValueId stem = graph.add("stem", Conv2d{.out_channels = 8}, {graph.input()});
+    ValueId branch = graph.add("conv", Conv2d{.out_channels = 8}, {stem});
+    branch = graph.add("norm", BatchNorm{}, {branch});
+    branch = graph.add("last", last, {branch});
+    const ValueId sum = graph.add("add", Add{}, {branch, stem});
+    const ValueId pooled = graph.add("pool", GlobalAveragePool{}, {sum});
+    graph.add("loss", SoftmaxCrossEntropy{}, {graph.add("fc", Linear{.out_features = 4}, {pooled})});
+    return graph;
+  }
+  /// What two looks at a step find where the branch's gradients are 0.
+  static std::vector<std::string> found(const Graph& graph, const StepDraws& draws, bool zero_gamma = false) {
+    ModelState state(graph);
+    state.initialize(1);
+    std::ranges::fill(state.gradients(), 1.0f);
+    for (std::size_t p = 0; p < graph.parameters().size(); ++p) {
+      const std::string& name = graph.parameters()[p].name;
+      const auto id = static_cast<ParameterId>(p);
+      if (name == "last.weight" && zero_gamma) std::ranges::fill(state.parameter(id, state.parameters()), 0.0f);
+      if (name.starts_with("conv.") || name.starts_with("norm.")) std::ranges::fill(state.parameter(id, state.gradients()), 0.0f);
+    }
+    LayerHealth health(state, {}, 1);
+    std::vector<std::string> layers;
+    for (int look = 0; look < 2; ++look) {
+      health.prepare(draws);
+      for (const LayerFinding& finding : health.look({}))
+        if (std::ranges::find(layers, finding.layer) == layers.end()) layers.push_back(finding.layer);
+    }
+    return layers;
+  }
+  /// The first step whose draw is `gate`.
+  static StepDraws drawn(const Graph& graph, float gate) {
+    for (StepDraws draws{.seed = 1};; ++draws.step)
+      for (std::size_t i = 0; i < graph.ops().size(); ++i)
+        if (const auto* op = std::get_if<BranchGate>(&graph.ops()[i].attributes))
+          if (branch_gate(*op, static_cast<OpId>(i), draws.seed, draws.step) == gate) return draws;
+  }
+  const std::vector<std::string> kIll{"conv", "norm"};
+};
+
+TEST_F(Branches, GatedOffForAStepTheyAreWell) {
+  const Graph graph = make_graph(BranchGate{.keep = 0.5f});
+  EXPECT_TRUE(found(graph, drawn(graph, 0)).empty());
+  EXPECT_EQ(found(graph, drawn(graph, 1)), kIll);
+}
+
+TEST_F(Branches, DroppedForAllImagesTheyAreWell) {
+  const Graph dropped = make_graph(StochasticDepth{.keep = 1e-6f}), kept = make_graph(StochasticDepth{.keep = 0.99f});
+  EXPECT_TRUE(found(dropped, {.positions = {0, 64}}).empty());
+  EXPECT_EQ(found(kept, {.positions = {0, 64}}), kIll);
+}
+
+TEST_F(Branches, BehindAScaleOfZeroTheyAreWell) {
+  EXPECT_TRUE(found(make_graph(BatchNorm{}), {}, true).empty());
+  EXPECT_EQ(found(make_graph(BatchNorm{}), {}, false), kIll);
+  EXPECT_TRUE(found(make_graph(LayerScale{}), {}, true).empty());
+}
+
 TEST_F(Layers, WhatIsIgnoredIsNotLookedFor) {
   std::ranges::fill(state_.gradients(), 0.0f);
   LayerHealth health(state_, {.on_vanishing = "ignore", .on_dead = "ignore", .on_stale_bn = "ignore"}, 1);
@@ -110,7 +174,7 @@ TEST_F(Layers, WhatIsIgnoredIsNotLookedFor) {
 TEST_F(Layers, ASkippedStepGivesStatisticsBack) {
   TrainingHealth health({.on_nan = "skip"}, &state_, 1);
   const std::vector<float> before(state_.statistics().begin(), state_.statistics().end());
-  health.before_step(1);
+  health.before_step(1, {});
   std::ranges::fill(state_.statistics(), std::nanf(""));
   gradient("conv1.weight")[3] = std::nanf("");
   EXPECT_EQ(health.sick_gradients(), "1 of 11 gradients are not finite, from conv1.weight to conv1.weight");

@@ -74,6 +74,17 @@ TEST_F(HealthCommand, StopKeepsWhatWasGoodAndGoesOnFromThere) {
   EXPECT_EQ(steps("sick"), steps("well"));
 }
 
+// A gate that is drawn 0 makes gradients of exactly 0, and so does gamma = 0 at the start.
+TEST_F(HealthCommand, WhatIsSwitchedOffIsNotIll) {
+  const std::string strict = "health.every_steps=1 health.on_vanishing=stop health.on_dead=stop ";
+  for (const char* switched_off : {"model.conditional_skip=0.9", "model.last_gamma=0", "model.stochastic_depth=0.99"}) {
+    const ProgramResult well = train("well", strict + switched_off + " run.resume=off");
+    EXPECT_EQ(well.exit_code, 0) << switched_off << ": " << well.errors;
+    EXPECT_FALSE(well.complains("vanishes")) << well.errors;
+    EXPECT_FALSE(well.complains("are dead")) << well.errors;
+  }
+}
+
 TEST_F(HealthCommand, RollBackEndsAsIfNothingHadBeen) {
   const std::string ranks = "data.distribute=scatter parallel.coordinator=dedicated ";
   ASSERT_EQ(train("well", ranks, "", 3).exit_code, 0);
@@ -135,7 +146,7 @@ TEST_F(HealthCommand, AFlippedBitIsFoundWithLayerAndRank) {
 }
 
 TEST_F(HealthCommand, ASlowRankIsNamed) {
-  const ProgramResult slow = train("slow", "health.every_steps=2 train.epochs=4", "slow:1:2", 2);
+  const ProgramResult slow = train("slow", "health.every_steps=2 train.epochs=12", "slow:1:2", 2);
   EXPECT_EQ(slow.exit_code, 0) << slow.errors;
   EXPECT_TRUE(slow.complains("the others wait for rank 1: it came last to ")) << slow.errors;
   EXPECT_FALSE(slow.complains("wait for rank 0")) << slow.errors;
@@ -159,7 +170,8 @@ TEST_F(HealthCommand, CheckpointsByTheClock) {
 }
 
 TEST_F(HealthCommand, LayersThatGetNoGradientAreTold) {
-  const std::string dead = "model.last_gamma=0 optimizer.learning_rate=1e-40 health.every_steps=2 checkpoint.every_steps=9 ";
+  // Not 0, which is well, but so small that what is multiplied by it is.
+  const std::string dead = "model.last_gamma=1.2e-38 optimizer.learning_rate=1e-40 health.every_steps=2 checkpoint.every_steps=9 ";
   const ProgramResult told = train("told", dead);
   EXPECT_EQ(told.exit_code, 0) << told.errors;
   EXPECT_TRUE(told.complains("step 2: group1.block0.conv1: its gradient vanishes")) << told.errors;
