@@ -87,6 +87,7 @@ struct CheckpointOptions {
   double every_minutes = 10;           // of wall clock since the last one, besides; 0: off
   double mean_time_to_failure_s = 0;   // of the whole job; > 0: as often as costs the least time (Young, Daly)
   int keep = 3;                        // newest verified; the best is kept besides
+  std::string on_changed = "stop";     // the job says another model or input than one that is loaded: stop | warn
 };
 
 /// [watchdog]; seconds after which training counts as hung.

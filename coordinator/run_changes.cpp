@@ -1,5 +1,4 @@
 #include <cstdlib>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -106,10 +105,14 @@ std::string started_from(const std::string& details) {
   return json.is_object() ? text_of(json, "started_from") : "";
 }
 
-double curve_epochs(const std::string& details) {
+std::map<std::string, std::string> recorded_keys(const std::string& details) {
   const Json json = Json::parse(details, nullptr, false);
-  if (!json.is_object()) return 0;
-  const auto keys = keys_of(text_of(json, "job"));
+  if (!json.is_object()) return {};
+  return keys_of(text_of(json, "job"));
+}
+
+double curve_epochs(const std::string& details) {
+  const auto keys = recorded_keys(details);
   for (const char* key : {"schedule.epochs", "train.epochs"})
     if (const auto found = keys.find(key); found != keys.end())
       if (const double epochs = std::atof(found->second.c_str()); epochs > 0) return epochs;

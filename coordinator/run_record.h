@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,9 @@ std::string seed_change(const TrainingState& saved, std::uint64_t seed);
 
 /// Of details: the checkpoint of another run that the run began with, or "".
 std::string started_from(const std::string& details);
+
+/// Of details: "section.key" -> value of the job; empty where they tell of none.
+std::map<std::string, std::string> recorded_keys(const std::string& details);
 
 /// Of details: how many epochs the learning rate's curve was made for; 0: not known.
 double curve_epochs(const std::string& details);

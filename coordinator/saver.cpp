@@ -9,6 +9,7 @@
 
 #include "coordinator/checkpoint_choice.h"
 #include "coordinator/health/health.h"
+#include "coordinator/input_facts.h"
 #include "data/error.h"
 
 namespace lockstep {
@@ -269,6 +270,9 @@ std::optional<Checkpoint> find_own(const StartingPoint& from) {
 Checkpoint find_other(const StartingPoint& from, TrainingState& where) {
   Checkpoint other = open_checkpoint(parse_checkpoint_choice(from.start_from), from.checkpoints.parent_path());
   spdlog::info("a new run begins with the weights and statistics of {}", other.directory().string());
+  if (const std::string change = class_change(input_facts_of(other.state().details), from.classes, from.class_names);
+      !change.empty())
+    spdlog::warn("run.start_from = {}: {}", from.start_from, change);
   where.details = nlohmann::ordered_json{{"started_from", other.directory().string()}}.dump(
       -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   return other;

@@ -62,6 +62,8 @@ struct StartingPoint {
   bool resume = true;
   std::uint64_t seed = 0;
   std::string start_from;  // parse_checkpoint_choice; empty: from the seed
+  std::vector<std::string> class_names = {};  // of the data: what start_from was trained on may be another task
+  int classes = 0;
 };
 
 /// Loads the newest good checkpoint on rank 0 and gives every rank the tensors that it holds. A run

@@ -19,7 +19,7 @@ namespace lockstep {
 /// Keeps this start in the run directory, and says what has changed since the checkpoint.
 void Trainer::record(const RunStart& as_given) {
   const InputFacts facts{.input = data_.input, .mean = data_.augment.mean, .std = data_.augment.std,
-                         .resize = data_.augment.resize, .class_names = data_.class_names};
+                         .resize = data_.augment.resize, .class_names = data_.class_names, .classes = data_.classes};
   const RunStart run_start{.job_text = with_input_facts(as_given.job_text, facts),
                            .command_line = as_given.command_line};
   RunEnvironment environment =
@@ -48,7 +48,9 @@ StartingPoint Trainer::starting_point(bool resume) const {
   return {.checkpoints = run_directory_ / "checkpoints",
           .resume = resume,
           .seed = job_.run.seed,
-          .start_from = job_.run.start_from};
+          .start_from = job_.run.start_from,
+          .class_names = data_.class_names,
+          .classes = data_.classes};
 }
 
 /// Before a run is set aside: what it is to begin with must exist, and not be set aside with it.

@@ -5,13 +5,17 @@
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "coordinator/checkpoint_choice.h"
 #include "coordinator/evaluation.h"
+#include "coordinator/input_facts.h"
 #include "coordinator/rank_cpus.h"
 #include "coordinator/saver.h"
 #include "data/error.h"
 #include "data/order.h"
+#include "jobs/checkpoint_job.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
 #include "jobs/job_file.h"
@@ -39,15 +43,41 @@ struct Evaluated {
   int reestimated = 0;  // batches
 };
 
-/// Gives every rank the parameters and statistics; says which checkpoint it was.
-Evaluated load(const Job& job, const EvalRequest& request, ModelState& state,
-               const Communicator& world) {
-  Evaluated result;
+/// Opens the checkpoint on rank 0 and makes the job fit it, on all ranks. Returns its details on all of them.
+std::string open_and_fit(SaidJob& said, const EvalRequest& request, std::optional<Checkpoint>& checkpoint,
+                         const Communicator& world) {
+  std::string name, details;
   if (world.rank() == 0) {
-    const Checkpoint checkpoint = open_checkpoint(parse_checkpoint_choice(request.checkpoint),
-                                                  fs::path(job.run.directory) / job.run.name);
-    const TrainingState where = load_checkpoint(checkpoint, state);
-    result.checkpoint = checkpoint.directory().string();
+    checkpoint.emplace(open_checkpoint(parse_checkpoint_choice(request.checkpoint),
+                                       fs::path(said.job.run.directory) / said.job.run.name));
+    name = checkpoint->directory().string();
+    details = checkpoint->state().details;
+  }
+  world.broadcast(name, 0, "checkpoint");
+  world.broadcast(details, 0, "checkpoint");
+  const JobFit fit = fit_to_checkpoint(said, name, details, CheckpointUse::kEvaluate);
+  if (world.rank() > 0) return details;
+  for (const std::string& note : fit.notes) spdlog::info("{}", note);
+  for (const std::string& warning : fit.warnings) spdlog::warn("{}", warning);
+  return details;
+}
+
+/// What a label means must be what it meant to the training.
+void check_classes(const Job& job, const JobData& data, const std::string& details, const Communicator& world) {
+  const std::string change = class_change(input_facts_of(details), data.classes, data.class_names);
+  if (change.empty()) return;
+  if (job.checkpoint.on_changed == "stop")
+    throw DataError(data.train_set().info().path + ": " + change + ". Evaluate on data with the classes that it was trained on, in their "
+                    "order; or set checkpoint.on_changed = warn");
+  if (world.rank() == 0) spdlog::warn("{}", change);
+}
+
+/// Gives every rank the parameters and statistics; says which checkpoint it was.
+Evaluated load(const std::optional<Checkpoint>& checkpoint, ModelState& state, const Communicator& world) {
+  Evaluated result;
+  if (checkpoint) {
+    const TrainingState where = load_checkpoint(*checkpoint, state);
+    result.checkpoint = checkpoint->directory().string();
     result.metrics.step = where.step;
     result.metrics.epoch = where.epoch;
   }
@@ -72,10 +102,21 @@ void scatter(SampleScatter* scatter, const EpochOrder& order, const std::vector<
   scatter->send(wanted);
 }
 
-Evaluated evaluate_checkpoint(const Job& job, const EvalRequest& request,
-                              const Communicator& world) {
+void check_reestimation(const EvalRequest& request, const Job& job) {
+  if (request.reestimate > 0 && job.model.norm != "auto" && job.model.norm != "batch")
+    throw ConfigError("lockstep eval: --reestimate-bn needs model.norm = batch; here it is " +
+                      job.model.norm);
+}
+
+Evaluated evaluate_checkpoint(SaidJob said, const EvalRequest& request, const Communicator& world) {
   agree_on_instruction_set(world);
+  std::optional<Checkpoint> checkpoint;  // rank 0
+  const std::string details = open_and_fit(said, request, checkpoint, world);
+  said.job.train.validate_every = request.split == "val" ? 1 : 0;  // opens the validation data, or not
+  const Job& job = said.job;
+  check_reestimation(request, job);
   JobData data = open_job_data(job, world);
+  check_classes(job, data, details, world);
   Graph graph = build_model(job.model, data.input, data.classes);
   EngineOptions options =
       engine_options(job, graph, world.size(), lanes_of_rank(job.parallel.threads, world));
@@ -83,7 +124,8 @@ Evaluated evaluate_checkpoint(const Job& job, const EvalRequest& request,
   options.sync_bn = true;  // re-estimated statistics are those of all ranks
   data.augment.planar = planar_input(options.layout);
   Engine engine(std::move(graph), options, world);
-  Evaluated result = load(job, request, engine.state(), world);
+  Evaluated result = load(checkpoint, engine.state(), world);
+  checkpoint.reset();
   if (request.reestimate > 0) {
     const auto batches =
         reestimation_batches(engine, data.train_samples, request.reestimate, world.size());
@@ -166,9 +208,7 @@ void check_request(const EvalRequest& request, bool reestimates, const Job& job)
   if (!reestimates) return;
   if (request.reestimate < 1)
     throw ConfigError("lockstep eval: --reestimate-bn must be at least 1");
-  if (job.model.norm != "auto" && job.model.norm != "batch")
-    throw ConfigError("lockstep eval: --reestimate-bn needs model.norm = batch; here it is " +
-                      job.model.norm);
+  check_reestimation(request, job);
 }
 
 }  // namespace
@@ -180,15 +220,14 @@ int run_eval(std::span<const std::string> arguments) {
   if (!values) return 0;
   const auto job_file = job_arguments(*values);
   if (!job_file) return 0;
-  Job job = load_job(job_file->file, job_file->overrides);
-  check_request(request, values->count("reestimate-bn") > 0, job);
-  job.train.validate_every = request.split == "val" ? 1 : 0;  // opens the validation data, or not
+  SaidJob said = load_said_job(job_file->file, job_file->overrides);
+  check_request(request, values->count("reestimate-bn") > 0, said.job);
 
   MpiSession mpi;
   const Communicator world = Communicator::world();
   for (const std::string& warning : preflight(world).warnings)
     if (world.rank() == 0) spdlog::warn("{}", warning);
-  const Evaluated result = evaluate_checkpoint(job, request, world);
+  const Evaluated result = evaluate_checkpoint(std::move(said), request, world);
   if (world.rank() == 0) {
     if (request.json)
       print_json(result, request);

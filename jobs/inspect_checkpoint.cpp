@@ -7,6 +7,7 @@
 #include "coordinator/plan/report_text.h"
 #include "data/checkpoint.h"
 #include "data/error.h"
+#include "jobs/checkpoint_job.h"
 #include "jobs/inspect.h"
 
 namespace lockstep {
@@ -58,6 +59,7 @@ void print_details(const std::string& details) {
   const auto json = nlohmann::ordered_json::parse(details, nullptr, false);
   if (!json.is_object()) return;
   for (const auto& [name, value] : json.items()) {
+    if (name == "job") continue;
     if (value.is_string() && value.get<std::string>().find('\n') != std::string::npos) {
       const std::string text = value;
       std::cout << name << ": " << std::ranges::count(text, '\n') << " lines\n";
@@ -75,6 +77,8 @@ void print_state(const TrainingState& state) {
     std::cout << "best validation " << number(state.best_metric) << " at step " << *state.best_step
               << "\n";
   print_details(state.details);
+  if (const CheckpointJob saved = checkpoint_job(state.details); !saved.known.empty())
+    std::cout << "job (what differs from the defaults)\n" << job_text_of(saved.job);
 }
 
 void print_tensors(const Checkpoint& checkpoint) {

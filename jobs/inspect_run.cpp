@@ -9,9 +9,9 @@
 #include "data/error.h"
 #include "data/files.h"
 #include "data/number_text.h"
+#include "jobs/checkpoint_job.h"
 #include "jobs/inspect.h"
 #include "jobs/job_file.h"
-#include "jobs/job_key.h"
 
 namespace lockstep {
 namespace {
@@ -23,11 +23,8 @@ using Json = nlohmann::ordered_json;
 void print_job(const fs::path& file) {
   if (!fs::exists(file)) return;
   try {
-    const Job job = load_job(file), defaults;
-    std::cout << "job (what differs from the defaults)\n";
-    for (const JobKey& key : job_keys())
-      if (key.get(job) != key.get(defaults))
-        std::cout << "  " << key.name << " = " << key.get(job) << "\n";
+    const std::string text = job_text_of(load_job(file));
+    std::cout << "job (what differs from the defaults)\n" << text;
   } catch (const ConfigError& error) {  // of another version
     std::cout << "job: cannot be read: " << error.what() << "\n";
   }

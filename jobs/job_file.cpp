@@ -130,12 +130,11 @@ std::string write_job(const Job& job, bool with_help) {
 
 }  // namespace
 
-Job parse_job(const std::string& whole, const std::string& name,
-              std::span<const std::string> overrides) {
+SaidJob parse_said_job(const std::string& whole, const std::string& name, std::span<const std::string> overrides) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // editors of other systems begin a file with it
   const std::string text = whole.starts_with(kByteOrderMark) ? whole.substr(kByteOrderMark.size()) : whole;
-  Job job;
-  std::map<std::string, std::string> places;  // key -> where it was set
+  SaidJob said;
+  auto& [job, places] = said;
   for (const Assignment& assignment : read_assignments(text, name)) {
     assign(job, assignment);
     const auto [first, inserted] = places.emplace(assignment.key, assignment.where);
@@ -150,14 +149,22 @@ Job parse_job(const std::string& whole, const std::string& name,
     places[assignment.key] = assignment.where;
   }
   check_job(job, [&](const std::string& key) {
-    const auto found = places.find(key);
-    return found == places.end() ? name : found->second;
+    const auto found = said.places.find(key);
+    return found == said.places.end() ? name : found->second;
   });
-  return job;
+  return said;
+}
+
+SaidJob load_said_job(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  return parse_said_job(read_text(file), file.string(), overrides);
+}
+
+Job parse_job(const std::string& text, const std::string& name, std::span<const std::string> overrides) {
+  return parse_said_job(text, name, overrides).job;
 }
 
 Job load_job(const std::filesystem::path& file, std::span<const std::string> overrides) {
-  return parse_job(read_text(file), file.string(), overrides);
+  return load_said_job(file, overrides).job;
 }
 
 std::string to_ini(const Job& job) { return write_job(job, false); }

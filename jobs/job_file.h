@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 
@@ -17,6 +18,16 @@ Job load_job(const std::filesystem::path& file, std::span<const std::string> ove
 /// The same from text; `name` stands for the file in messages.
 Job parse_job(const std::string& text, const std::string& name,
               std::span<const std::string> overrides = {});
+
+/// A job, and which of its keys were said rather than left at their defaults.
+struct SaidJob {
+  Job job;
+  std::map<std::string, std::string> places;  // key -> where it was said: "FILE:LINE" or "--set"
+};
+
+/// As load_job and parse_job.
+SaidJob load_said_job(const std::filesystem::path& file, std::span<const std::string> overrides = {});
+SaidJob parse_said_job(const std::string& text, const std::string& name, std::span<const std::string> overrides = {});
 
 /// The whole job as a job file, every key with its value: reads back as the same job.
 std::string to_ini(const Job& job);

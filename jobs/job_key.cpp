@@ -205,6 +205,9 @@ std::vector<JobKey> checkpoint_keys() {
              "Of the whole job: checkpoints as often as loses the least time, by what a save costs (Young, "
              "Daly), instead of every_steps and every_minutes. 0: off."),
       number(FIELD(checkpoint.keep), at_least(1), "Newest ones kept; the best is kept besides."),
+      word(FIELD(checkpoint.on_changed), {"stop", "warn"},
+           "When the job says of the model or the input something else than the checkpoint that is loaded (train, "
+           "run.start_from, eval). stop: refuse; warn: what the job says counts. What it does not say is the checkpoint's."),
   };
 }
 

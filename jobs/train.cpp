@@ -16,6 +16,7 @@
 #include "data/error.h"
 #include "data/number_text.h"
 #include "data/timing.h"
+#include "jobs/checkpoint_job.h"
 #include "jobs/child_process.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
@@ -197,7 +198,8 @@ int run_train(std::span<const std::string> arguments) {
   if (!values) return 0;
   const auto job_file = job_arguments(*values);
   if (!job_file) return 0;
-  const Job job = load_job(job_file->file, job_file->overrides);
+  SaidJob said = load_said_job(job_file->file, job_file->overrides);
+  const Job& job = said.job;
 
   std::vector<Fault> injected;
   if (values->count("fault"))
@@ -218,6 +220,7 @@ int run_train(std::span<const std::string> arguments) {
     const Watchdog::Listening listening(watchdog, world.log());
     for (const std::string& warning : preflight(world).warnings)
       if (world.rank() == 0) spdlog::warn("{}", warning);
+    fit_to_run(said, world);
   }
   warn_without_ulfm(ranks, job.parallel);
   return Training(job, {.job_text = to_ini(job), .command_line = command_line(arguments)}, ranks, watchdog, faults).run();

@@ -35,6 +35,29 @@ TEST(InputFacts, AreInTheDetails) {
   EXPECT_EQ(json["class_names"][0], "cat");
 }
 
+TEST(InputFacts, ComeBackFromTheDetails) {
+  const InputFacts facts = input_facts_of(details_with_input_facts("{}", kFacts));
+  EXPECT_EQ(facts.input, kFacts.input);
+  EXPECT_EQ(facts.mean, kFacts.mean);
+  EXPECT_EQ(facts.std, kFacts.std);
+  EXPECT_EQ(facts.resize, kFacts.resize);
+  EXPECT_EQ(facts.class_names, kFacts.class_names);
+  EXPECT_EQ(facts.classes, 2);
+  EXPECT_EQ(input_facts_of("{\"mean\":\"?\"}").input.channels, 0);
+  EXPECT_EQ(input_facts_of("torn").classes, 0);
+}
+
+TEST(InputFacts, TellWhichClassIsAnother) {
+  const std::string umlaut = "\xE4";  // no UTF-8
+  const InputFacts facts = input_facts_of(details_with_input_facts(
+      "{}", {.input = {}, .mean = {}, .std = {}, .class_names = {"cat", umlaut}, .classes = 2}));
+  EXPECT_EQ(class_change(facts, 2, {"cat", umlaut}), "");
+  EXPECT_EQ(class_change(facts, 2, {}), "");
+  EXPECT_EQ(class_change({}, 2, {"a", "b"}), "");
+  EXPECT_EQ(class_change(facts, 2, {"dog", umlaut}), "label 0 is 'dog' in the data, 'cat' where the checkpoint was trained");
+  EXPECT_EQ(class_change(facts, 3, {}), "the data has 3 classes, the checkpoint was trained on 2");
+}
+
 TEST(InputFacts, AreNoChangeSinceCheckpointsWithoutThem) {
   const auto details = [](const std::string& job) { return nlohmann::json{{"job", job}}.dump(); };
   const std::string before = "[augment]\nmean =\nstd =\n";

@@ -58,12 +58,41 @@ TEST(TrainCommand, RefusesToStartFromWhatDoesNotFit) {
   const auto other = room.run(
       "train job.cfg --set run.name=b --set run.start_from=runs/tiny --set model.widths=16,48");
   EXPECT_EQ(other.exit_code, 65);
-  EXPECT_TRUE(other.complains(" of shape [32,16,3,3], the model has it of shape [48,16,3,3]"))
-      << other.errors;
+  EXPECT_TRUE(other.complains("model.widths = 16, 48 (--set), there 16, 32")) << other.errors;
+  const auto anyway = room.run("train job.cfg --set run.name=b --set run.start_from=runs/tiny --set model.widths=16,48"
+                               " --set checkpoint.on_changed=warn");
+  EXPECT_EQ(anyway.exit_code, 65);
+  EXPECT_TRUE(anyway.complains(" of shape [32,16,3,3], the model has it of shape [48,16,3,3]"))
+      << anyway.errors;
   const auto own = room.run("train job.cfg --set run.start_from=runs/tiny --set run.resume=false");
   EXPECT_EQ(own.exit_code, 64);
   EXPECT_TRUE(own.complains("use another run.name")) << own.errors;
   EXPECT_TRUE(std::filesystem::exists(room.directory() / "runs/tiny/checkpoints/step-00000003"));
+}
+
+TEST(TrainCommand, ARunKeepsItsNetwork) {
+  ProgramRoom room;
+  room.write("job.cfg", kTinyJob);
+  const std::string elu = " --set model.activation=elu --set train.epochs=1";
+  ASSERT_EQ(room.run("train job.cfg" + elu).exit_code, 0);
+  const auto refused = room.run("train job.cfg --set model.activation=gelu");
+  EXPECT_EQ(refused.exit_code, 65);
+  EXPECT_TRUE(refused.complains("model.activation = gelu (--set), there elu")) << refused.errors;
+  EXPECT_TRUE(refused.complains("begin anew, with another run.name")) << refused.errors;
+  const auto resumed = room.run("launch -n 2 --threads 1 train job.cfg");  // the job does not say it any more
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.errors;
+  EXPECT_TRUE(resumed.complains("model.activation = elu, as runs/tiny/checkpoints/step-00000003 has it"));
+  EXPECT_FALSE(resumed.complains("resuming: the job has model")) << resumed.errors;
+  EXPECT_NE(room.read("runs/tiny/job.cfg").find("activation = elu\n"), std::string::npos);
+
+  const auto next = room.run("train job.cfg --set run.name=next --set run.start_from=runs/tiny" + std::string(kStill));
+  EXPECT_EQ(next.exit_code, 65);  // kStill says another norm
+  const auto begun = room.run("train job.cfg --set run.name=next --set run.start_from=runs/tiny --set train.epochs=1");
+  EXPECT_EQ(begun.exit_code, 0) << begun.errors;
+  EXPECT_NE(room.read("runs/next/job.cfg").find("activation = elu\n"), std::string::npos);
+  const auto allowed = room.run("train job.cfg --set train.epochs=3 --set model.activation=gelu --set checkpoint.on_changed=warn");
+  EXPECT_EQ(allowed.exit_code, 0) << allowed.errors;
+  EXPECT_TRUE(allowed.complains("resuming: the job has model.activation = gelu now; it was elu")) << allowed.errors;
 }
 
 TEST(TrainCommand, SaysWhatASeedAndALongerCurveChange) {
