@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
 #include "data/error.h"
+#include "data/files.h"
 #include "data/image_file.h"
 #include "data/image_folder.h"
 #include "data/mask_folder.h"
@@ -31,6 +32,17 @@ void Dataset::read_reduced(std::int64_t index, Image& out, const LeastScale& lea
   } catch (const DataError& error) {
     throw DataError(where(index) + ": " + error.what());
   }
+}
+
+std::uint64_t Dataset::encoded_bytes(std::int64_t index) const {
+  if (info_.format != SampleFormat::kRaw) return encoded(index).size();
+  return static_cast<std::uint64_t>(info_.height) * static_cast<std::uint64_t>(info_.width) *
+         static_cast<std::uint64_t>(info_.channels + (info_.masks ? 1 : 0));
+}
+
+std::uint64_t Dataset::checksum(std::int64_t index) const {
+  const std::vector<std::uint8_t> bytes = encoded(index);
+  return hash64(std::as_bytes(std::span(bytes)));
 }
 
 std::string Dataset::where(std::int64_t index) const {

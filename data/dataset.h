@@ -96,6 +96,18 @@ class Dataset {
   /// As read(), but a large JPEG may come out smaller: see decode_image_file.
   void read_reduced(std::int64_t index, Image& out, const LeastScale& least_scale) const;
 
+  /// Name of the sample's file, or files, relative to the data set's folder; "" where samples have none of their own.
+  virtual std::string file_name(std::int64_t) const { return ""; }
+
+  /// How many bytes encoded() gives. By default it asks encoded(), unless info() tells.
+  virtual std::uint64_t encoded_bytes(std::int64_t index) const;
+
+  /// xxh3-64 of encoded().
+  virtual std::uint64_t checksum(std::int64_t index) const;
+
+  /// Whether checksum() reads no file: samples are in memory, or their checksums are.
+  virtual bool has_checksums() const { return false; }
+
   /// Where the sample is stored, for messages: file, file and offset in bytes, or path and number.
   virtual std::string where(std::int64_t index) const;
 

@@ -31,6 +31,8 @@ class ImageFolder : public Dataset {
   std::vector<std::uint8_t> encoded(std::int64_t index) const override {
     return read_file(where(index), kMaxFileBytes);
   }
+  std::string file_name(std::int64_t index) const override { return files_[static_cast<std::size_t>(index)]; }
+  std::uint64_t encoded_bytes(std::int64_t index) const override { return file_bytes(where(index)); }
   std::string where(std::int64_t index) const override {
     return (root_ / files_[static_cast<std::size_t>(index)]).string();
   }

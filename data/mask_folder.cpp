@@ -41,6 +41,17 @@ class MaskFolder : public Dataset {
     return both;
   }
 
+  std::string file_name(std::int64_t index) const override {
+    const Pair& pair = pairs_[static_cast<std::size_t>(index)];
+    const auto relative = [&](const std::string& file) { return fs::path(file).lexically_relative(info_.path).string(); };
+    return relative(pair.picture) + "\n" + relative(pair.mask);
+  }
+
+  std::uint64_t encoded_bytes(std::int64_t index) const override {
+    const Pair& pair = pairs_[static_cast<std::size_t>(index)];
+    return 4 + file_bytes(pair.picture) + file_bytes(pair.mask);
+  }
+
   std::string where(std::int64_t index) const override {
     const Pair& pair = pairs_[static_cast<std::size_t>(index)];
     return pair.picture + " and " + pair.mask;

@@ -1,9 +1,11 @@
 #include "data/memory_dataset.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "data/error.h"
+#include "data/files.h"
 
 namespace lockstep {
 
@@ -36,6 +38,11 @@ void MemoryDataset::read(std::int64_t index, Image& out) const {
   out.width = info_.width;
   out.channels = info_.channels;
   out.pixels.assign(first, first + sample_bytes_);
+}
+
+std::uint64_t MemoryDataset::checksum(std::int64_t index) const {
+  const std::span pixels(pixels_);
+  return hash64(std::as_bytes(pixels.subspan(static_cast<std::size_t>(index) * sample_bytes_, sample_bytes_)));
 }
 
 std::string MemoryDataset::where(std::int64_t index) const {

@@ -26,6 +26,8 @@ class MemoryDataset : public Dataset {
   int label(std::int64_t index) const override;
   std::vector<std::uint8_t> encoded(std::int64_t index) const override;
   void read(std::int64_t index, Image& out) const override;
+  std::uint64_t checksum(std::int64_t index) const override;
+  bool has_checksums() const override { return true; }
   std::string where(std::int64_t index) const override;
 
  private:

@@ -187,6 +187,15 @@ std::vector<std::uint8_t> PackedDataset::encoded(std::int64_t index) const {
   return bytes;
 }
 
+std::uint64_t PackedDataset::encoded_bytes(std::int64_t index) const {
+  const auto at = static_cast<std::size_t>(index);
+  return tables_.offsets[at + 1] - tables_.offsets[at];
+}
+
+std::uint64_t PackedDataset::checksum(std::int64_t index) const {
+  return tables_.checksums[static_cast<std::size_t>(index)];
+}
+
 std::string PackedDataset::where(std::int64_t index) const {
   const auto at = static_cast<std::size_t>(index);
   return info_.path + ", split " + info_.split + ", sample " + std::to_string(index) + " at byte " +

@@ -94,6 +94,14 @@ std::vector<std::uint8_t> read_file(const std::string& path, std::int64_t max_by
   return bytes;
 }
 
+std::uint64_t file_bytes(const std::string& path) {
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(path, error);
+  if (error == std::errc::no_such_file_or_directory) throw MissingFileError(path + ": does not exist");
+  if (error) throw IoError(path + ": cannot be measured: " + error.message());
+  return bytes;
+}
+
 std::vector<std::uint8_t> read_file_unpacked(const std::string& path, std::int64_t max_bytes) {
   std::vector<std::uint8_t> bytes = read_file(path, max_bytes);
   const bool gzip = bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;

@@ -9,7 +9,10 @@ namespace lockstep {
 /// `max_bytes`).
 std::vector<std::uint8_t> read_file(const std::string& path, std::int64_t max_bytes);
 
-/// The same, unpacked where the file is gzip (known by its first bytes, whatever its name is).
+/// How long a file is; links are followed. @throws MissingFileError, IoError.
+std::uint64_t file_bytes(const std::string& path);
+
+/// As read_file, unpacked where the file is gzip (known by its first bytes, whatever its name is).
 /// `max_bytes` bounds the unpacked size, and so do 256 MiB and 64 times the packed size: a small file
 /// cannot claim all memory.
 /// @throws also DataError naming file and offset where the gzip data are damaged or cut short.
