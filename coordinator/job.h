@@ -31,6 +31,7 @@ struct DataOptions {
   int ignore_label = -1;               // masks: of pixels without a class; -1: none
   int synthetic_samples = 1024, synthetic_classes = 10;
   int channels = 0, height = 0, width = 0;  // network input; 0: as the data set's
+  std::string on_changed = "stop";     // a run goes on, on other data than before: stop | warn
 };
 
 /// [augment]; padding and flips for CIFAR, random resized crops for photographs.

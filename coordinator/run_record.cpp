@@ -56,6 +56,7 @@ void add_versions(Json& json, const RunEnvironment& environment) {
   json["instruction_set"] = environment.instruction_set;
   json["activations"] = environment.activations;
   if (!environment.started_from.empty()) json["started_from"] = environment.started_from;
+  if (!environment.data.empty()) json["data"] = Json::parse(environment.data);
 }
 
 Json start_as_json(const RunStart& start, const RunEnvironment& environment) {

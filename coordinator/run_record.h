@@ -24,6 +24,7 @@ struct RunEnvironment {
   std::string activations;  // "f32" or "bf16": what train.precision came to
   std::string cpu;      // model, of rank 0
   std::string started;  // UTC, ISO 8601
+  std::string data = {};          // data_record(); "": not known
   std::string started_from = {};  // the checkpoint of another run that this one began with; or empty
 };
 

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "coordinator/all_reduce_choice.h"
+#include "coordinator/data_record.h"
 #include "coordinator/engine_setup.h"
 #include "coordinator/evaluation.h"
 #include "coordinator/machine_memory.h"
@@ -34,6 +35,7 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
   if (world.size() == first_worker_)
     throw ConfigError("parallel.coordinator = dedicated needs at least 2 ranks; use worker");
   check_shares(job, data_.train_samples, grid_.replicas());
+  data_record_ = data_record(data_, world, recovery_ && recovery_->mine ? data_record_of(recovery_->mine->where.details) : "");
   agree_on_instruction_set(world);
   if (staged() && works_) groups_.emplace(split_grid(grid_, workers_));
   Graph graph = build_model(job.model, data_.input, data_.classes);

@@ -96,6 +96,7 @@ class Trainer {
   CurvePlace curve_place() const;
   StartingPoint starting_point(bool resume) const;
   void check_start_from() const;
+  void check_data() const;
   void tell_changes(const std::string& details) const;
   bool staged() const { return grid_.stages() > 1; }
   int replica() const { return works_ ? grid_.replica_of(workers_.rank()) : kNone; }
@@ -120,6 +121,7 @@ class Trainer {
   Watchdog& watchdog_;
   FaultInjector& faults_;
   JobData data_;
+  std::string data_record_;  // what they are
   int lanes_ = 1;
   Storage activations_ = Storage::kF32;
   std::string all_reduce_table_;  // the text of the file; empty: none

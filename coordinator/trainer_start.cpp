@@ -5,6 +5,7 @@
 
 #include "coordinator/all_reduce_choice.h"
 #include "coordinator/checkpoint_choice.h"
+#include "coordinator/data_record.h"
 #include "coordinator/engine_setup.h"
 #include "coordinator/input_facts.h"
 #include "coordinator/stages/stage_setup.h"
@@ -25,6 +26,7 @@ void Trainer::record(const RunStart& as_given) {
   RunEnvironment environment =
       collect_environment(world_, lanes_, activations_);
   environment.started_from = started_from(where_.details);
+  environment.data = data_record_;
   const std::string details = details_with_input_facts(checkpoint_details(run_start, environment), facts);
   if (world_.rank() == 0) {
     if (where_.step > 0) tell_changes(details);
@@ -33,6 +35,26 @@ void Trainer::record(const RunStart& as_given) {
   }
   where_.details = details;
   where_.seed = job_.run.seed;
+}
+
+/// Refuses to go on, or warns, on other data than the checkpoint's training was on.
+void Trainer::check_data() const {
+  if (where_.step == 0 || carried_) return;
+  const std::string before = data_record_of(where_.details);
+  const bool speaks = world_.rank() == 0;
+  if (before.empty() && speaks)
+    spdlog::warn("resuming: the checkpoint does not tell what data it was trained on (older versions did not write it): "
+                 "they are not compared");
+  const std::vector<std::string> changes = data_changes(before, data_record_);
+  if (!changes.empty() && job_.data.on_changed == "stop") {
+    std::string all;
+    for (const std::string& change : changes) all += (all.empty() ? "" : "; ") + change;
+    throw DataError(run_directory_.string() + ": the data are not those that it was trained on until step " +
+                    std::to_string(where_.step) + ": " + all + ". Bring back the old ones; or begin anew, with another "
+                    "run.name; or set data.on_changed = warn, to go on with these");
+  }
+  if (!speaks) return;
+  for (const std::string& change : changes) spdlog::warn("resuming on other data: {}", change);
 }
 
 /// Since the checkpoint that training resumes from.
@@ -84,6 +106,7 @@ void Trainer::start(const RunStart& run_start) {
     take_carried(checkpoints);
   else
     where_ = load_or_initialize(starting_point(job_.run.resume || goes_on), state(), world_, replicas());
+  check_data();
   begin_where_left();
   record(run_start);
   const Graph& graph = state().graph();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "coordinator/plan/report_text.h"
@@ -61,6 +62,29 @@ std::string class_table(std::span<const std::int64_t> counts, std::span<const st
     lines.push_back({std::move(name), std::to_string(counts[c]), formatted("%.2f%%", part)});
   }
   return columns(lines, 2);
+}
+
+std::string fingerprint_text(const DataFingerprint& f) {
+  constexpr std::size_t kDigits = 12;
+  std::string hashes;
+  const auto add = [&](const std::string& name, const std::string& hash) {
+    if (!hash.empty()) hashes += (hashes.empty() ? "; " : ", ") + name + " " + hash.substr(0, kDigits);
+  };
+  add("labels", f.labels);
+  add("files", f.files);
+  add("content of " + std::to_string(f.content_samples), f.content);
+  add("of all", f.all_content);
+  return f.source + ", " + std::to_string(f.samples) + " samples, " + std::to_string(f.classes) + " classes" + hashes;
+}
+
+std::string data_record_text(const std::string& record, const std::string& indent) {
+  const auto json = nlohmann::ordered_json::parse(record, nullptr, false);
+  std::string text;
+  if (!json.is_object()) return text;
+  for (const auto& [split, value] : json.items())
+    if (const auto fingerprint = parse_fingerprint(value.dump()))
+      text += indent + "data " + split + ": " + fingerprint_text(*fingerprint) + "\n";
+  return text;
 }
 
 std::string dataset_text(const Dataset& dataset) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "coordinator/checkpoint_choice.h"
+#include "coordinator/data_record.h"
 #include "coordinator/evaluation.h"
 #include "coordinator/input_facts.h"
 #include "coordinator/rank_cpus.h"
@@ -102,6 +103,17 @@ void scatter(SampleScatter* scatter, const EpochOrder& order, const std::vector<
   scatter->send(wanted);
 }
 
+/// Validation data may be others than those that the training validated with, but not unnoticed.
+void tell_of_other_data(const JobData& data, const EvalRequest& request, const std::string& details) {
+  const std::string before = data_record_of(details);
+  if (before.empty()) return spdlog::warn("the checkpoint does not tell what data it was trained on: they are not compared");
+  const auto tell = [&](const Dataset& split) {
+    for (const std::string& change : split_changes(before, split)) spdlog::warn("other data than in training: {}", change);
+  };
+  if (request.split == "val") tell(data.val_set());
+  if (request.split == "train" || request.reestimate > 0) tell(data.train_set());
+}
+
 void check_reestimation(const EvalRequest& request, const Job& job) {
   if (request.reestimate > 0 && job.model.norm != "auto" && job.model.norm != "batch")
     throw ConfigError("lockstep eval: --reestimate-bn needs model.norm = batch; here it is " +
@@ -117,6 +129,7 @@ Evaluated evaluate_checkpoint(SaidJob said, const EvalRequest& request, const Co
   check_reestimation(request, job);
   JobData data = open_job_data(job, world);
   check_classes(job, data, details, world);
+  if (world.rank() == 0) tell_of_other_data(data, request, details);
   Graph graph = build_model(job.model, data.input, data.classes);
   EngineOptions options =
       engine_options(job, graph, world.size(), lanes_of_rank(job.parallel.threads, world));

@@ -25,7 +25,7 @@ int inspect_dataset_at(const fs::path& path, const std::string& source) {
   for (const std::string& split : splits) {
     try {
       const auto dataset = open_dataset({.source = source, .path = path.string(), .split = split});
-      std::cout << dataset_text(*dataset);
+      std::cout << dataset_text(*dataset) << split << " fingerprint: " << fingerprint_text(fingerprint_of(*dataset)) << "\n";
       for (const std::string& warning : dataset->info().warnings) std::cout << "warning: " << warning << "\n";
     } catch (const MissingFileError& error) {
       if (split == "train") throw;

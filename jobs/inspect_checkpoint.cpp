@@ -8,6 +8,7 @@
 #include "data/checkpoint.h"
 #include "data/error.h"
 #include "jobs/checkpoint_job.h"
+#include "jobs/data_text.h"
 #include "jobs/inspect.h"
 
 namespace lockstep {
@@ -60,6 +61,10 @@ void print_details(const std::string& details) {
   if (!json.is_object()) return;
   for (const auto& [name, value] : json.items()) {
     if (name == "job") continue;
+    if (name == "data") {
+      std::cout << data_record_text(value.dump(), "");
+      continue;
+    }
     if (value.is_string() && value.get<std::string>().find('\n') != std::string::npos) {
       const std::string text = value;
       std::cout << name << ": " << std::ranges::count(text, '\n') << " lines\n";

@@ -10,6 +10,7 @@
 #include "data/files.h"
 #include "data/number_text.h"
 #include "jobs/checkpoint_job.h"
+#include "jobs/data_text.h"
 #include "jobs/inspect.h"
 #include "jobs/job_file.h"
 
@@ -37,9 +38,12 @@ void print_environment(const fs::path& file) {
   const Json starts = Json::parse(in, nullptr, false);
   if (!starts.is_array() || starts.empty()) return;
   std::cout << "environment (of the newest of " << starts.size() << " starts)\n";
-  for (const auto& [name, value] : starts.back().items())
-    std::cout << "  " << name << ": "
-              << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
+  for (const auto& [name, value] : starts.back().items()) {
+    if (name == "data")
+      std::cout << data_record_text(value.dump(), "  ");
+    else
+      std::cout << "  " << name << ": " << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
+  }
 }
 
 void print_forecast(const fs::path& file) {

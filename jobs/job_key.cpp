@@ -58,6 +58,9 @@ std::vector<JobKey> data_keys() {
       number(FIELD(data.channels), at_least(0), "Of the network's input; 0: as the data set's, and 3 for picture files (1 makes them grey)."),
       number(FIELD(data.height), at_least(0), "Likewise, in pixels."),
       number(FIELD(data.width), at_least(0), "Likewise, in pixels."),
+      word(FIELD(data.on_changed), {"stop", "warn"},
+           "When a run resumes on other data than its checkpoint was trained on (samples, classes, labels, content). stop: "
+           "refuse; warn: go on."),
   };
 }
 
