@@ -26,7 +26,7 @@ std::vector<std::string> changes_of(const std::string& split, const std::optiona
                                     const std::optional<DataFingerprint>& now) {
   if (!before || !now) return {};
   std::vector<std::string> changes = differences(*before, *now);
-  for (std::string& change : changes) change = (split == "train" ? "training data: " : "validation data: ") + change;
+  for (std::string& change : changes) change.insert(0, split == "train" ? "training data: " : "validation data: ");
   return changes;
 }
 

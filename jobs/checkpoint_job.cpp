@@ -43,7 +43,7 @@ bool is_said(const SaidJob& said, const JobKey& key) {
 /// The checkpoint's value of a key, "" where it is not known. Sizes are known by the data's too, but for a run that
 /// goes on: there the data says them again.
 std::string value_in(const CheckpointJob& saved, const JobKey& key, CheckpointUse use) {
-  const std::string value = saved.known.contains(key.name) ? key.get(saved.job) : "";
+  std::string value = saved.known.contains(key.name) ? key.get(saved.job) : "";
   Job by_facts;
   by_facts.augment.mean = saved.facts.mean;
   by_facts.augment.std = saved.facts.std;

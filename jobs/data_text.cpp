@@ -83,7 +83,7 @@ std::string data_record_text(const std::string& record, const std::string& inden
   if (!json.is_object()) return text;
   for (const auto& [split, value] : json.items())
     if (const auto fingerprint = parse_fingerprint(value.dump()))
-      text += indent + "data " + split + ": " + fingerprint_text(*fingerprint) + "\n";
+      text.append(indent).append("data ").append(split).append(": ").append(fingerprint_text(*fingerprint)).append("\n");
   return text;
 }
 

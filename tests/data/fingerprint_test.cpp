@@ -65,6 +65,23 @@ TEST(DataFingerprint, DependsNeitherOnPlaceNorOnOrderOfListing) {
   EXPECT_EQ(to_json_text(fingerprint_of(*in_folder(one, kFiles))), to_json_text(fingerprint_of(*in_folder(other, reversed))));
 }
 
+TEST(DataFingerprint, OfMasksKnowsBothFiles) {
+  const TempFolder one, other;
+  const auto open = [](const std::string& path) { return open_dataset({.source = "masks", .path = path, .classes = 2}); };
+  for (const TempFolder* folder : {&one, &other}) {
+    folder->write("train/images/a.png", {1, 2});
+    folder->write("train/masks/a.png", {3});
+  }
+  const DataFingerprint before = fingerprint_of(*open(one.path()));
+  EXPECT_EQ(to_json_text(before), to_json_text(fingerprint_of(*open(other.path() + "/"))));
+  EXPECT_EQ(before.labels, "");
+  other.write("train/masks/a.png", {4});
+  EXPECT_EQ(lockstep::differences(before, fingerprint_of(*open(other.path()))),
+            Phrases{"other content, in the 1 samples that are looked at"});
+  other.write("train/masks/a.png", {3, 4});
+  EXPECT_EQ(lockstep::differences(before, fingerprint_of(*open(other.path()))).front(), "other names or sizes of files");
+}
+
 TEST(DataFingerprint, SaysWhatIsDifferent) {
   const auto before = in_memory(kPixels, kLabels);
   EXPECT_EQ(differences(*before, *in_memory(kPixels, kLabels)), Phrases{});

@@ -72,6 +72,15 @@ TEST_F(ChangedData, TrainCommandGoesOnWhereItMay) {
   EXPECT_EQ(room.run("train job.cfg --set train.epochs=3").exit_code, 0);  // these are the run's data now
 }
 
+TEST_F(ChangedData, TrainCommandWarnsThatStartFromKnewOtherClasses) {
+  room.write("cifar/batches.meta.txt", "b\na\nc\nd\ne\nf\ng\nh\ni\nj\n");
+  expect_refusal("train job.cfg --set train.validate_every=0", "training data: label 0 is 'b', before 'a'");
+  const auto begun = room.run("train job.cfg --set run.name=next --set run.start_from=runs/tiny --set train.max_steps=1");
+  EXPECT_EQ(begun.exit_code, 0) << begun.errors;
+  EXPECT_TRUE(begun.complains("run.start_from = runs/tiny: label 0 is 'b' in the data, 'a' where the checkpoint was trained"))
+      << begun.errors;
+}
+
 TEST_F(ChangedData, EvalCommandOnlyTells) {
   EXPECT_FALSE(room.run("eval job.cfg").complains("other data"));
   room.write("cifar/test_batch.bin", room.read("cifar/test_batch.bin").substr(0, kRecord));
