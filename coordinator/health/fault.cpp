@@ -137,7 +137,7 @@ void FaultInjector::before_step(std::int64_t step, ModelState* state) {
   const double now = seconds_now();
   if (!slow_ && step_began_s_ > 0) step_took_s_ = now - step_began_s_;
   step_began_s_ = now;
-  constexpr double kLeast_s = 0.02;
+  constexpr double kLeast_s = 0.1;  // much more than the system takes a waiting process the CPU away for
   if (slow_) std::this_thread::sleep_for(std::chrono::duration<double>(std::max(kLeast_s, step_took_s_)));
 }
 
