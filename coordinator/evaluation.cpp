@@ -5,9 +5,12 @@
 #include <optional>
 #include <vector>
 
+#include <spdlog/fmt/fmt.h>
+
 #include "coordinator/batches.h"
 #include "coordinator/feed.h"
 #include "data/loader.h"
+#include "data/number_text.h"
 #include "data/order.h"
 #include "layers/loss.h"
 
@@ -63,7 +66,7 @@ ValidationMetrics evaluate(Engine& engine, const Dataset* dataset, std::int64_t 
   }
   const auto sums = executor.loss_sums();
   const double count = std::max(sums[3], 1.0);
-  ValidationMetrics metrics{.samples = samples, .loss = sums[0] / count,
+  ValidationMetrics metrics{.samples = samples, .loss = without_nan_sign(sums[0] / count),
                             .accuracy = sums[1] / count, .top5 = sums[2] / count};
   if (sums.size() > kLossSums) metrics.mean_iou = mean_iou(sums.subspan(kLossSums));
   return metrics;
@@ -115,6 +118,53 @@ void reestimate_statistics(Engine& engine, const Dataset& dataset, std::int64_t 
             (mean[begin + i] - (1 - m) * static_cast<double>(before[begin + i])) / m);
     }
   }
+}
+
+namespace {
+
+/// Of the first images, by their own statistics; `batches` of reestimation_batches().
+ValidationMetrics evaluate_by_own_statistics(Engine& engine, const Dataset& dataset, std::span<const Positions> batches,
+                                             const AugmentOptions& augment, int loader_threads, const Communicator& group) {
+  Loader loader(dataset, augment, 0, {.threads = loader_threads, .batch_capacity = engine.train_plan().max_images});
+  Executor& executor = engine.estimator();
+  ValidationMetrics metrics;
+  double count = 0;
+  for (const Positions& batch : batches) {
+    const Positions part = part_of(batch, group.rank(), group.size());
+    std::vector<std::int64_t> indices(static_cast<std::size_t>(part.count()));
+    std::iota(indices.begin(), indices.end(), part.begin);
+    loader.request({.epoch = 0, .samples = std::move(indices), .training = false});
+    executor.prepare(static_cast<int>(part.count()));
+    const Batch data = loader.next();
+    executor.run({.pixels = data.pixels.data(), .labels = data.labels.data(), .images = static_cast<int>(part.count()),
+                  .update_running = false});
+    const auto sums = executor.loss_sums();
+    metrics.loss += sums[0];
+    metrics.accuracy += sums[1];
+    count += sums[3];
+  }
+  metrics.loss /= std::max(count, 1.0);
+  metrics.accuracy /= std::max(count, 1.0);
+  return metrics;
+}
+
+}  // namespace
+
+std::string stale_statistics(Engine& engine, const Dataset& dataset, std::int64_t samples, const AugmentOptions& augment,
+                             int loader_threads, const Communicator& group) {
+  constexpr int kBatches = 2;
+  constexpr double kWorse = 1.5, kLeast = 0.1;  // of the loss: more than what small batches do to it
+  if (engine.state().statistics().empty()) return "";
+  const auto batches = reestimation_batches(engine, samples, kBatches, group.size());
+  if (batches.empty()) return "";
+  const std::int64_t images = batches.back().end;
+  const ValidationMetrics own = evaluate_by_own_statistics(engine, dataset, batches, augment, loader_threads, group);
+  const ValidationMetrics running = evaluate(engine, &dataset, images, augment, loader_threads, group);
+  if (running.loss <= kWorse * own.loss + kLeast) return "";  // a loss that is no number is another matter
+  return fmt::format("batch norm's running statistics do not suit the weights: by the statistics of the first {} images "
+                     "themselves their loss is {:.4g} (accuracy {:.1f}%), by the running ones {:.4g} ({:.1f}%); "
+                     "--reestimate-bn 20 takes them from training data, --save keeps them",
+                     images, own.loss, 100 * own.accuracy, running.loss, 100 * running.accuracy);
 }
 
 }  // namespace lockstep

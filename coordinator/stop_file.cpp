@@ -14,9 +14,10 @@ bool take_stop_file(const fs::path& run_directory) {
   return fs::remove(stop_file(run_directory), error);
 }
 
-bool StopFileWatch::forget_old(const fs::path& run_directory) {
+bool StopFileWatch::watch(const fs::path& run_directory, bool first_start) {
   constexpr std::chrono::minutes kOld{1};  // a younger one may be meant for this training, which has been starting
   file_ = stop_file(run_directory);
+  if (!first_start) return false;
   std::error_code error;
   const auto made = fs::last_write_time(file_, error);
   return !error && fs::file_time_type::clock::now() - made > kOld && fs::remove(file_, error);

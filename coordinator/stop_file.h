@@ -13,8 +13,10 @@ bool take_stop_file(const std::filesystem::path& run_directory);
 /// Looks for the file now and then, on rank 0.
 class StopFileWatch {
  public:
-  /// Removes a file that has lain there for more than a minute: it was meant for an earlier training. Returns whether there was one.
-  bool forget_old(const std::filesystem::path& run_directory);
+  /// Looks for it there from now on. At a `first_start` a file that has lain there for more than a minute is removed: it
+  /// was meant for an earlier training. Where ranks have been lost and training goes on, it is meant for this one.
+  /// Returns whether one was removed.
+  bool watch(const std::filesystem::path& run_directory, bool first_start);
 
   /// Whether the file is there. Looks at most once in 0.2 s; `now_s` is data/timing.h's clock.
   bool asked(double now_s);

@@ -11,6 +11,7 @@
 #include "coordinator/stages/stage_setup.h"
 #include "data/error.h"
 #include "data/files.h"
+#include "data/number_text.h"
 #include "data/timing.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
@@ -195,9 +196,9 @@ void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
   if (!works_) return;
   const auto sums = engine_->trainer().loss_sums();
   const double labels = std::max(sums[3], 1.0);  // there may be none in pictures
-  m.loss = sums[0] / labels;
+  m.loss = without_nan_sign(sums[0] / labels);
   m.accuracy = sums[1] / labels;
-  m.gradient_norm = engine_->trainer().gradient_norm();
+  m.gradient_norm = without_nan_sign(engine_->trainer().gradient_norm());
   m.held = engine_->trainer().update_held();
 }
 
@@ -346,6 +347,7 @@ TrainingEnd Trainer::run() {
     spdlog::info("early stopping: {} validations without improvement", job_.train.early_stopping);
   if (recovery_) tell_recovery();
   if (progress_) progress_->finish();
+  tell_repeated_warnings();
   tell_forecast();
   publish();
   if (!saved_) not_saved();

@@ -8,6 +8,7 @@
 #include "coordinator/engine.h"
 #include "coordinator/feed.h"
 #include "coordinator/health/fault.h"
+#include "coordinator/health/repeated_warning.h"
 #include "coordinator/health/stragglers.h"
 #include "coordinator/health/training_health.h"
 #include "coordinator/health/watchdog.h"
@@ -84,6 +85,7 @@ class Trainer {
   [[noreturn]] void stop_because(const std::string& what);
   void look_at_layers();
   void look_for_stragglers();
+  void tell_repeated_warnings() const;
   void roll_back();
   [[noreturn]] void not_saved() const;
   void end_of_epoch();
@@ -143,6 +145,7 @@ class Trainer {
   TrainingState where_;
   std::int64_t total_steps_ = 0, started_at_ = 0;
   StepMetrics last_step_;
+  RepeatedWarning step_warnings_, straggler_warnings_;
   bool sound_ = false;        // the state is one of before or after a step, but for in_step_
   bool in_step_ = false;      // before the update
   bool unfinished_ = false;   // what comes after the last step's update is not all done

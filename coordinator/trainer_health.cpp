@@ -38,7 +38,11 @@ bool Trainer::act_on(const HealthVerdict& verdict, std::int64_t sick_ranks) {
                                 "damaged. Restart: training resumes from the newest good checkpoint",
                                 where_.step, sick_ranks, world_.size()));
   }
-  if (verdict.action != HealthAction::kGoOn && world_.rank() == 0) spdlog::warn("{}", verdict.what);
+  if (verdict.action != HealthAction::kGoOn && world_.rank() == 0) {
+    const bool goes_on = verdict.action == HealthAction::kWarn || verdict.action == HealthAction::kSkip;
+    const std::string said = goes_on ? step_warnings_.add(verdict.what) : verdict.what;
+    if (!said.empty()) spdlog::warn("{}", said);
+  }
   if (verdict.action == HealthAction::kStop) stop_because(verdict.what);
   return verdict.action == HealthAction::kRollBack;
 }
@@ -70,7 +74,14 @@ void Trainer::look_for_stragglers() {
   if (!stragglers_) return;
   const std::string warning =
       stragglers_->look(where_.step, world_ranks_of_stage(grid_.stage_of(workers_.rank())));
-  if (!warning.empty()) spdlog::warn("{}", warning);
+  if (warning.empty()) return;
+  if (const std::string said = straggler_warnings_.add(warning); !said.empty()) spdlog::warn("{}", said);
+}
+
+/// What was counted, and not said, of warnings that came again.
+void Trainer::tell_repeated_warnings() const {
+  for (const RepeatedWarning* warning : {&step_warnings_, &straggler_warnings_})
+    if (const std::string rest = warning->rest(); !rest.empty()) spdlog::warn("{}", rest);
 }
 
 /// To the newest good checkpoint, or the beginning, as a new start would.

@@ -94,7 +94,7 @@ void Trainer::start(const RunStart& run_start) {
     spdlog::info("run directory {}", run_directory_.string());
     // Of a rank 0 that is known to be dead it is taken over without much waiting.
     lock_ = std::make_unique<RunLock>(run_directory_, recovery_ ? RunLockOptions{.patience_s = 1} : RunLockOptions{});
-    if (stop_file_.forget_old(run_directory_))
+    if (stop_file_.watch(run_directory_, recovery_ == nullptr))
       spdlog::info("removed {}, which was left from before this start", stop_file(run_directory_).string());
     if (!job_.run.resume && !goes_on) {
       check_start_from();
@@ -129,6 +129,9 @@ void Trainer::start(const RunStart& run_start) {
             graph, job_.train.sync_bn ? images : images / grid_.replicas(), job_.train.sync_bn);
         !few.empty())
       spdlog::warn("{}", few);
+  if (world_.rank() == 0)
+    if (const std::string many = large_batch_warning(job_.optimizer, job_.train.batch); !many.empty())
+      spdlog::warn("{}", many);
   if (works_) compare_plans();
   sound_ = true;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
 namespace lockstep {
 
@@ -20,6 +21,10 @@ std::string four_digits(double value) {
     std::snprintf(text.data(), text.size(), "%.*f", size == 0 ? 0 : std::max(0, 4 - before) + leading_zeros, value);
   }
   return text.data();
+}
+
+double without_nan_sign(double value) {
+  return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
 }
 
 }  // namespace lockstep

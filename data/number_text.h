@@ -7,4 +7,7 @@ namespace lockstep {
 /// without a sign.
 std::string four_digits(double value);
 
+/// `value`, a NaN without the sign that arithmetic happened to leave: printf and fmt would print "-nan".
+double without_nan_sign(double value);
+
 }  // namespace lockstep

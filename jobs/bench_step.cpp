@@ -60,6 +60,29 @@ void measure_primitives(cpu::ConvolutionLimit& limit, const Communicator& world,
   result.primitives.push_back(world.all_reduce(seconds.total(), ReduceOp::kMax, "primitives"));
 }
 
+/// What `make` makes; an error of the user tells in which of the two jobs it is.
+template <class Make>
+auto naming_side(const std::string& side, Make make) {
+  try {
+    return make();
+  } catch (const ConfigError& error) {
+    if (side.empty()) throw;
+    throw ConfigError("lockstep bench step: " + side + ": " + error.what());
+  }
+}
+
+/// The job with the keys of --beside. A budget that the job has for its recomputation is not the other one's, whose
+/// recomputation differs: it would not be comparable, or not fit at all.
+Job job_beside(const JobArguments& arguments, const std::vector<std::string>& beside) {
+  const auto names = [&](std::string_view key) {
+    return std::ranges::any_of(beside, [&](const std::string& setting) { return setting.starts_with(std::string(key) + "="); });
+  };
+  std::vector<std::string> overrides = arguments.overrides;
+  if (names("memory.recompute") && !names("memory.budget_mib")) overrides.emplace_back("memory.budget_mib=0");
+  overrides.insert(overrides.end(), beside.begin(), beside.end());
+  return load_job(arguments.file, overrides);
+}
+
 /// Steps of a job, and what takes turns with them.
 struct Benches {
   StepBench own;
@@ -67,11 +90,15 @@ struct Benches {
 
   Benches(const Job& job, const Job* other, const PlanInput& input, const Request& request,
           const Communicator& world)
-      : own(job, input.input, input.classes, world,
-            {.nhwc = request.nhwc, .without_reduce = request.no_reduce, .predict = request.predict}) {
+      : own(naming_side(other ? "the job itself" : "", [&] {
+          return StepBench(job, input.input, input.classes, world,
+                           {.nhwc = request.nhwc, .without_reduce = request.no_reduce, .predict = request.predict});
+        })) {
     if (!other) return;
     const PlanInput theirs = plan_input(*other);
-    beside.emplace(*other, theirs.input, theirs.classes, world, StepBench::Options{.nhwc = request.nhwc});
+    naming_side("the job of --beside", [&] {
+      beside.emplace(*other, theirs.input, theirs.classes, world, StepBench::Options{.nhwc = request.nhwc});
+    });
   }
   void warm_up(bool without_reduce) {
     constexpr int kSteps = 2;  // that touch memory for the first time
@@ -262,7 +289,8 @@ CommandSyntax step_syntax(Request& request) {
       "predict", po::bool_switch(&request.predict),
       "Also predict the step from a probe of its calls and from its plan.")(
       "beside", po::value<std::vector<std::string>>(&request.beside)->composing()->value_name("KEY=VALUE"),
-      "Also time the job with this key changed, in turns, and print the ratio. May be repeated.")(
+      "Also time the job with this key changed, in turns, and print the ratio. May be repeated. With memory.recompute "
+      "the job's memory.budget_mib counts on the other side only if it is named there, too.")(
       "nhwc", po::bool_switch(&request.nhwc), "Activations in nhwc, whatever this CPU likes best.");
   add_json_option(syntax, request.json);
   return syntax;
@@ -284,11 +312,7 @@ int run_bench_step(std::span<const std::string> arguments) {
                       "stage runs some of them; leave it out, or add --set parallel.stages=1");
   const PlanInput input = plan_input(job);
   std::optional<Job> other;
-  if (!request.beside.empty()) {
-    std::vector<std::string> overrides = job_file->overrides;
-    overrides.insert(overrides.end(), request.beside.begin(), request.beside.end());
-    other = load_job(job_file->file, overrides);
-  }
+  if (!request.beside.empty()) other = job_beside(*job_file, request.beside);
 
   MpiSession mpi;
   const Communicator world = Communicator::world();

@@ -34,6 +34,7 @@ struct EvalRequest {
   std::string checkpoint;     // best | STEP | DIR; empty: the run's newest good one
   std::string split = "val";  // val | train
   int reestimate = 0;         // batches
+  std::string save;           // run directory for the re-estimated statistics; empty: not saved
   bool json = false;
 };
 
@@ -42,6 +43,7 @@ struct Evaluated {
   std::string checkpoint;
   ValidationMetrics metrics;
   int reestimated = 0;  // batches
+  TrainingState state;  // of the checkpoint
 };
 
 /// Opens the checkpoint on rank 0 and makes the job fit it, on all ranks. Returns its details on all of them.
@@ -81,6 +83,7 @@ Evaluated load(const std::optional<Checkpoint>& checkpoint, ModelState& state, c
     result.checkpoint = checkpoint->directory().string();
     result.metrics.step = where.step;
     result.metrics.epoch = where.epoch;
+    result.state = where;
   }
   world.broadcast(std::as_writable_bytes(state.parameters()), 0, "parameters");
   world.broadcast(std::as_writable_bytes(state.statistics()), 0, "statistics");
@@ -120,6 +123,17 @@ void check_reestimation(const EvalRequest& request, const Job& job) {
                       job.model.norm);
 }
 
+/// The checkpoint with this state's statistics, as the one of a run in `directory`.
+void save(const fs::path& directory, const TrainingState& where, ModelState& state) {
+  const fs::path checkpoints = directory / "checkpoints";
+  if (fs::exists(checkpoints / checkpoint_name(where.step)))
+    throw ConfigError("lockstep eval: --save " + directory.string() + ": there is a checkpoint of step " +
+                      std::to_string(where.step) + " already; give another directory");
+  const fs::path temporary = temporary_checkpoint_directory(checkpoints, where.step);
+  const std::string report = write_shard(temporary, 0, checkpoint_tensors(state));
+  spdlog::info("saved {}", publish_checkpoint(checkpoints, where, {&report, 1}).string());
+}
+
 Evaluated evaluate_checkpoint(SaidJob said, const EvalRequest& request, const Communicator& world) {
   agree_on_instruction_set(world);
   std::optional<Checkpoint> checkpoint;  // rank 0
@@ -147,11 +161,17 @@ Evaluated evaluate_checkpoint(SaidJob said, const EvalRequest& request, const Co
     reestimate_statistics(engine, data.train_set(), data.train_samples, data.augment,
                           job.data.threads, request.reestimate, job.run.seed, world);
     result.reestimated = static_cast<int>(batches.size());
+    if (!request.save.empty() && world.rank() == 0) save(request.save, result.state, engine.state());
   }
   const bool val = request.split == "val";
   const std::int64_t samples = val ? data.val_samples : data.train_samples;
   scatter(val ? data.val_scatter.get() : data.train_scatter.get(), EpochOrder::identity(samples),
           {{0, samples}}, world.size());
+  if (request.reestimate == 0 && job.data.distribute != "scatter") {
+    const std::string stale = stale_statistics(engine, val ? data.val_set() : data.train_set(), samples,
+                                               data.augment, job.data.threads, world);
+    if (!stale.empty() && world.rank() == 0) spdlog::warn("{}", stale);
+  }
   const ValidationMetrics metrics = evaluate(engine, val ? &data.val_set() : &data.train_set(),
                                              samples, data.augment, job.data.threads, world);
   const std::int64_t step = result.metrics.step, epoch = result.metrics.epoch;
@@ -211,6 +231,9 @@ CommandSyntax eval_syntax(EvalRequest& request) {
       "What to evaluate on, without augmentation. Default: val.")(
       "reestimate-bn", po::value<int>(&request.reestimate)->value_name("BATCHES"),
       "Take batch norm's statistics from so many batches of training data, for this evaluation.")(
+      "save", po::value<std::string>(&request.save)->value_name("DIR"),
+      "reestimate-bn: keep the checkpoint with these statistics in DIR/checkpoints, for --checkpoint DIR or "
+      "run.start_from = DIR.")(
       "json", po::bool_switch(&request.json), "Print the result as a JSON object.");
   return syntax;
 }
@@ -218,6 +241,8 @@ CommandSyntax eval_syntax(EvalRequest& request) {
 void check_request(const EvalRequest& request, bool reestimates, const Job& job) {
   if (request.split != "val" && request.split != "train")
     throw ConfigError("lockstep eval: --split " + request.split + ": use val or train");
+  if (!reestimates && !request.save.empty())
+    throw ConfigError("lockstep eval: --save keeps re-estimated statistics; add --reestimate-bn BATCHES");
   if (!reestimates) return;
   if (request.reestimate < 1)
     throw ConfigError("lockstep eval: --reestimate-bn must be at least 1");

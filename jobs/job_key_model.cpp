@@ -46,7 +46,7 @@ std::vector<JobKey> model_keys() {
              "Likewise to skip it in a whole step: its branch is multiplied by 0, else by 1; in "
              "evaluation by the probability of 1."),
       text(FIELD(model.residual_scale), "a number above 0, or 1/L", is_residual_scale,
-           "Factor of every branch; 1/L: one over the number of blocks."),
+           "Factor of every branch before the sum: x + s F(x); 1/L: one over the number L of blocks, x + F(x)/L."),
       word(FIELD(model.activation), {"auto", "relu", "leaky_relu", "elu", "gelu"},
            "Activation; auto: gelu in convnext and transformer, else relu."),
       number(FIELD(model.activation_alpha), at_least(0), "leaky_relu, elu: alpha; 0: the usual."),

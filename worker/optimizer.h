@@ -42,6 +42,10 @@ struct CurvePlace {
 double scheduled_rate(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
                       const CurvePlace& place, std::int64_t global_batch);
 
+/// A sentence where the rate is scaled linearly to a batch above 8192, up to which that was seen to keep the accuracy
+/// (Goyal et al. 2017, arXiv:1706.02677, figure 1); else "".
+std::string large_batch_warning(const OptimizerOptions& optimizer, std::int64_t global_batch);
+
 /// A sentence where the rate jumps since the length of the training was another one; else "".
 /// `curve_before`: epochs that the curve had.
 std::string rate_jump(const OptimizerOptions& optimizer, const ScheduleOptions& schedule, double curve_before,

@@ -49,6 +49,14 @@ double learning_rate_at(const OptimizerOptions& optimizer, const ScheduleOptions
   return rate * policy_factor(schedule, epoch, epochs);
 }
 
+std::string large_batch_warning(const OptimizerOptions& optimizer, std::int64_t global_batch) {
+  constexpr std::int64_t kLargest = 8192;
+  if (optimizer.reference_batch <= 0 || global_batch <= kLargest) return "";
+  return "train.batch = " + std::to_string(global_batch) + " with a rate scaled linearly (optimizer.reference_batch = " +
+         std::to_string(optimizer.reference_batch) + "): accuracy was seen to fall above " + std::to_string(kLargest) +
+         " images a step; use a smaller batch, or reference_batch = 0 and a rate that was tried";
+}
+
 double scheduled_rate(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
                       const CurvePlace& place, std::int64_t global_batch) {
   if (schedule.epochs <= 0)

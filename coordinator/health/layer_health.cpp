@@ -44,12 +44,12 @@ bool LayerHealth::closed(const Op& op) const {
   return !factors.empty() && std::ranges::all_of(factors, [](float f) { return f == 0; });  // empty: another stage's
 }
 
-std::vector<LayerFinding> LayerHealth::look(std::span<const float> statistics_before) {
+std::vector<LayerFinding> LayerHealth::look(std::span<const float> statistics_before, std::int64_t step) {
   std::vector<LayerFinding> findings;
   if (options_.on_vanishing != "ignore") find_vanishing(findings);
   if (options_.on_dead != "ignore") find_dead(findings);
   if (options_.on_stale_bn != "ignore" && !statistics_before.empty())
-    find_stale(statistics_before, findings);
+    find_stale(statistics_before, step, findings);
   return findings;
 }
 
@@ -101,7 +101,8 @@ void LayerHealth::find_dead(std::vector<LayerFinding>& findings) {
   }
 }
 
-void LayerHealth::find_stale(std::span<const float> before, std::vector<LayerFinding>& findings) const {
+void LayerHealth::find_stale(std::span<const float> before, std::int64_t step, std::vector<LayerFinding>& findings) const {
+  constexpr double kSettled = 0.05;  // of what running statistics began with
   const std::vector<std::size_t> offsets = statistic_offsets(state_.graph(), state_.owned());
   const auto old = [&](int id, std::size_t c) {
     return static_cast<double>(before[offsets[static_cast<std::size_t>(id)] + c]);
@@ -111,8 +112,8 @@ void LayerHealth::find_stale(std::span<const float> before, std::vector<LayerFin
     if (!norm) continue;
     const int mean_id = op.first_statistic, var_id = mean_id + 1;
     const std::span<const float> mean = state_.statistic(mean_id), var = state_.statistic(var_id);
-    if (mean.empty()) continue;
-    const double moved = 1 - std::pow(1 - static_cast<double>(norm->momentum), micro_batches_);
+    const double kept = std::pow(1 - static_cast<double>(norm->momentum), micro_batches_), moved = 1 - kept;
+    if (mean.empty() || std::pow(kept, static_cast<double>(step)) > kSettled) continue;
     double shift = 0, stretch = 0;
     for (std::size_t c = 0; c < mean.size(); ++c) {
       const double old_mean = old(mean_id, c), old_var = old(var_id, c), eps = static_cast<double>(norm->eps);
@@ -131,7 +132,7 @@ void LayerHealth::find_stale(std::span<const float> before, std::vector<LayerFin
 }
 
 std::string small_batch_warning(const Graph& graph, std::int64_t images, bool sync_bn) {
-  constexpr std::int64_t kFewImages = 8, kFewValues = 32;
+  constexpr std::int64_t kFewImages = 16, kFewValues = 32;
   for (const Op& op : graph.ops()) {
     if (!std::holds_alternative<BatchNorm>(op.attributes)) continue;
     const std::int64_t values = images * graph.value(op.output).shape.pixels();

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
@@ -38,12 +39,13 @@ class LayerHealth {
   void prepare(const StepDraws& draws);
 
   /// `statistics_before`: as they were before the step; empty: not looked at.
-  std::vector<LayerFinding> look(std::span<const float> statistics_before);
+  /// `step`: of the training, from 1; statistics are judged when a twentieth of their start is left in them.
+  std::vector<LayerFinding> look(std::span<const float> statistics_before, std::int64_t step);
 
  private:
   void find_vanishing(std::vector<LayerFinding>& findings) const;
   void find_dead(std::vector<LayerFinding>& findings);
-  void find_stale(std::span<const float> before, std::vector<LayerFinding>& findings) const;
+  void find_stale(std::span<const float> before, std::int64_t step, std::vector<LayerFinding>& findings) const;
 
   bool closed(const Op& op) const;
   bool reached(std::size_t op) const { return reached_.empty() || reached_[op]; }

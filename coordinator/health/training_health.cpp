@@ -1,6 +1,7 @@
 #include "coordinator/health/training_health.h"
 
 #include <algorithm>
+#include <map>
 
 #include <spdlog/spdlog.h>
 
@@ -43,18 +44,28 @@ const std::string& TrainingHealth::wish(LayerTrouble trouble) const {
   }
 }
 
+namespace {
+
+/// The first in full, of the others the names.
+std::string together(const std::vector<LayerFinding>& findings) {
+  std::string text = findings.front().what;
+  constexpr std::size_t kNamed = 4;
+  for (std::size_t i = 1; i < findings.size() && i <= kNamed; ++i) text += (i == 1 ? "; likewise " : ", ") + findings[i].layer;
+  if (findings.size() > kNamed + 1) text += fmt::format(" and {} more layers", findings.size() - kNamed - 1);
+  return text;
+}
+
+}  // namespace
+
 std::string TrainingHealth::look(std::int64_t step) {
   if (!look_due(step)) return "";
   std::string stop;
-  std::set<std::pair<LayerTrouble, std::string>> ill;
-  for (const LayerFinding& finding : layers_->look(statistics_before_)) {
-    const auto& place = *ill.emplace(finding.trouble, finding.layer).first;
-    if (wish(finding.trouble) == "stop")
-      stop += (stop.empty() ? "" : "; ") + finding.what;
-    else if (!told_.contains(place))
-      spdlog::warn("step {}: {}", step, finding.what);
+  std::map<LayerTrouble, std::vector<LayerFinding>> found;
+  for (LayerFinding& finding : layers_->look(statistics_before_, step)) {
+    if (wish(finding.trouble) == "stop") stop += (stop.empty() ? "" : "; ") + finding.what;
+    else if (told_.emplace(finding.trouble, finding.layer).second) found[finding.trouble].push_back(std::move(finding));
   }
-  told_ = std::move(ill);
+  for (const auto& [trouble, findings] : found) spdlog::warn("step {}: {}", step, together(findings));
   return stop;
 }
 

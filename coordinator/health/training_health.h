@@ -26,7 +26,8 @@ class TrainingHealth {
   /// Instead of after_step(), for a step that was left before its update: takes back what it has changed.
   void undo_step();
 
-  /// Looks at the layers after a well step, where one is due. Warns of what is new and returns what the
+  /// Looks at the layers after a well step, where one is due. Warns of what is new, each layer's trouble once and
+  /// those of a kind together, and returns what the
   /// training has to stop for; empty: nothing.
   std::string look(std::int64_t step);
 
@@ -46,7 +47,7 @@ class TrainingHealth {
   std::optional<LayerHealth> layers_;
   std::vector<float> statistics_before_;  // as a step found them
   bool kept_ = false;                     // this step's
-  std::set<std::pair<LayerTrouble, std::string>> told_;  // layers that have been warned of, and are not well yet
+  std::set<std::pair<LayerTrouble, std::string>> told_;  // layers that have been warned of: once
 };
 
 }  // namespace lockstep

@@ -54,7 +54,8 @@ class Fitting {
     text += " for " + std::to_string(training_.max_images) + " images at a time";
     if (automatic <= limits_.budget_bytes)
       throw ConfigError(text + "; memory.recompute = auto makes it fit");
-    text += "; recomputation alone comes down to " + in_units(automatic);
+    text += automatic < needed ? "; recomputation alone comes down to " + in_units(automatic)
+                               : std::string("; recomputation does not make it less");
     int pieces = 1, images = training_.max_images;
     while (images > 1 && least(images) > limits_.budget_bytes) {
       images = (images + 1) / 2;

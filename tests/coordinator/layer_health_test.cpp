@@ -51,17 +51,17 @@ class Layers : public testing::Test {
 
 TEST_F(Layers, WellOnesAreLeftInPeace) {
   LayerHealth health(state_, {}, 1);
-  for (int look = 0; look < 3; ++look) EXPECT_TRUE(health.look(state_.statistics()).empty());
+  for (int look = 0; look < 3; ++look) EXPECT_TRUE(health.look(state_.statistics(), 100).empty());
 }
 
 TEST_F(Layers, VanishingIsBesideTheMedian) {
   LayerHealth health(state_, {.vanishing_ratio = 1e-3}, 1);
   std::ranges::fill(gradient("conv0.weight"), 1e-5f);
-  const auto found = health.look({});
+  const auto found = health.look({}, 100);
   EXPECT_EQ(layers(found, LayerTrouble::kVanishing), Names{"conv0"});
   for (float& g : state_.gradients()) g *= 1e-20f;  // a flat minimum is no illness of one layer
   std::ranges::fill(gradient("conv0.weight"), 1e-20f);
-  EXPECT_TRUE(health.look({}).empty());
+  EXPECT_TRUE(health.look({}, 100).empty());
 }
 
 TEST_F(Layers, DeadChannelsAreThoseOfTwoLooks) {
@@ -73,11 +73,11 @@ TEST_F(Layers, DeadChannelsAreThoseOfTwoLooks) {
   kill(0, 0);
   kill(1, 0);
   kill(2, 1);  // something comes through
-  EXPECT_TRUE(health.look({}).empty());
-  EXPECT_TRUE(health.look({}).empty());  // a quarter may
+  EXPECT_TRUE(health.look({}, 100).empty());
+  EXPECT_TRUE(health.look({}, 100).empty());  // a quarter may
   kill(2, 0);
-  EXPECT_TRUE(health.look({}).empty());  // new
-  EXPECT_EQ(layers(health.look({}), LayerTrouble::kDead), Names{"norm1"});
+  EXPECT_TRUE(health.look({}, 100).empty());  // new
+  EXPECT_EQ(layers(health.look({}, 100), LayerTrouble::kDead), Names{"norm1"});
 }
 
 TEST_F(Layers, StaleStatistics) {
@@ -89,7 +89,7 @@ TEST_F(Layers, StaleStatistics) {
       state_.statistics()[offsets[2] + c] = static_cast<float>(moved * batch_mean);
       state_.statistics()[offsets[3] + c] = static_cast<float>(1 + moved * (batch_var - 1));
     }
-    const auto found = LayerHealth(state_, {}, micro_batches).look(before);
+    const auto found = LayerHealth(state_, {}, micro_batches).look(before, 100);
     std::ranges::copy(before, state_.statistics().begin());
     return layers(found, LayerTrouble::kStale);
   };
@@ -131,7 +131,7 @@ class Branches : public testing::Test {
     std::vector<std::string> layers;
     for (int look = 0; look < 2; ++look) {
       health.prepare(draws);
-      for (const LayerFinding& finding : health.look({}))
+      for (const LayerFinding& finding : health.look({}, 100))
         if (std::ranges::find(layers, finding.layer) == layers.end()) layers.push_back(finding.layer);
     }
     return layers;
@@ -168,7 +168,7 @@ TEST_F(Layers, WhatIsIgnoredIsNotLookedFor) {
   std::ranges::fill(state_.gradients(), 0.0f);
   LayerHealth health(state_, {.on_vanishing = "ignore", .on_dead = "ignore", .on_stale_bn = "ignore"}, 1);
   const std::vector<float> before(state_.statistics().size(), 5.0f);
-  for (int look = 0; look < 2; ++look) EXPECT_TRUE(health.look(before).empty());
+  for (int look = 0; look < 2; ++look) EXPECT_TRUE(health.look(before, 100).empty());
 }
 
 TEST_F(Layers, ASkippedStepGivesStatisticsBack) {
@@ -182,8 +182,20 @@ TEST_F(Layers, ASkippedStepGivesStatisticsBack) {
   EXPECT_TRUE(std::ranges::equal(state_.statistics(), before));
 }
 
+// They begin with mean 0 and variance 1, whatever the images are.
+TEST_F(Layers, StatisticsAreNotJudgedBeforeTheyHaveSettled) {
+  const std::vector<float> before(state_.statistics().begin(), state_.statistics().end());
+  std::ranges::fill(state_.statistics(), 9.0f);
+  LayerHealth health(state_, {}, 1);
+  EXPECT_EQ(health.look(before, 1).size(), 0u);
+  EXPECT_EQ(health.look(before, 28).size(), 0u);  // 0.9^28 > 0.05
+  EXPECT_EQ(health.look(before, 29).size(), 3u);
+  EXPECT_EQ(LayerHealth(state_, {}, 4).look(before, 8).size(), 3u);  // of four micro-batches a step
+}
+
 TEST_F(Layers, FewImages) {
-  EXPECT_EQ(small_batch_warning(graph_, 8, true), "");
+  EXPECT_EQ(small_batch_warning(graph_, 16, true), "");
+  EXPECT_NE(small_batch_warning(graph_, 15, true), "");
   EXPECT_NE(small_batch_warning(graph_, 4, true).find("norm0 has 256 values a channel, of 4 images"), std::string::npos);
   EXPECT_EQ(small_batch_warning(graph_, 4, true).find("sync_bn"), std::string::npos);
   EXPECT_NE(small_batch_warning(graph_, 2, false).find("train.sync_bn = true"), std::string::npos);

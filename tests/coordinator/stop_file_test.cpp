@@ -26,7 +26,7 @@ class StopFile : public ::testing::Test {
 
 TEST_F(StopFile, IsLookedForNotMoreOftenThanFiveTimesASecond) {
   StopFileWatch watch;
-  EXPECT_FALSE(watch.forget_old(run()));
+  EXPECT_FALSE(watch.watch(run(), true));
   EXPECT_FALSE(watch.asked(10));
   ask(std::chrono::seconds(0));
   EXPECT_FALSE(watch.asked(10.1));  // it has looked a moment ago
@@ -39,15 +39,22 @@ TEST_F(StopFile, IsLookedForNotMoreOftenThanFiveTimesASecond) {
 TEST_F(StopFile, OfAnEarlierTrainingIsRemovedAtTheStart) {
   ask(std::chrono::minutes(2));
   StopFileWatch watch;
-  EXPECT_TRUE(watch.forget_old(run()));
+  EXPECT_TRUE(watch.watch(run(), true));
   EXPECT_FALSE(fs::exists(stop_file(run())));
   EXPECT_FALSE(watch.asked(10));
+}
+
+TEST_F(StopFile, AskedDuringALongStepItOutlivesALostRank) {
+  ask(std::chrono::minutes(2));
+  StopFileWatch watch;
+  EXPECT_FALSE(watch.watch(run(), false));
+  EXPECT_TRUE(watch.asked(10));
 }
 
 TEST_F(StopFile, YoungerThanTheStartOfTheRanksIsMeantForThem) {
   ask(std::chrono::seconds(5));
   StopFileWatch watch;
-  EXPECT_FALSE(watch.forget_old(run()));
+  EXPECT_FALSE(watch.watch(run(), true));
   EXPECT_TRUE(watch.asked(10));
 }
 

@@ -24,5 +24,11 @@ TEST(FourDigits, NamesWhatIsNoNumber) {
   EXPECT_EQ(four_digits(-INFINITY), "-inf");
 }
 
+TEST(WithoutNanSign, KeepsNumbers) {
+  EXPECT_FALSE(std::signbit(without_nan_sign(-std::nan(""))));
+  EXPECT_TRUE(std::isnan(without_nan_sign(-std::nan(""))));
+  EXPECT_EQ(without_nan_sign(-1.5), -1.5);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -96,6 +96,27 @@ TEST_F(EvalCommand, ReestimatedStatisticsServeThisEvaluationOnly) {
   EXPECT_EQ(evaluate("eval job.cfg"), before);
 }
 
+TEST_F(EvalCommand, ReestimatedStatisticsMayBeKept) {
+  const auto with = evaluate("eval job.cfg --reestimate-bn 3 --save kept");
+  auto kept = evaluate("eval job.cfg --checkpoint kept");
+  EXPECT_EQ(kept["checkpoint"], "kept/checkpoints/step-00000006");
+  EXPECT_EQ(kept["loss"], with["loss"]);
+  const auto again = room->run("eval job.cfg --reestimate-bn 3 --save kept");
+  EXPECT_EQ(again.exit_code, 64);
+  EXPECT_TRUE(again.complains("there is a checkpoint of step 6 already")) << again.errors;
+  EXPECT_EQ(room->run("eval job.cfg --save elsewhere").exit_code, 64);
+}
+
+// With this momentum the running statistics are still those of the start.
+TEST_F(EvalCommand, HintsAtStaleStatistics) {
+  const std::string stale = " --set run.name=stale --set model.norm_momentum=1e-6 --set train.epochs=30";
+  ASSERT_EQ(room->run("train job.cfg" + stale).exit_code, 0);
+  const auto told = room->run("eval job.cfg --split train" + stale);
+  EXPECT_TRUE(told.complains("batch norm's running statistics do not suit the weights")) << told.errors;
+  EXPECT_FALSE(room->run("eval job.cfg --split train --reestimate-bn 3" + stale).complains("do not suit"));
+  EXPECT_FALSE(room->run("eval job.cfg --split train").complains("do not suit"));
+}
+
 TEST_F(EvalCommand, AnotherSplitAndAnotherCheckpoint) {
   const auto train = evaluate("eval job.cfg --split train");
   EXPECT_EQ(train["samples"], 48);

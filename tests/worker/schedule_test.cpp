@@ -68,5 +68,12 @@ TEST(Schedule, SaysHowTheRateJumps) {
   EXPECT_EQ(rate_jump(optimizer, {.policy = "step"}, 2, place, 128), "");
 }
 
+TEST(LargeBatch, LinearScalingHasItsLimit) {
+  const OptimizerOptions scaled{.learning_rate = 0.1f, .reference_batch = 256}, fixed{.learning_rate = 0.1f};
+  EXPECT_EQ(large_batch_warning(scaled, 8192), "");
+  EXPECT_EQ(large_batch_warning(fixed, 65536), "");
+  EXPECT_NE(large_batch_warning(scaled, 8193).find("train.batch = 8193 with a rate scaled linearly"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace lockstep
