@@ -159,7 +159,7 @@ TEST_F(HealthCommand, ASlowRankIsNamed) {
 TEST_F(HealthCommand, CheckpointsByTheClock) {
   const auto saved = [&](const std::string& name) { return list_checkpoints(checkpoint(name, 1).parent_path()); };
   const ProgramResult often =
-      train("often", "checkpoint.every_steps=0 checkpoint.mean_time_to_failure_s=0.001 train.epochs=10");
+      train("often", "checkpoint.every_steps=0 checkpoint.mean_time_to_failure_s=0.001 train.epochs=100");
   EXPECT_EQ(often.exit_code, 0) << often.errors;
   EXPECT_TRUE(often.complains(" from now on: one costs ")) << often.errors;
   EXPECT_GE(saved("often").size(), 3u);
