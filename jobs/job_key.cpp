@@ -232,10 +232,14 @@ std::vector<JobKey> health_keys() {
   const std::vector<std::string> layer{"stop", "warn", "ignore"};
   return {
       word(FIELD(health.on_nan), step,
-           "Loss or gradient are not numbers. stop: end with 77. rollback: to the newest good checkpoint. "
-           "skip: parameters, momentum and statistics stay as before the step."),
-      word(FIELD(health.on_spike), spike, "Likewise, of a gradient's norm that explodes."),
-      number(FIELD(health.spike_factor), above(1), "It does above so many times the median of the last 64 steps."),
+           "Loss or gradient are not numbers. stop: end with 77. rollback: to the newest good checkpoint, or to the "
+           "beginning where there is none. skip: parameters, momentum and statistics stay as before the step."),
+      word(FIELD(health.on_spike), spike,
+           "Likewise, of a gradient's norm that explodes, from the second step on. One that is not finite is a spike, "
+           "too: stop, rollback and skip hold for it, whatever on_nan says."),
+      number(FIELD(health.spike_factor), above(1),
+             "It does above so many times the median of the last 64 steps. After n steps, fewer than 16, it is "
+             "spike_factor to the power of sqrt(1 + pi / 2n): 40 times at the second step instead of 10."),
       number(FIELD(health.most_rollbacks), at_least(0), "Roll-backs because of the same step; then stop."),
       number(FIELD(health.most_skips), at_least(0), "Steps skipped one after the other; then stop."),
       number(FIELD(health.every_steps), at_least(0), "Steps between looks at all layers; 0: never."),

@@ -9,15 +9,26 @@
 
 namespace lockstep {
 
+namespace {
+
+std::string steps_text(std::size_t steps) { return steps == 1 ? "step" : std::to_string(steps) + " steps"; }
+
+}  // namespace
+
 void NormHistory::add(double norm) { norms_[count_++ % kMost] = norm; }
 
 double NormHistory::median() const {
-  if (count_ < kFewest) return 0;
+  if (count_ == 0) return 0;
   std::array<double, kMost> sorted = norms_;
-  const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(std::min(count_, kMost));
+  const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(count());
   const auto middle = sorted.begin() + (end - sorted.begin()) / 2;
   std::nth_element(sorted.begin(), middle, end);
   return *middle;
+}
+
+double NormHistory::allowed(double factor) const {
+  if (count_ == 0 || count_ >= kMany) return factor;
+  return std::pow(factor, std::sqrt(1 + M_PI_2 / static_cast<double>(count_)));
 }
 
 bool StepHealth::spikes_held() const {
@@ -26,27 +37,32 @@ bool StepHealth::spikes_held() const {
 
 double StepHealth::norm_limit() const {
   const double median = norms_.median();
-  if (spikes_held() && median > 0) return options_.spike_factor * median;
+  if (spikes_held() && median > 0) return norms_.allowed(options_.spike_factor) * median;
   return options_.on_nan == "ignore" ? 0 : std::numeric_limits<double>::max();
 }
 
 HealthVerdict StepHealth::judge(const StepMetrics& step) {
-  const double median = norms_.median();
-  const bool finite = std::isfinite(step.loss) && std::isfinite(step.gradient_norm);
-  const bool spike = finite && median > 0 && step.gradient_norm > options_.spike_factor * median;
+  const double median = norms_.median(), allowed = norms_.allowed(options_.spike_factor);
   HealthVerdict verdict;
-  if (!finite)
-    verdict = decide(options_.on_nan, step.step,
-                     fmt::format("step {}: the loss is {}, the gradient's norm {}", step.step, step.loss,
-                                 step.gradient_norm));
-  else if (spike)
+  if (!std::isfinite(step.loss) || !std::isfinite(step.gradient_norm))
+    verdict = decide_not_finite(step);
+  else if (median > 0 && step.gradient_norm > allowed * median)
     verdict = decide(options_.on_spike, step.step,
-                     fmt::format("step {}: the gradient's norm {:.4g} is {:.1f} times the median of the "
-                                 "steps before, {:.4g} (loss {:.4g})",
-                                 step.step, step.gradient_norm, step.gradient_norm / median, median,
-                                 step.loss));
+                     fmt::format("step {}: the gradient's norm {:.4g} is {:.1f} times the median of the {} "
+                                 "before, {:.4g}; {:.1f} times are allowed (loss {:.4g})",
+                                 step.step, step.gradient_norm, step.gradient_norm / median, steps_text(norms_.count()),
+                                 median, allowed, step.loss));
   remember(step.gradient_norm, step.held || verdict.action == HealthAction::kSkip);
   return verdict;
+}
+
+HealthVerdict StepHealth::decide_not_finite(const StepMetrics& step) {
+  const std::string what = fmt::format("step {}: the loss is {}, the gradient's norm {}", step.step, step.loss,
+                                       step.gradient_norm);
+  if (std::isfinite(step.gradient_norm) || (!spikes_held() && options_.on_nan != "ignore"))
+    return decide(options_.on_nan, step.step, what);
+  if (options_.on_spike == "warn" && !finite_) return {};  // the first of a row was warned of
+  return decide(options_.on_spike, step.step, what);
 }
 
 HealthVerdict StepHealth::decide(const std::string& wish, std::int64_t step, const std::string& what) {
@@ -68,11 +84,13 @@ HealthVerdict StepHealth::decide(const std::string& wish, std::int64_t step, con
 
 void StepHealth::remember(double norm, bool held) {
   skips_ = held ? skips_ + 1 : 0;
+  finite_ = std::isfinite(norm);
   if (!held && std::isfinite(norm)) norms_.add(norm);
 }
 
 void StepHealth::forget() {
   norms_ = {};
+  finite_ = true;
   skips_ = 0;
 }
 

@@ -42,14 +42,68 @@ class Steps {
 
 TEST(NormHistory, MedianOfTheNewest64) {
   NormHistory norms;
-  for (int i = 0; i < 15; ++i) norms.add(1);
-  EXPECT_EQ(norms.median(), 0);  // too few
-  norms.add(1);
+  EXPECT_EQ(norms.median(), 0);  // there is none
+  for (int i = 0; i < 16; ++i) norms.add(1);
   EXPECT_EQ(norms.median(), 1);
   for (int i = 0; i < 40; ++i) norms.add(5);
   EXPECT_EQ(norms.median(), 5);
   for (int i = 0; i < 64; ++i) norms.add(i);
   EXPECT_EQ(norms.median(), 32);
+}
+
+TEST(NormHistory, AllowsMoreWhereThereAreFew) {
+  NormHistory norms;
+  double before = 41;
+  for (int count = 1; count <= 20; ++count) {
+    norms.add(3);
+    const double allowed = norms.allowed(10);
+    EXPECT_LE(allowed, before) << count;
+    EXPECT_GE(allowed, 10) << count;
+    if (count >= 16) {
+      EXPECT_EQ(allowed, 10);
+    }
+    before = allowed;
+  }
+  NormHistory one, four;
+  one.add(3);
+  for (int i = 0; i < 4; ++i) four.add(3);
+  EXPECT_NEAR(one.allowed(10), 40.1, 0.1);
+  EXPECT_NEAR(four.allowed(10), 15.1, 0.1);
+}
+
+TEST(StepHealth, ExplosionsAreFoundInTheFirstSteps) {
+  Steps steps(options("stop", "rollback"));
+  for (const double norm : {1.2, 3.4, 13.0}) EXPECT_EQ(steps.step(1, norm), HealthAction::kGoOn) << norm;
+  EXPECT_EQ(steps.step(1, 211), HealthAction::kRollBack);
+  Steps at_once(options("stop", "stop"));
+  EXPECT_EQ(at_once.step(1, 0.8), HealthAction::kGoOn);
+  EXPECT_EQ(at_once.step(1, 1400), HealthAction::kStop);
+}
+
+/// The first norms of the example jobs that vary the most (on synthetic data, Fashion-MNIST and with small batches).
+TEST(StepHealth, OrdinaryFirstStepsAreWell) {
+  const std::vector<std::vector<double>> norms{
+      {410, 18.6, 12.3, 9.07, 4.74, 4.91, 4.5, 4.36, 4.1, 4.09, 3.54, 3.1},
+      {0.528, 0.635, 0.508, 0.491, 0.514, 0.483, 0.512, 0.725, 0.412, 0.497, 0.517, 0.548, 1.8},
+      {67.7, 65.6, 58.7, 55.2, 47.9, 43.4, 38.7, 24.9, 21.2, 18.7, 15.2, 13.1},
+      {12.5, 7.79, 9.26, 6.06, 8.1, 9.29, 11.1, 7.18, 8.96, 6.12, 5.33, 9.64},
+      {0.334, 0.314, 0.465, 0.329, 0.232, 0.375, 0.366, 0.361, 0.319, 0.37, 0.272, 0.354}};
+  for (const std::vector<double>& job : norms) {
+    Steps steps(options("stop", "stop"));
+    for (const double norm : job) EXPECT_EQ(steps.step(2, norm), HealthAction::kGoOn) << steps.number;
+  }
+}
+
+TEST(StepHealth, ANormThatIsNotFiniteIsASpike) {
+  EXPECT_EQ(Steps(options("stop", "rollback")).step(1, kInf), HealthAction::kRollBack);
+  EXPECT_EQ(Steps(options("stop", "skip")).step(kNan, kNan), HealthAction::kSkip);
+  EXPECT_EQ(Steps(options("rollback", "stop")).step(1, kInf), HealthAction::kStop);
+  EXPECT_EQ(Steps(options("rollback", "skip")).step(kNan, 1), HealthAction::kRollBack);  // the norm is well
+  Steps ignoring(options("ignore", "warn"));
+  EXPECT_EQ(ignoring.step(1, kInf), HealthAction::kWarn);
+  EXPECT_EQ(ignoring.step(1, kNan), HealthAction::kGoOn);  // once for all in a row
+  EXPECT_EQ(ignoring.step(1, 1), HealthAction::kGoOn);
+  EXPECT_EQ(ignoring.step(1, kNan), HealthAction::kWarn);
 }
 
 TEST(StepHealth, NotANumber) {

@@ -105,6 +105,25 @@ TEST_F(HealthCommand, RollBackToTheBeginningAndNoFurther) {
   EXPECT_TRUE(sick.complains("it came again after 1 roll-backs")) << sick.errors;
 }
 
+TEST_F(HealthCommand, AnExplosionAtTheStartIsNamedAndRolledBackToTheBeginning) {
+  const ProgramResult sick = train("sick", "health.on_spike=rollback health.most_rollbacks=1 optimizer.learning_rate=1e4 "
+                                           "checkpoint.every_steps=9");
+  EXPECT_EQ(sick.exit_code, 77) << sick.errors;
+  EXPECT_TRUE(sick.complains("step 2: the gradient's norm ")) << sick.errors;
+  EXPECT_TRUE(sick.complains(" times the median of the step before")) << sick.errors;
+  EXPECT_TRUE(sick.complains("rolled back from step 2 to 0")) << sick.errors;
+  EXPECT_TRUE(sick.complains("it came again after 1 roll-backs")) << sick.errors;
+}
+
+TEST_F(HealthCommand, ASpikeThatIsNotFiniteGoesBackToTheBeginning) {
+  ASSERT_EQ(train("well", "").exit_code, 0);
+  const ProgramResult sick = train("sick", "health.on_spike=rollback checkpoint.every_steps=9", "nan:0:2");
+  EXPECT_EQ(sick.exit_code, 0) << sick.errors;
+  EXPECT_TRUE(sick.complains("rolled back from step 2 to 0")) << sick.errors;
+  EXPECT_EQ(steps("sick"), steps("well"));
+  EXPECT_EQ(tensors("sick", 6), tensors("well", 6));
+}
+
 TEST_F(HealthCommand, SkipLeavesNoTrace) {
   const ProgramResult sick = train("sick", "health.on_nan=skip", "nan:1:3", 2);
   EXPECT_EQ(sick.exit_code, 0) << sick.errors;
