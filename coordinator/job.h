@@ -29,6 +29,8 @@ struct DataOptions {
   std::int64_t val_samples = 0;
   int classes = 0;                     // masks: 0: as many as the training masks have
   int ignore_label = -1;               // masks: of pixels without a class; -1: none
+  double max_class_share = 0.7;        // of the samples in one class; above it a warning
+  double max_class_ratio = 10;         // samples of the largest class by those of the smallest; likewise
   int synthetic_samples = 1024, synthetic_classes = 10;
   int channels = 0, height = 0, width = 0;  // network input; 0: as the data set's
   std::string on_changed = "stop";     // a run goes on, on other data than before: stop | warn

@@ -59,6 +59,7 @@ class Trainer {
   void make_loader(int micro_batch_images);
   void compare_plans();
   void tell_shards() const;
+  void tell_classes(std::span<const std::int64_t> of_training) const;
   void start(const RunStart& run_start);
   void record(const RunStart& as_given);
   void prepare_sizes();

@@ -5,8 +5,23 @@
 #include "coordinator/health/shard_report.h"
 #include "coordinator/trainer.h"
 #include "data/error.h"
+#include "data/validate.h"
 
 namespace lockstep {
+
+/// What `lockstep data check` says of the classes; the rest of it takes reading every sample.
+void Trainer::tell_classes(std::span<const std::int64_t> of_training) const {
+  const BalanceLimits limits{.max_share = job_.data.max_class_share, .max_ratio = job_.data.max_class_ratio};
+  if (const std::string uneven = uneven_classes(of_training, data_.class_names, limits); !uneven.empty())
+    spdlog::warn("training: {}", uneven);
+  if (data_.val_samples == 0) return;
+  std::vector<std::int64_t> of_validation(of_training.size());
+  for (std::int64_t i = 0; i < data_.val_samples; ++i)
+    if (const auto label = static_cast<std::size_t>(data_.val_set().label(i)); label < of_validation.size())
+      ++of_validation[label];
+  for (const std::string& warning : class_warnings(of_validation, data_.class_names, limits))
+    spdlog::warn("validation: {}", warning);
+}
 
 void Trainer::tell_shards() const {
   if (data_.train_set().info().masks) return;
@@ -14,6 +29,7 @@ void Trainer::tell_shards() const {
       report_shards(data_.train_set(), data_.train_samples, job_.train.batch, grid_.replicas(), job_.run.seed);
   spdlog::info("{}", describe(report));
   for (const std::string& warning : warnings(report)) spdlog::warn("{}", warning);
+  tell_classes(report.whole);
 }
 
 /// After the metrics file has been opened: verdicts depend on the steps before, so that a resumed run

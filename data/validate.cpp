@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdio>
 #include <numeric>
 #include <utility>
 
@@ -122,26 +123,15 @@ void check_labels(const Dataset& dataset, const std::string& name, const Validat
   bad.report(name + " labels are outside 0 to " + std::to_string(classes - 1), report.errors);
 }
 
+std::string class_name(std::size_t number, std::span<const std::string> names) {
+  return number < names.size() ? names[number] : "class " + std::to_string(number);
+}
+
 void check_balance(const Dataset& dataset, const std::string& name, const SplitReport& split,
-                   DatasetReport& report) {
-  const std::vector<std::int64_t>& counts = split.class_counts;
-  if (counts.empty() || split.samples == 0 || dataset.info().masks) return;
-  const auto empty = std::count(counts.begin(), counts.end(), 0);
-  const auto largest = std::max_element(counts.begin(), counts.end());
-  const auto smallest = std::min_element(counts.begin(), counts.end());
-  const auto class_name = [&](auto at) {
-    const auto number = static_cast<std::size_t>(at - counts.begin());
-    const std::vector<std::string>& names = dataset.info().class_names;
-    return number < names.size() ? names[number] : "class " + std::to_string(number);
-  };
-  if (empty > 0) {
-    report.warnings.push_back(name + ": " + std::to_string(empty) +
-                              " classes have no sample, e.g. " + class_name(smallest));
-  } else if (*largest > 10 * *smallest) {
-    report.warnings.push_back(name + ": classes are uneven: " + std::to_string(*largest) + " of " +
-                              class_name(largest) + ", " + std::to_string(*smallest) + " of " +
-                              class_name(smallest));
-  }
+                   const ValidateOptions& options, DatasetReport& report) {
+  if (split.samples == 0 || dataset.info().masks) return;
+  for (const std::string& warning : class_warnings(split.class_counts, dataset.info().class_names, options.balance))
+    report.warnings.push_back(name + ": " + warning);
 }
 
 void check_readable(const Dataset& dataset, const std::string& name, const Readings& readings,
@@ -208,7 +198,10 @@ void check_leakage(const Dataset& train, const Readings& train_readings, const D
     }
   }
   report.leaked = leaked.count;
-  leaked.report("validation samples occur in training (leakage)", report.warnings);
+  if (leaked.count <= options.max_leaked) return;
+  leaked.report("validation samples occur in training, " + std::to_string(options.max_leaked) +
+                    " may; take them out of one of the two, or scores are too good (leakage)",
+                report.errors);
 }
 
 void check_agreement(const DatasetInfo& train, const DatasetInfo& val, DatasetReport& report) {
@@ -239,7 +232,7 @@ Readings check_split(const Dataset& dataset, const std::string& name,
                      const ValidateOptions& options, SplitReport& split, DatasetReport& report) {
   for (const std::string& warning : dataset.info().warnings) report.warnings.push_back(name + ": " + warning);
   check_labels(dataset, name, options, split, report);
-  check_balance(dataset, name, split, report);
+  check_balance(dataset, name, split, options, report);
   if (!options.read && !options.decode) return {};
   Readings readings = read_all(dataset, options);
   check_readable(dataset, name, readings, options, split, report);
@@ -260,6 +253,39 @@ DatasetReport validate(const Dataset& train, const Dataset* val, const ValidateO
     check_leakage(train, of_train, *val, of_val, options, report);
   }
   return report;
+}
+
+std::vector<std::string> class_warnings(std::span<const std::int64_t> counts, std::span<const std::string> names,
+                                        const BalanceLimits& limits) {
+  std::vector<std::string> found;
+  const auto first_empty = std::find(counts.begin(), counts.end(), 0);
+  if (first_empty != counts.end())
+    found.push_back(std::to_string(std::count(counts.begin(), counts.end(), 0)) + " classes have no sample, e.g. " +
+                    class_name(static_cast<std::size_t>(first_empty - counts.begin()), names));
+  if (std::string uneven = uneven_classes(counts, names, limits); !uneven.empty()) found.push_back(std::move(uneven));
+  return found;
+}
+
+std::string uneven_classes(std::span<const std::int64_t> counts, std::span<const std::string> names,
+                           const BalanceLimits& limits) {
+  std::size_t largest = 0, smallest = counts.size();
+  std::int64_t all = 0;
+  for (std::size_t c = 0; c < counts.size(); ++c) {
+    all += counts[c];
+    if (counts[c] > counts[largest]) largest = c;
+    if (counts[c] > 0 && (smallest == counts.size() || counts[c] < counts[smallest])) smallest = c;
+  }
+  if (all == 0 || counts.size() < 2) return "";
+  const double most = static_cast<double>(counts[largest]);
+  const double share = most / static_cast<double>(all), ratio = most / static_cast<double>(counts[smallest]);
+  if (share <= limits.max_share && ratio <= limits.max_ratio) return "";
+  char limit[96];
+  std::snprintf(limit, sizeof limit, share > limits.max_share ? "%.3g%% of all are in one class, %.3g%% may be"
+                                                              : "%.3g times as many, %.3g times may be",
+                share > limits.max_share ? 100 * share : ratio,
+                share > limits.max_share ? 100 * limits.max_share : limits.max_ratio);
+  return "classes are uneven: " + std::to_string(counts[largest]) + " of " + class_name(largest, names) + ", " +
+         std::to_string(counts[smallest]) + " of " + class_name(smallest, names) + " (" + limit + ")";
 }
 
 double class_skew(std::span<const std::int64_t> shard_counts,

@@ -23,6 +23,7 @@ namespace po = boost::program_options;
 struct DataPlace {
   std::string source, path;
   std::string split;  // both | train | val; empty: both, or what the job uses
+  BalanceLimits balance;  // the job's
 };
 
 struct Splits {
@@ -48,6 +49,7 @@ std::optional<DatasetOptions> dataset_asked_for(DataPlace& place, const po::vari
     if (!arguments) return std::nullopt;
     const Job job = load_job(arguments->file, arguments->overrides);
     if (place.split.empty()) place.split = job.train.validate_every > 0 ? "both" : "train";
+    place.balance = {.max_share = job.data.max_class_share, .max_ratio = job.data.max_class_ratio};
     return dataset_options(job, "train");
   }
   if (values.count("set")) throw ConfigError("lockstep data: --set changes a job file; name one");
@@ -112,31 +114,63 @@ int run_pack(std::span<const std::string> arguments) {
   return 0;
 }
 
+/// What `data check` is asked besides the place of the data.
+struct CheckRequest {
+  ValidateOptions options{.threads = usable_cores()};
+  double max_class_share = 0, max_class_ratio = 0;  // 0: the job's
+  bool strict = false;
+};
+
+void add_check_options(CommandSyntax& syntax, CheckRequest& request) {
+  syntax.options.add_options()(
+      "decode", po::bool_switch(&request.options.decode),
+      "Decode every picture too: finds damage, and tells mean and deviation of the pixels.")(
+      "max-leaked", po::value<std::int64_t>(&request.options.max_leaked)->value_name("N"),
+      "Validation samples that may be in the training data too; more are an error. Default: 0.")(
+      "max-class-share", po::value<double>(&request.max_class_share)->value_name("PART"),
+      "Warn of a class with more than this part of the samples. Default: data.max_class_share.")(
+      "max-class-ratio", po::value<double>(&request.max_class_ratio)->value_name("R"),
+      "Warn of a class with more than R times the samples of the smallest one. Default: data.max_class_ratio.")(
+      "strict", po::bool_switch(&request.strict), "Warnings are errors: exit with 65 where there are any, for pipelines.")(
+      "threads", po::value<int>(&request.options.threads)->value_name("T"),
+      "Threads that read. Default: one a core.");
+}
+
+/// Of words that have been read. @throws ConfigError.
+void check_request(const CheckRequest& request, const po::variables_map& values) {
+  if (request.options.threads < 1) throw ConfigError("lockstep data check: --threads must be at least 1");
+  if (request.options.max_leaked < 0) throw ConfigError("lockstep data check: --max-leaked must be at least 0");
+  if (values.count("max-class-share") && !(request.max_class_share > 0 && request.max_class_share <= 1))
+    throw ConfigError("lockstep data check: --max-class-share must be above 0 and at most 1");
+  if (values.count("max-class-ratio") && !(request.max_class_ratio >= 1))
+    throw ConfigError("lockstep data check: --max-class-ratio must be at least 1");
+}
+
 int run_check(std::span<const std::string> arguments) {
   DataPlace place;
-  ValidateOptions options{.threads = usable_cores()};
+  CheckRequest request;
   CommandSyntax syntax{.usage = "data check JOB.cfg [OPTIONS]\n"
                                 "       lockstep data check --source KIND --path PATH [OPTIONS]",
                        .about =
                            "Reads a data set and reports classes, labels, duplicates, samples "
                            "that are in both splits,\nand damage. Exits with 65 if it is not "
-                           "usable."};
+                           "usable: with damage, wrong labels, or validation samples\nthat are in the training "
+                           "data; with --strict for every warning, too."};
   add_place_options(syntax, place);
-  syntax.options.add_options()(
-      "decode", po::bool_switch(&options.decode),
-      "Decode every picture too: finds damage, and tells mean and deviation of the pixels.")(
-      "threads", po::value<int>(&options.threads)->value_name("T"),
-      "Threads that read. Default: one a core.");
+  add_check_options(syntax, request);
   const auto values = parse_command_line(syntax, arguments);
   if (!values) return 0;
-  if (options.threads < 1) throw ConfigError("lockstep data check: --threads must be at least 1");
+  check_request(request, *values);
   const auto asked = dataset_asked_for(place, *values);
   if (!asked) return 0;
+  request.options.balance = place.balance;
+  if (request.max_class_share > 0) request.options.balance.max_share = request.max_class_share;
+  if (request.max_class_ratio > 0) request.options.balance.max_ratio = request.max_class_ratio;
   Splits splits = open_splits(*asked, place.split);
   if (!splits.train) splits.train = std::move(splits.val);  // validation data alone
-  const DatasetReport report = validate(*splits.train, splits.val.get(), options);
-  std::cout << report_text(report, *splits.train, splits.val.get());
-  return static_cast<int>(report.good() ? ExitCode::kDone : ExitCode::kBadData);
+  const DatasetReport report = validate(*splits.train, splits.val.get(), request.options);
+  std::cout << report_text(report, *splits.train, splits.val.get(), request.strict);
+  return static_cast<int>(is_usable(report, request.strict) ? ExitCode::kDone : ExitCode::kBadData);
 }
 
 constexpr const char* kUsage =

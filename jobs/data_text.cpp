@@ -94,7 +94,11 @@ std::string dataset_text(const Dataset& dataset) {
   return head_of(dataset) + class_table(class_counts(dataset, all), dataset.info().class_names);
 }
 
-std::string report_text(const DatasetReport& report, const Dataset& train, const Dataset* val) {
+bool is_usable(const DatasetReport& report, bool strict) {
+  return report.good() && !(strict && !report.warnings.empty());
+}
+
+std::string report_text(const DatasetReport& report, const Dataset& train, const Dataset* val, bool strict) {
   std::string text;
   add_split(text, report.train, train);
   if (val) {
@@ -103,8 +107,10 @@ std::string report_text(const DatasetReport& report, const Dataset& train, const
   }
   for (const std::string& warning : report.warnings) text += "warning: " + warning + "\n";
   for (const std::string& error : report.errors) text += "error: " + error + "\n";
-  text += report.good() ? "good\n" : "not usable\n";
-  return text;
+  const std::string warned = std::to_string(report.warnings.size()) + (report.warnings.size() == 1 ? " warning" : " warnings");
+  if (!report.good()) return text + "not usable\n";
+  if (!is_usable(report, strict)) return text + "not usable: " + warned + ", which --strict counts as errors\n";
+  return text + (report.warnings.empty() ? "good\n" : "usable, with " + warned + "\n");
 }
 
 }  // namespace lockstep

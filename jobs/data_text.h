@@ -24,7 +24,10 @@ std::string data_record_text(const std::string& record, const std::string& inden
 /// Samples of each class, with their part of all; `names` may be empty.
 std::string class_table(std::span<const std::int64_t> counts, std::span<const std::string> names);
 
-/// What validate() found, for people.
-std::string report_text(const DatasetReport& report, const Dataset& train, const Dataset* val);
+/// Whether a data set may be used after what validate() found. `strict`: warnings count as errors.
+bool is_usable(const DatasetReport& report, bool strict);
+
+/// What validate() found, for people; its last line is the verdict.
+std::string report_text(const DatasetReport& report, const Dataset& train, const Dataset* val, bool strict = false);
 
 }  // namespace lockstep

@@ -66,14 +66,19 @@ TEST(Validate, FindsDuplicatesConflictsAndLeakage) {
   const Given train({{0, 1}, {1, 2}, {0, 1}, {1, 1}}, 2);
   const Given val({{0, 9}, {1, 2}, {0, 1}}, 2);
   const DatasetReport report = validate(train, &val, {});
-  EXPECT_TRUE(report.good());
+  EXPECT_FALSE(report.good());
   EXPECT_EQ(report.train.duplicates, 2);
   EXPECT_EQ(report.train.conflicting, 1);
   EXPECT_EQ(report.val.duplicates, 0);
   EXPECT_EQ(report.leaked, 2);
   EXPECT_TRUE(mentions(report.warnings, "2 training samples occur again: #0 = #2; #0 = #3"));
   EXPECT_TRUE(mentions(report.warnings, "another label: #0 = #3"));
-  EXPECT_TRUE(mentions(report.warnings, "leakage): #1 = #1; #2 = #0"));
+  EXPECT_TRUE(mentions(report.errors, "2 validation samples occur in training, 0 may; "));
+  EXPECT_TRUE(mentions(report.errors, "(leakage): #1 = #1; #2 = #0"));
+  ValidateOptions allowing;
+  allowing.max_leaked = 2;
+  EXPECT_TRUE(validate(train, &val, allowing).good());
+  EXPECT_EQ(validate(train, &val, allowing).leaked, 2);
   ValidateOptions quick;
   quick.read = false;
   EXPECT_EQ(validate(train, &val, quick).leaked, 0);
@@ -110,6 +115,23 @@ TEST(Validate, WarnsOfMissingAndUnevenClasses) {
   many.push_back({1, 101});
   EXPECT_TRUE(
       mentions(validate(Given(many, 2), nullptr, {}).warnings, "uneven: 22 of class 0, 2 of"));
+}
+
+TEST(UnevenClasses, ByTheLargestShareAndByTheRatioToTheSmallest) {
+  using Counts = std::vector<std::int64_t>;
+  const std::vector<std::string> names{"cat", "dog", "owl"};
+  const BalanceLimits limits;
+  EXPECT_EQ(uneven_classes(Counts{75, 25}, names, limits),
+            "classes are uneven: 75 of cat, 25 of dog (75% of all are in one class, 70% may be)");
+  EXPECT_EQ(uneven_classes(Counts{48, 8, 8}, names, limits),
+            "classes are uneven: 48 of cat, 8 of dog (75% of all are in one class, 70% may be)");
+  EXPECT_EQ(uneven_classes(Counts{4, 50, 46}, names, limits),
+            "classes are uneven: 50 of dog, 4 of cat (12.5 times as many, 10 times may be)");
+  for (const Counts& even : {Counts{70, 30}, Counts{30, 60, 200}, Counts{0, 0}, Counts{5}, Counts{}})
+    EXPECT_EQ(uneven_classes(even, {}, limits), "");
+  EXPECT_EQ(uneven_classes(Counts{75, 25}, names, {.max_share = 0.8}), "");
+  EXPECT_NE(uneven_classes(Counts{75, 25}, {}, {.max_share = 0.8, .max_ratio = 2}), "");
+  EXPECT_EQ(class_warnings(Counts{9, 0, 1}, names, limits).size(), 2u);  // no dog, and uneven
 }
 
 TEST(ClassSkew, IsTheShareOfTheWrongClass) {

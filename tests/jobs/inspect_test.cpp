@@ -25,12 +25,13 @@ std::string big(std::uint32_t value) {
           static_cast<char>(value >> 8), static_cast<char>(value)};
 }
 
-/// IDX files of `count` different pictures of 2 x 2, with labels 0, 1, 2, 0, ...
-void write_idx(const ProgramRoom& room, const std::string& prefix, std::uint32_t count, int first) {
+/// IDX files of `count` different pictures of 2 x 2, with labels 0, 1, 2, 0, ...; with `every` > 0 every so many-th is 1
+/// and the others are 0.
+void write_idx(const ProgramRoom& room, const std::string& prefix, std::uint32_t count, int first, std::uint32_t every = 0) {
   std::string images = big(0x803) + big(count) + big(2) + big(2), labels = big(0x801) + big(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     images += std::string(4, static_cast<char>(first + static_cast<int>(i)));
-    labels += static_cast<char>(i % 3);
+    labels += static_cast<char>(every > 0 ? (i + 1) % every == 0 : i % 3);
   }
   room.write(prefix + "-images-idx3-ubyte", images);
   room.write(prefix + "-labels-idx1-ubyte", labels);
@@ -169,13 +170,57 @@ TEST(DataCommand, CheckFindsDuplicatesLeakageAndDamage) {
 
   write_idx(room, "t10k", 3, 7);  // 7 and 8 are training samples
   const auto leaky = room.run("data check --source idx --path .");
+  EXPECT_EQ(leaky.exit_code, 65);
   EXPECT_TRUE(leaky.says("2 validation samples are also in the training data\n"));
-  EXPECT_TRUE(leaky.says("warning: "));
+  EXPECT_TRUE(leaky.says("error: 2 validation samples occur in training, 0 may; ")) << leaky.output;
+  EXPECT_TRUE(leaky.says("\nnot usable\n"));
+  const auto allowed = room.run("data check --source idx --path . --max-leaked 2 --strict");
+  EXPECT_EQ(allowed.exit_code, 0) << allowed.output;
+  EXPECT_TRUE(allowed.says("\ngood\n"));
 
   ASSERT_EQ(room.run("data pack --source idx --path . --out set.h5 --split train").exit_code, 0);
   std::filesystem::resize_file(room.directory() / "set.h5", 600);
   const auto cut = room.run("data check --source packed --path set.h5 --split train");
   EXPECT_EQ(cut.exit_code, 65);
+}
+
+/// 16 training pictures, 12 of them of class 0.
+const char* const kUnevenJob = "[run]\nname = a\n[data]\nsource = idx\npath = .\n[model]\nfamily = mlp\ncounts = 1\n"
+                               "widths = 8\n[train]\nepochs = 1\nbatch = 8\n[parallel]\nthreads = 1\n";
+const std::string kUneven =
+    "training: classes are uneven: 12 of class 0, 4 of class 1 (75% of all are in one class, 70% may be)";
+void write_uneven(const ProgramRoom& room) {
+  write_idx(room, "train", 16, 0, 4);
+  write_idx(room, "t10k", 8, 100, 2);
+  room.write("a.cfg", kUnevenJob);
+}
+
+TEST(DataCommand, CheckWarnsOfUnevenClassesAndStrictIsAnError) {
+  ProgramRoom room;
+  write_uneven(room);
+  const auto warned = room.run("data check a.cfg");
+  EXPECT_EQ(warned.exit_code, 0) << warned.output;
+  EXPECT_TRUE(warned.says("\nwarning: " + kUneven + "\nusable, with 1 warning\n")) << warned.output;
+  const auto strict = room.run("data check a.cfg --strict");
+  EXPECT_EQ(strict.exit_code, 65);
+  EXPECT_TRUE(strict.says("not usable: 1 warning, which --strict counts as errors\n")) << strict.output;
+  EXPECT_TRUE(room.run("data check a.cfg --strict --max-class-share 0.8").says("\ngood\n"));
+  EXPECT_TRUE(room.run("data check a.cfg --strict --set data.max_class_share=0.8").says("\ngood\n"));
+  EXPECT_EQ(room.run("data check --source idx --path . --strict --max-class-share 1 --max-class-ratio 2").exit_code, 65);
+  EXPECT_EQ(room.run("data check a.cfg --max-class-share 0").exit_code, 64);
+  EXPECT_EQ(room.run("data check a.cfg --max-leaked=-1").exit_code, 64);
+}
+
+TEST(TrainCommand, WarnsOfUnevenClassesAsDataCheckDoes) {
+  ProgramRoom room;
+  write_uneven(room);
+  const auto trained = room.run("train a.cfg");
+  EXPECT_EQ(trained.exit_code, 0) << trained.errors;
+  EXPECT_TRUE(trained.complains("warning: " + kUneven)) << trained.errors;
+  EXPECT_FALSE(trained.complains("validation: classes"));
+  EXPECT_FALSE(room.run("train a.cfg --set run.resume=off --set data.max_class_share=0.8").complains("uneven"));
+  const auto lacking = room.run("train a.cfg --set run.resume=off --set data.val_samples=1");
+  EXPECT_TRUE(lacking.complains("warning: validation: 1 classes have no sample, e.g. class 1")) << lacking.errors;
 }
 
 TEST(DataCommand, ReadsTheDataOfAJob) {
