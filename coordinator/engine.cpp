@@ -1,6 +1,7 @@
 #include "coordinator/engine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "coordinator/batches.h"
 #include "coordinator/stages/stage_messages.h"
@@ -56,10 +57,28 @@ Engine::Engine(Graph graph, const EngineOptions& options, const Communicator& gr
       recomputation_(fit_memory(graph_, backend_, plan_options(options, true, true),
                                 plan_options(options, false, false),
                                 memory_limits(options, owned_))),
+      train_plan_(plan(true, true)), eval_plan_(plan(false, false)), planned_bytes_(ask_for_memory()),
       state_(graph_, gradient_memory(graph_, owned_, options, group), owned_),
-      train_plan_(plan(true, true)), eval_plan_(plan(false, false)),
       arena_(std::max(train_plan_.arena_bytes, eval_plan_.arena_bytes)), team_(options.lanes),
       trainer_(make_executor(train_plan_)), evaluator_(make_executor(eval_plan_)) {}
+
+std::size_t Engine::ask_for_memory() {
+  planned_bytes_ = 0;
+  if (!options_.admit) return 0;
+  const auto what_would_fit = [this](std::size_t share_bytes) -> std::string {
+    MemoryLimits limits = memory_limits(options_, owned_);
+    limits.budget_bytes = share_bytes;
+    limits.of_machine = limits.must_fit = true;
+    try {
+      fit_memory(graph_, backend_, plan_options(options_, true, true), plan_options(options_, false, false), limits);
+      return "";
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+  };
+  std::exchange(options_.admit, nullptr)({.bytes = planned_bytes(), .what_would_fit = what_would_fit});
+  return planned_bytes_;
+}
 
 std::unique_ptr<Executor> Engine::make_executor(const Plan& plan) {
   return std::make_unique<Executor>(plan, backend_, state_, arena_, group_, team_,
@@ -86,8 +105,10 @@ Executor& Engine::estimator() {
 }
 
 std::size_t Engine::planned_bytes() {
-  return total_bytes(rank_memory(graph_, train_plan_, eval_plan_, backend_,
-                                 memory_limits(options_, owned_).question));
+  if (planned_bytes_ == 0)
+    planned_bytes_ = total_bytes(rank_memory(graph_, train_plan_, eval_plan_, backend_,
+                                             memory_limits(options_, owned_).question));
+  return planned_bytes_;
 }
 
 Storage choose_storage(const std::string& precision, const Graph& graph) {

@@ -22,6 +22,7 @@ struct EngineOptions {
   double clip_norm = 0;
   AllReduceOptions all_reduce;
   MemoryLimits memory;
+  std::function<void(const MemoryDemand&)> admit;  // told what the rank will take, before it does; throws to refuse
   Pipeline pipeline;  // of training; without an order the rank runs the whole model, and the caller
                       // loops over micro-batches. Evaluation runs its forward parts.
   int stage = 0;      // this rank's
@@ -58,6 +59,7 @@ class Engine {
 
  private:
   Plan plan(bool training, bool batch_statistics) const;
+  std::size_t ask_for_memory();
 
   Graph graph_;
   EngineOptions options_;
@@ -66,8 +68,9 @@ class Engine {
   OwnedTensors owned_;
   cpu::CpuBackend backend_;
   Recomputation recomputation_;
-  ModelState state_;
   Plan train_plan_, eval_plan_, estimate_plan_;
+  std::size_t planned_bytes_;  // 0: not asked for yet. What follows takes memory
+  ModelState state_;
   Arena arena_;
   Team team_;
   std::unique_ptr<Executor> trainer_, evaluator_, estimator_;

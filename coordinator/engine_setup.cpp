@@ -1,5 +1,7 @@
 #include "coordinator/engine_setup.h"
 
+#include "coordinator/machine_memory.h"
+#include "coordinator/overcommit.h"
 #include "coordinator/probe.h"
 #include "coordinator/stages/stage_setup.h"
 
@@ -25,6 +27,10 @@ JobEngine make_stage(const Job& job, Graph graph, EngineOptions options, const C
 
 JobEngine make_engine(const Job& job, Graph graph, EngineOptions options, const Communicator& workers,
                       const GridGroups* groups, bool predicts) {
+  if (job.memory.budget_mib == 0)
+    options.admit = [&](const MemoryDemand& demand) {
+      check_overcommit(demand, workers, machine_memory(), job.memory.on_overcommit == "stop");
+    };
   if (groups) return make_stage(job, std::move(graph), options, workers, *groups);
   std::optional<CallTimes> times;
   if (predicts || options.memory.recompute.kind == RecomputeKind::kAuto)

@@ -17,7 +17,8 @@ struct JobEngine {
 
 /// `options` are those of a replica, `workers` all that train; `groups` are this rank's, if replicas
 /// have stages, and must outlive the engine. Times the ops first where plans are chosen by times
-/// (stages, recompute = auto), or if `predicts`. Collective. @throws ConfigError.
+/// (stages, recompute = auto), or if `predicts`. Without memory.budget_mib what all ranks will take is held against
+/// their machines before they take it. Collective. @throws ConfigError.
 JobEngine make_engine(const Job& job, Graph graph, EngineOptions options, const Communicator& workers,
                       const GridGroups* groups, bool predicts = false);
 

@@ -81,7 +81,8 @@ struct ParallelOptions {
 /// [memory]
 struct MemoryOptions {
   std::string recompute = "none";      // none | every:K | sqrt | auto
-  std::int64_t budget_mib = 0;         // of a rank; 0: no limit
+  std::int64_t budget_mib = 0;         // of a rank; 0: what the ranks of a machine need must fit it together
+  std::string on_overcommit = "stop";  // they do not, without a budget: stop | warn
 };
 
 /// [checkpoint]

@@ -96,6 +96,17 @@ void tell_warnings(const JobData& data) {
 
 }  // namespace
 
+std::size_t bytes_in_memory(const Shape& stored, std::int64_t samples) {
+  return static_cast<std::size_t>((stored.elements() + 1) * samples);
+}
+
+std::size_t bytes_in_memory(const JobData& data) {
+  if (!data.train) return 0;
+  const DatasetInfo& info = data.train->info();
+  if (info.source != "idx" && info.source != "cifar10" && info.source != "cifar100") return 0;
+  return bytes_in_memory({info.channels, info.height, info.width}, data.train->size() + (data.val ? data.val->size() : 0));
+}
+
 DatasetOptions dataset_options(const Job& job, const std::string& split) {
   DatasetOptions options{.source = job.data.source, .path = job.data.path, .split = split};
   options.classes = job.data.classes;

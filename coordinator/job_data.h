@@ -27,6 +27,12 @@ struct JobData {
   std::vector<std::string> class_names;  // by label; empty: the data has none
 };
 
+/// Bytes of samples that each rank that loads holds in memory: all of a source that is read at once (idx, CIFAR). 0 with
+/// scatter, where rank 0 alone has them.
+std::size_t bytes_in_memory(const JobData& data);
+/// Of so many samples as such a source stores them: one byte a value, and the label.
+std::size_t bytes_in_memory(const Shape& stored, std::int64_t samples);
+
 /// What a job says of a split of its data, train or val.
 DatasetOptions dataset_options(const Job& job, const std::string& split);
 

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <string>
 
+#include "coordinator/overcommit.h"
+
 namespace lockstep {
 
 namespace {
@@ -49,9 +51,10 @@ bool wants_limit(const EngineOptions& options) {
   return options.memory.recompute.kind == RecomputeKind::kAuto && options.memory.budget_bytes == 0;
 }
 
-std::size_t share_of_machine(int ranks) {
-  const std::size_t share = machine_memory() / static_cast<std::size_t>(ranks) / 10 * 9;
-  return std::max<std::size_t>(share >> 20, 1) << 20;
+void set_share(EngineOptions& options, std::size_t bytes) {
+  options.memory.budget_bytes = bytes;
+  options.memory.of_machine = true;
+  options.memory.must_fit = false;  // ranks of a machine are judged together
 }
 
 }  // namespace
@@ -64,14 +67,13 @@ std::size_t machine_memory(const fs::path& root) {
 }
 
 void limit_to_machine(EngineOptions& options, int ranks_on_machine) {
-  if (wants_limit(options)) options.memory.budget_bytes = share_of_machine(ranks_on_machine);
+  if (wants_limit(options)) set_share(options, rank_share(machine_memory(), ranks_on_machine));
 }
 
 void limit_to_machine(EngineOptions& options, const Communicator& world) {
   if (!wants_limit(options)) return;
-  const auto share = static_cast<std::int64_t>(share_of_machine(world.node_size()));
-  options.memory.budget_bytes =
-      static_cast<std::size_t>(world.all_reduce(share, ReduceOp::kMin, "memory of a rank"));
+  const auto share = static_cast<std::int64_t>(rank_share(machine_memory(), world.node_size()));
+  set_share(options, static_cast<std::size_t>(world.all_reduce(share, ReduceOp::kMin, "memory of a rank")));
 }
 
 }  // namespace lockstep

@@ -10,8 +10,9 @@ namespace lockstep {
 /// group (of a Slurm job, of a container) limits it. `root` is where /proc and /sys are.
 std::size_t machine_memory(const std::filesystem::path& root = "/");
 
-/// Gives recompute = auto without a budget nine tenths of that, shared by the ranks of the machine. The
-/// least of all ranks of `world`, so that all make the same plan. Collective.
+/// Gives recompute = auto without a budget a rank's share of that (overcommit.h: rank_share()). The
+/// least of all ranks of `world`, so that all make the same plan. What needs more gets the plan that needs the
+/// least; check_overcommit() judges it. Collective.
 void limit_to_machine(EngineOptions& options, const Communicator& world);
 /// The same where it is known how many ranks share this machine.
 void limit_to_machine(EngineOptions& options, int ranks_on_machine);

@@ -22,11 +22,17 @@ std::vector<bool> lane_calls(const Plan& plan) {
   return of_lanes;
 }
 
-/// As many images as training would have at a time, halved until they need little memory.
+std::size_t state_bytes(const Graph& graph) {
+  return 3 * ModelState::gradient_bytes(graph) + statistic_offsets(graph).back() * sizeof(float);
+}
+
+/// As many images as training would have at a time, halved until they need little memory, within the rank's budget.
 int probe_images(const Graph& graph, const EngineOptions& options) {
   const cpu::CpuBackend backend(graph, backend_options(options));
   PlanOptions plan = plan_options(options, true, true);
-  while (plan.max_images > plan.lanes && make_plan(graph, backend, plan).arena_bytes > kArenaBytes)
+  const std::size_t budget = options.memory.budget_bytes, state = state_bytes(graph);
+  const std::size_t arena_bytes = budget == 0 ? kArenaBytes : std::min(kArenaBytes, budget - std::min(budget, state));
+  while (plan.max_images > plan.lanes && make_plan(graph, backend, plan).arena_bytes > arena_bytes)
     plan.max_images = std::max(plan.lanes, plan.max_images / 2);
   return plan.max_images;
 }
@@ -131,8 +137,9 @@ ReplaySeconds CallTimes::replays(const Graph& graph, int images, int lanes) cons
 }
 
 CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communicator& alone) {
-  options.memory = {};
   options.max_images = probe_images(graph, options);
+  options.memory = {};
+  options.admit = nullptr;
   Engine engine(graph, options, alone);
   engine.state().initialize(1);
   Executor& executor = engine.trainer();
@@ -163,9 +170,7 @@ std::size_t probe_bytes(const Graph& graph, EngineOptions options) {
   options.pipeline = {};
   options.max_images = probe_images(graph, options);
   const cpu::CpuBackend backend(graph, backend_options(options));
-  const std::size_t tensors = 3 * ModelState::gradient_bytes(graph) +
-                              statistic_offsets(graph).back() * sizeof(float);
-  return tensors + make_plan(graph, backend, plan_options(options, true, true)).arena_bytes;
+  return state_bytes(graph) + make_plan(graph, backend, plan_options(options, true, true)).arena_bytes;
 }
 
 OpTimes probe_op_times(const Graph& graph, EngineOptions options, const Communicator& group) {

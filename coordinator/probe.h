@@ -38,7 +38,7 @@ class CallTimes {
   std::map<Key, Sum> sums_;
 };
 
-/// Runs a few steps on made-up images, as many at a time as fit into a small arena, and takes the
+/// Runs a few steps on made-up images, as many at a time as fit into a small arena and the rank's budget, and takes the
 /// median time of each call. All ranks of a node do it at once, as in training. `alone` is a group of
 /// this rank only. Takes a second or two.
 CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communicator& alone);

@@ -10,7 +10,7 @@ namespace lockstep {
 
 /// What was expected of a rank before it began to train. 0: nothing was.
 struct Expected {
-  std::size_t base_bytes = 0; // resident before the plan's memory was asked for: program, MPI, samples held
+  std::size_t base_bytes = 0; // resident before the plan's memory was asked for, samples aside: program, MPI
   double step_seconds = 0;    // without messages
   double waiting = 0;         // part of a step in which it waits for other stages, 0 to 1
   std::size_t step_bytes = 0; // given to all-reduces and to other stages

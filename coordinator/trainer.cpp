@@ -70,6 +70,7 @@ EngineOptions Trainer::make_options(const Graph& graph) {
       engine_options(job_, graph, grid_.replicas(), lanes_of_rank(job_.parallel.threads, world_));
   all_reduce_table_ = table_text(job_, run_directory_, world_);
   options.all_reduce.table = table_of(job_, all_reduce_table_, replicas());
+  options.memory.question.dataset_bytes = bytes_in_memory(data_);
   limit_to_machine(options, world_);
   lanes_ = options.lanes;
   warn_of_crowding(works_ ? lanes_ : 0, workers_);
@@ -77,11 +78,11 @@ EngineOptions Trainer::make_options(const Graph& graph) {
 }
 
 void Trainer::make_engine(Graph graph, const EngineOptions& options) {
-  const std::size_t before = resident_bytes();
+  const std::size_t before = resident_bytes(), samples = options.memory.question.dataset_bytes;  // both planned and there
   JobEngine made =
       lockstep::make_engine(job_, std::move(graph), options, workers_, groups_ ? &*groups_ : nullptr);
   Expected expected = expect(made, grid_.stage_of(workers_.rank()), grid_.replicas(), job_.train.micro_batches);
-  expected.base_bytes = before;
+  expected.base_bytes = before - std::min(before, samples);
   forecast_.emplace(expected);
   engine_ = std::move(made.engine);
   if (!made.pipeline) return;

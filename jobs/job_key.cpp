@@ -197,8 +197,12 @@ std::vector<JobKey> memory_keys() {
            "Forget activations and compute them again in backward: between every K-th block, or "
            "what suits the budget best."),
       number(FIELD(memory.budget_mib), at_least(0),
-             "Most memory of a rank; a job that needs more is refused. 0: no limit; for recompute = auto the rank's "
-             "share of nine tenths of what the machine, or the job's control group, has."),
+             "Most memory of a rank; a job that needs more is refused. 0: the ranks of a machine must fit together into "
+             "what it, or the job's control group, has, less a tenth, or 64 MiB a rank if that is more; recompute = auto "
+             "takes a rank's share of that."),
+      word(FIELD(memory.on_overcommit), {"stop", "warn"},
+           "They do not fit, by the plan and without budget_mib. stop: train and plan refuse the job. warn: it goes on, and "
+           "may be killed."),
   };
 }
 

@@ -99,7 +99,8 @@ int submit(const LaunchRequest& launch, const BatchOptions& options, bool dry_ru
     throw ConfigError("lockstep launch --slurm: submits trainings only, as in: launch --slurm -n 8 train JOB.cfg");
   const std::vector<std::string> before = environment_of_this_process();
   const int threads = launch.threads > 0 ? launch.threads : std::max(1, job->parallel.threads);
-  const PlannedNeeds needs = planned_needs(*job, plan_input(*job), std::max(1, launch.ranks - job->parallel.spares), threads);
+  const int ranks = std::max(1, launch.ranks - job->parallel.spares);
+  const PlannedNeeds needs = PlannedJob(*job, plan_input(*job), {.ranks = ranks, .threads = threads}).needs();
   const fs::path directory = fs::absolute(job->run.directory);
   const SlurmRequest request{.name = job->run.name,
                              .ranks = launch.ranks,

@@ -26,12 +26,13 @@ namespace po = boost::program_options;
 /// A step of one rank of many, as Engine makes it, without the ranks.
 class PlannedStep {
  public:
-  PlannedStep(const Job& job, const PlanInput& in, int ranks, int threads)
+  PlannedStep(const Job& job, const PlanInput& in, const PlanRequest& request, const PlannedNeeds& needs)
       : job_(job),
         in_(in),
-        workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
+        use_(needs.use),
+        workers_(needs.replicas),
         graph_(build_model(job.model, in.input, in.classes)),
-        options_(limited(engine_options(job, graph_, workers_, threads))),
+        options_(limited(engine_options(job, graph_, workers_, needs.threads), request.machines.ranks)),
         backend_(graph_, backend_options(options_)),
         recomputation_(fit()),
         train_(plan(true)),
@@ -66,10 +67,11 @@ class PlannedStep {
 
   void print_memory() {
     const bool scatters = job_.data.distribute == "scatter";
+    const auto memory = rank_memory(graph_, train_, eval_, backend_, options_.memory.question);
     std::cout << "\nmemory of a rank, bytes\n"
-              << memory_text(rank_memory(graph_, train_, eval_, backend_, options_.memory.question))
-              << "  (besides: the program, MPI and oneDNN's generated code"
-              << (scatters ? ", samples on their way" : "") << ")\n";
+              << memory_text(memory) << "  (besides: the program, MPI and oneDNN's generated code"
+              << (scatters ? ", samples on their way" : "") << ")\n"
+              << machine_use_text(use_);
   }
 
   void print_traffic() const {
@@ -87,8 +89,8 @@ class PlannedStep {
   }
 
  private:
-  static EngineOptions limited(EngineOptions options) {
-    limit_to_machine(options, 1);
+  static EngineOptions limited(EngineOptions options, int ranks_on_machine) {
+    limit_to_machine(options, ranks_on_machine);
     return options;
   }
 
@@ -124,6 +126,7 @@ class PlannedStep {
 
   const Job& job_;
   const PlanInput& in_;
+  MachineUse use_;
   int workers_;
   Graph graph_;
   EngineOptions options_;
@@ -132,10 +135,18 @@ class PlannedStep {
   Plan train_, eval_;
 };
 
+void print_step(PlannedStep step, const po::variables_map& values) {
+  step.print_model(values.count("ops") ? TableDetail::kOps : TableDetail::kBlocks);
+  step.print_ranks();
+  step.print_memory();
+  step.print_traffic();
+  if (values.count("phases")) step.print_phases();
+}
+
 }  // namespace
 
 int run_plan(std::span<const std::string> arguments) {
-  int ranks = 1, threads = 0, nodes = nodes_of_allocation();
+  int ranks = 1, threads = 0, nodes = 0;
   std::size_t memory_mib = 0;
   CommandSyntax syntax{.usage = "plan JOB.cfg [OPTIONS]",
                        .about =
@@ -145,10 +156,11 @@ int run_plan(std::span<const std::string> arguments) {
   add_job_options(syntax);
   syntax.options.add_options()("ranks,n", po::value<int>(&ranks)->value_name("N"),
                                "How many ranks the job will have. Default: 1.")(
+      "nodes", po::value<int>(&nodes)->value_name("N"),
+      "Over how many machines like this one they are spread, whose memory they share. Default: 1, in an allocation of Slurm "
+      "its nodes.")(
       "threads", po::value<int>(&threads)->value_name("T"),
       "Threads of each rank. Default: those of `lockstep launch -n N` here.")(
-      "nodes", po::value<int>(&nodes)->value_name("N"),
-      "Machines like this one that share the ranks. Default: those of the Slurm allocation, else 1.")(
       "json", "Print the plan as one object of JSON, in bytes and seconds.")(
       "ops", "The model's table op by op instead of block by block.")(
       "phases", "Print the phases and messages of a training step.")(
@@ -156,13 +168,13 @@ int run_plan(std::span<const std::string> arguments) {
       "Compare grids of replicas and stages, schedules, micro-batches and recomputation by predicted "
       "time, and say which fits best.")(
       "memory-per-rank", po::value<std::size_t>(&memory_mib)->value_name("MIB"),
-      "auto: what a rank has. Default: memory.budget_mib.");
+      "auto: what a rank has. Default: memory.budget_mib, else its share of the machine.");
   const auto values = parse_command_line(syntax, arguments);
   if (!values) return 0;
   if (ranks < 1) throw ConfigError("lockstep plan: --ranks must be at least 1");
+  if (values->count("nodes") && nodes < 1) throw ConfigError("lockstep plan: --nodes must be at least 1");
   if (values->count("threads") && threads < 1)
     throw ConfigError("lockstep plan: --threads must be at least 1");
-  if (nodes < 1) throw ConfigError("lockstep plan: --nodes must be at least 1");
   const auto job_file = job_arguments(*values);
   if (!job_file) return 0;
   const Job job = load_job(job_file->file, job_file->overrides);
@@ -180,25 +192,24 @@ int run_plan(std::span<const std::string> arguments) {
   const PlanInput in = plan_input(job);
   const int replicas = (ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)) / job.parallel.stages;
   if (!values->count("auto")) check_shares(job, in.train_samples, replicas);
-  const StagesRequest request{.ranks = ranks, .threads = threads, .memory_per_rank = memory_mib << 20};
+  const PlanRequest request{.ranks = ranks, .threads = threads, .memory_per_rank = memory_mib << 20,
+                              .machines = plan_machines(ranks, nodes)};
   if (values->count("auto")) {
     print_alternatives(job, in, request);
     return 0;
   }
-  const PlannedNeeds needs = planned_needs(job, in, ranks, threads);
-  const PlanVerdict verdict = judge(needs, ranks, nodes, machine_memory());
-  std::cout << (values->count("json") ? plan_json(job, in, verdict, needs) : verdict_text(verdict, needs) + "\n");
-  if (values->count("json")) return 0;
-  if (job.parallel.stages > 1) {
-    print_stages(job, needs);
-    return 0;
+  const PlannedJob planned(job, in, request);
+  const PlannedNeeds& needs = planned.needs();
+  if (values->count("json")) {
+    std::cout << plan_json(job, in, needs);
+  } else {
+    std::cout << verdict_text(needs) << "\n";
+    if (job.parallel.stages > 1)
+      print_stages(job, needs);
+    else
+      print_step(PlannedStep(job, in, request, needs), *values);
   }
-  PlannedStep step(job, in, ranks, needs.threads);
-  step.print_model(values->count("ops") ? TableDetail::kOps : TableDetail::kBlocks);
-  step.print_ranks();
-  step.print_memory();
-  step.print_traffic();
-  if (values->count("phases")) step.print_phases();
+  judge_memory(job, needs.use, [&](std::size_t share_bytes) { return planned.would_fit(share_bytes); });
   return 0;
 }
 

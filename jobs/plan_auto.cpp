@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "coordinator/batches.h"
+#include "coordinator/overcommit.h"
 #include "coordinator/plan/report_text.h"
 #include "coordinator/stages/pipeline_report.h"
 #include "data/error.h"
@@ -36,10 +37,12 @@ struct Alternative {
 
 class Search {
  public:
-  Search(const Job& job, const PlanInput& in, const StagesRequest& request)
-      : job_(job), base_(one_stage(job)), times_(base_, in, request.ranks, request.threads),
+  Search(const Job& job, const PlanInput& in, const PlanRequest& request)
+      : job_(job), base_(one_stage(job)), times_(base_, in, request.ranks, request.threads, request.machines.ranks),
         budget_(request.memory_per_rank ? request.memory_per_rank
-                                        : static_cast<std::size_t>(job.memory.budget_mib) << 20) {
+                                        : static_cast<std::size_t>(job.memory.budget_mib) << 20),
+        of_machine_(budget_ == 0 && job.memory.on_overcommit == "stop") {
+    if (of_machine_) budget_ = rank_share(request.machines.bytes, request.machines.ranks);
     for (int stages = 1; stages <= times_.workers(); ++stages)
       if (times_.workers() % stages == 0) add_grid(stages);
     std::ranges::stable_sort(found_, {}, &Alternative::seconds);
@@ -85,7 +88,7 @@ class Search {
     const ChainWeights weights = chain_weights(times_.graph(), fuse(times_.graph()), options.activations, a.images, a.times);
     PipelineOptions pipeline{.stages = stages, .micro_batches = micro_batches,
                              .schedule = parse_pipeline_schedule(schedule, fold), .cuts = {}};
-    pipeline.stage_bytes = static_cast<double>(budget_);
+    if (!of_machine_) pipeline.stage_bytes = static_cast<double>(budget_);
     try {
       a.choice = choose_pipeline(times_.graph(), weights, pipeline);
     } catch (const ConfigError&) {
@@ -113,6 +116,9 @@ class Search {
     options.max_images = a.images;
     options.memory.question.workers = times_.workers() / a.stages;
     options.memory.budget_bytes = budget_;
+    options.memory.of_machine = of_machine_;
+    options.memory.must_fit = true;
+    options.memory.advises = false;
     options.memory.recompute = {};
     if (try_plan(a, options)) return;
     options.memory.recompute = {.kind = RecomputeKind::kAuto, .seconds = {}};
@@ -158,13 +164,15 @@ class Search {
   Job job_, base_;
   PlanTimes times_;
   std::size_t budget_;
+  bool of_machine_;  // the budget is a share of the machine
   std::vector<Alternative> found_;
   const Alternative* best_ = nullptr;
 };
 
 void Search::print() const {
   std::cout << times_.workers() << " ranks x " << times_.options().lanes << " threads, batch " << job_.train.batch
-            << (budget_ ? ", " + in_units(budget_) + " a rank" : "") << "; times " << times_.origin() << "\n";
+            << (budget_ ? ", " + in_units(budget_) + " a rank" : "")
+            << (of_machine_ ? ", its share of a machine" : "") << "; times " << times_.origin() << "\n";
   std::vector<std::vector<std::string>> lines{
       {"replicas x stages", "schedule", "micro-batches", "recompute", "step ms", "bubble", "memory", "why not"}};
   for (const Alternative* a : shown())
@@ -185,14 +193,14 @@ void Search::print() const {
   if (best_->stages > 1) std::cout << " --set parallel.schedule=" << best_->schedule;
   if (best_->fold || job_.parallel.fold) std::cout << " --set parallel.fold=" << (best_->fold ? "on" : "off");
   if (!job_.parallel.cuts.empty()) std::cout << " --set parallel.cuts=";
-  if (budget_) std::cout << " --set memory.budget_mib=" << (budget_ >> 20);
+  if (budget_ && !of_machine_) std::cout << " --set memory.budget_mib=" << (budget_ >> 20);
   std::cout << " --set memory.recompute=" << (best_->recomputes ? "auto" : "none")
             << "\n(batch norm's statistics are of each micro-batch, over the replicas)\n";
 }
 
 }  // namespace
 
-void print_alternatives(const Job& job, const PlanInput& in, const StagesRequest& request) {
+void print_alternatives(const Job& job, const PlanInput& in, const PlanRequest& request) {
   Search search(job, in, request);
   search.run();
   search.print();

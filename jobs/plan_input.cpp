@@ -9,11 +9,6 @@ namespace {
 
 constexpr std::int64_t kCifarTrain = 50000, kCifarVal = 10000;
 
-/// Samples that are kept in memory as they are stored: one byte a value, and the label.
-std::size_t bytes_in_memory(const Shape& stored, std::int64_t samples) {
-  return static_cast<std::size_t>((stored.elements() + 1) * samples);
-}
-
 std::int64_t limited(std::int64_t limit, std::int64_t size) {
   return limit > 0 ? std::min(limit, size) : size;
 }
@@ -41,10 +36,7 @@ PlanInput plan_input(const Job& job) {
                .classes = data.classes,
                .train_samples = data.train_samples,
                .val_samples = data.val_samples};
-  if (job.data.source != "idx") return in;
-  const DatasetInfo& info = data.train->info();
-  in.dataset_bytes = bytes_in_memory({info.channels, info.height, info.width},
-                                     data.train->size() + (data.val ? data.val->size() : 0));
+  in.dataset_bytes = bytes_in_memory(data);
   return in;
 }
 

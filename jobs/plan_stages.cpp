@@ -64,7 +64,8 @@ void print_stages(const Job& job, const PlannedNeeds& needs) {
             << "  (holds: micro-batches between their forward and backward; * computes values again)\n"
             << "step " << ms(report.seconds) << " ms, " << needs.origin << "; bubble "
             << fixed(100 * report.bubble, 1) << "%\n\n"
-            << memory_text(report) << "  (besides: the program, MPI and oneDNN's generated code)\n";
+            << memory_text(report) << "  (besides: the program, MPI and oneDNN's generated code)\n"
+            << machine_use_text(needs.use);
 }
 
 }  // namespace lockstep

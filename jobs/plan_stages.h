@@ -1,20 +1,14 @@
 #pragma once
 #include "coordinator/job.h"
-#include "jobs/plan_input.h"
 #include "jobs/planned_needs.h"
 
 namespace lockstep {
-
-struct StagesRequest {
-  int ranks = 1, threads = 0;
-  std::size_t memory_per_rank = 0;  // bytes; 0: as the job's budget
-};
 
 /// What each stage of the job's pipeline needs, does and sends.
 void print_stages(const Job& job, const PlannedNeeds& needs);
 
 /// lockstep plan --auto: grids, schedules, micro-batches and recomputation by predicted time, and what
 /// to put into the job.
-void print_alternatives(const Job& job, const PlanInput& in, const StagesRequest& request);
+void print_alternatives(const Job& job, const PlanInput& in, const PlanRequest& request);
 
 }  // namespace lockstep

@@ -8,13 +8,13 @@
 
 namespace lockstep {
 
-PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads)
+PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads, int ranks_on_machine)
     : workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
       graph_(build_model(job.model, in.input, in.classes)),
       options_(engine_options(job, graph_, Grid(workers_, job.parallel.stages).replicas(),
                               planned_threads(job, threads, ranks))) {
   for (const std::string& doubt : model_doubts(job.model, graph_)) spdlog::warn("{}", doubt);
-  limit_to_machine(options_, 1);
+  limit_to_machine(options_, ranks_on_machine);
   options_.memory.question.dataset_bytes = held_sample_bytes(job, in);
   if (!job.parallel.probe) return;
   const MpiSession mpi;

@@ -14,7 +14,8 @@ namespace lockstep {
 /// estimated, as parallel.probe says. Starts MPI where it measures.
 class PlanTimes {
  public:
-  PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads);
+  /// `ranks_on_machine`: that share its memory.
+  PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads, int ranks_on_machine = 1);
 
   const Graph& graph() const { return graph_; }
   const EngineOptions& options() const { return options_; }

@@ -47,32 +47,29 @@ Json stage_json(const StageReport& stage) {
 
 }  // namespace
 
-PlanVerdict judge(const PlannedNeeds& needs, int ranks, int nodes, std::size_t machine_bytes) {
-  return {.rank_bytes = needs.bytes + kProgramBytes, .node_ranks = (ranks + nodes - 1) / nodes, .machine_bytes = machine_bytes};
-}
-
-std::string verdict_text(const PlanVerdict& verdict, const PlannedNeeds& needs) {
-  const std::size_t node_bytes = verdict.rank_bytes * static_cast<std::size_t>(verdict.node_ranks);
-  std::string text = verdict.fits() ? "fits          " : "does not fit  ";
-  text += in_units(verdict.rank_bytes) + " a rank";
-  if (verdict.node_ranks > 1)
-    text += ", " + in_units(node_bytes) + " the " + std::to_string(verdict.node_ranks) + " ranks of a node";
-  text += ", of " + in_units(verdict.machine_bytes) + "\na step        " + duration(needs.step_seconds) + ", " +
-          needs.origin + ", messages between nodes aside\nthe job       ";
+std::string verdict_text(const PlannedNeeds& needs) {
+  const MachineUse& use = needs.use;
+  std::string text = use.fits() ? "fits          " : "does not fit  ";
+  text += in_units(use.heaviest_bytes) + " a rank";
+  if (use.ranks > 1) text += ", " + in_units(use.bytes) + " the " + std::to_string(use.ranks) + " ranks of a machine";
+  text += ", of " + in_units(use.usable_bytes()) + "\na step        " + duration(needs.step_seconds) + ", " + needs.origin +
+          ", messages between nodes aside\nthe job       ";
   if (needs.steps == 0) return text + "unknown: how many samples there are is not said\n";
   return text + with_commas(static_cast<std::size_t>(needs.steps)) + " steps" +
          (needs.validation_seconds > 0 ? " and validations: " : ": ") + duration(3600 * needs.hours()) + "\n";
 }
 
-std::string plan_json(const Job& job, const PlanInput& in, const PlanVerdict& verdict, const PlannedNeeds& needs) {
+std::string plan_json(const Job& job, const PlanInput& in, const PlannedNeeds& needs) {
   const Graph graph = build_model(job.model, in.input, in.classes);
   const ModelRow model = model_total(graph);
   Json stages = Json::array();
   for (const StageReport& stage : needs.report.stages) stages.push_back(stage_json(stage));
-  return Json{{"fits", verdict.fits()},
-              {"rank_bytes", verdict.rank_bytes},
-              {"ranks_of_a_node", verdict.node_ranks},
-              {"machine_bytes", verdict.machine_bytes},
+  return Json{{"fits", needs.use.fits()},
+              {"rank_bytes", needs.use.heaviest_bytes},
+              {"machine", {{"ranks", needs.use.ranks},
+                           {"bytes", needs.use.bytes},
+                           {"usable_bytes", needs.use.usable_bytes()},
+                           {"memory_bytes", needs.use.machine_bytes}}},
               {"step_seconds", needs.step_seconds},
               {"step_seconds_are", needs.origin},
               {"steps", needs.steps},

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/batches.h"
-#include "jobs/plan_times.h"
+#include "data/error.h"
 
 namespace lockstep {
 namespace {
@@ -20,29 +20,46 @@ double seconds_of_validation(const OpTimes& ops, int images, std::int64_t sample
   return forward / images * static_cast<double>(samples) / replicas;
 }
 
+MachineUse use_of(const Job& job, const PlanRequest& request, const PipelineReport& report) {
+  std::vector<std::size_t> bytes;
+  for (const StageReport& stage : report.stages) bytes.push_back(total_bytes(stage.memory));
+  return machine_use(job, request.ranks, request.machines, bytes);
+}
+
 }  // namespace
 
-PlannedNeeds planned_needs(const Job& job, const PlanInput& in, int ranks, int threads) {
-  const PlanTimes times(job, in, ranks, threads);
-  const int images = times.options().max_images;
-  const OpTimes ops = times.ops(images);
-  const PipelineChoice choice = choose_stages(job, times.graph(), times.options(), ops);
-  PlannedNeeds needs{.report = report_pipeline(times.graph(), times.options(), choice, ops),
-                     .replicas = times.workers() / job.parallel.stages,
-                     .threads = times.options().lanes,
-                     .images = images,
-                     .origin = times.origin()};
-  needs.bytes = needs.report.most_memory();
-  needs.step_seconds = needs.report.seconds;
-  if (in.train_samples == 0) return needs;
-  needs.steps = steps_of(job, in);
-  needs.steps_per_epoch = steps_per_epoch(in.train_samples, job.train.batch);
-  if (job.train.validate_every > 0) {
-    const auto epochs = static_cast<double>(needs.steps) / static_cast<double>(needs.steps_per_epoch);
-    needs.validation_seconds = epochs / job.train.validate_every *
-                               seconds_of_validation(ops, images, in.val_samples, needs.replicas);
+PlannedJob::PlannedJob(const Job& job, const PlanInput& in, const PlanRequest& request)
+    : times_(job, in, request.ranks, request.threads, request.machines.ranks),
+      ops_(times_.ops(times_.options().max_images)),
+      choice_(choose_stages(job, times_.graph(), times_.options(), ops_)),
+      needs_{.report = report_pipeline(times_.graph(), times_.options(), choice_, ops_),
+             .use = {},
+             .replicas = times_.workers() / job.parallel.stages,
+             .threads = times_.options().lanes,
+             .images = times_.options().max_images,
+             .origin = times_.origin()} {
+  needs_.use = use_of(job, request, needs_.report);
+  needs_.bytes = needs_.report.most_memory();
+  needs_.step_seconds = needs_.report.seconds;
+  if (in.train_samples == 0) return;
+  needs_.steps = steps_of(job, in);
+  needs_.steps_per_epoch = steps_per_epoch(in.train_samples, job.train.batch);
+  if (job.train.validate_every == 0) return;
+  const auto epochs = static_cast<double>(needs_.steps) / static_cast<double>(needs_.steps_per_epoch);
+  needs_.validation_seconds =
+      epochs / job.train.validate_every * seconds_of_validation(ops_, needs_.images, in.val_samples, needs_.replicas);
+}
+
+std::string PlannedJob::would_fit(std::size_t share_bytes) const {
+  EngineOptions options = times_.options();
+  options.memory.budget_bytes = share_bytes;
+  options.memory.of_machine = options.memory.must_fit = true;
+  try {
+    report_pipeline(times_.graph(), options, choice_, ops_);
+    return "";
+  } catch (const ConfigError& error) {
+    return error.what();
   }
-  return needs;
 }
 
 }  // namespace lockstep

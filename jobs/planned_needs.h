@@ -6,12 +6,22 @@
 #include "coordinator/job.h"
 #include "coordinator/stages/pipeline_report.h"
 #include "jobs/plan_input.h"
+#include "jobs/plan_machines.h"
+#include "jobs/plan_times.h"
 
 namespace lockstep {
+
+/// Who is to run a job.
+struct PlanRequest {
+  int ranks = 1, threads = 0;       // threads 0: planned_threads()
+  std::size_t memory_per_rank = 0;  // bytes; 0: as the job's budget, else a share of the machine
+  PlanMachines machines;
+};
 
 /// What a training will take, by its plan.
 struct PlannedNeeds {
   PipelineReport report;  // of a replica's stages; one stage is all of the model
+  MachineUse use;         // of the fullest machine
   int replicas = 1, threads = 1;
   int images = 1;         // of a rank's micro-batch, at most
   std::size_t bytes = 0;  // of the rank that needs the most; what plan prints as its memory
@@ -24,12 +34,21 @@ struct PlannedNeeds {
   double hours() const { return (static_cast<double>(steps) * step_seconds + validation_seconds) / 3600; }
 };
 
-/// Memory of a rank that no plan holds: the program, MPI and oneDNN's generated code, as measured
-/// (56 to 62 MiB in every job: coordinator/plan/README.md) and rounded up.
-inline constexpr std::size_t kProgramBytes = std::size_t{64} << 20;
+/// A job as it would be run. Starts MPI where it measures (parallel.probe). @throws as make_plan.
+class PlannedJob {
+ public:
+  PlannedJob(const Job& job, const PlanInput& in, const PlanRequest& request);
 
-/// For the job on `ranks` ranks of `threads` threads each. Starts MPI where it measures
-/// (parallel.probe). @throws as make_plan.
-PlannedNeeds planned_needs(const Job& job, const PlanInput& in, int ranks, int threads);
+  const PlannedNeeds& needs() const { return needs_; }
+
+  /// What would make a rank fit into so many bytes, for people; "": fit_memory does by itself.
+  std::string would_fit(std::size_t share_bytes) const;
+
+ private:
+  PlanTimes times_;
+  OpTimes ops_;
+  PipelineChoice choice_;
+  PlannedNeeds needs_;
+};
 
 }  // namespace lockstep

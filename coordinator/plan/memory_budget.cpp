@@ -23,7 +23,7 @@ class Fitting {
     recompute.arena_bytes = limits_.budget_bytes > besides_ ? limits_.budget_bytes - besides_ : 1;
     Recomputation chosen = choose_recomputation(graph_, backend_, training_, recompute);
     const std::size_t needed = with(training_, chosen, evaluation_plan_);
-    if (needed > limits_.budget_bytes) refuse(needed);
+    if (needed > limits_.budget_bytes && limits_.must_fit) refuse(needed);
     return chosen;
   }
 
@@ -46,26 +46,42 @@ class Fitting {
                 make_plan(graph_, backend_, evaluation));
   }
 
+  int images_of_pieces(int halvings) const {
+    int images = training_.max_images;
+    for (; halvings > 0; --halvings) images = (images + 1) / 2;
+    return images;
+  }
+
+  /// In how many pieces, a power of two, the images fit with recompute = auto; 0: not one by one either. They do
+  /// not fit all at once.
+  int pieces_that_fit() const {
+    if (least(1) > limits_.budget_bytes) return 0;
+    int too_few = 0, enough = 0;  // halvings
+    while (images_of_pieces(enough) > 1) ++enough;
+    while (enough - too_few > 1) {
+      const int middle = (too_few + enough) / 2;
+      (least(images_of_pieces(middle)) <= limits_.budget_bytes ? enough : too_few) = middle;
+    }
+    return 1 << enough;
+  }
+
   [[noreturn]] void refuse(std::size_t needed) const {
-    const std::size_t automatic = least(training_.max_images);
-    std::string text = "memory.budget_mib: a rank has " + in_units(limits_.budget_bytes) +
-                       ", but this job needs " + in_units(needed);
+    std::string text = (limits_.of_machine ? "a rank's share of that is " : "memory.budget_mib: a rank has ") +
+                       in_units(limits_.budget_bytes) + ", but this job needs " + in_units(needed);
     if (needed != whole_) text += " (" + in_units(whole_) + " without recomputation)";
     text += " for " + std::to_string(training_.max_images) + " images at a time";
-    if (automatic <= limits_.budget_bytes)
-      throw ConfigError(text + "; memory.recompute = auto makes it fit");
+    if (!limits_.advises) throw ConfigError(text);
+    const std::size_t automatic = least(training_.max_images);
+    if (automatic <= limits_.budget_bytes) throw ConfigError(text + "; memory.recompute = auto makes it fit");
     text += automatic < needed ? "; recomputation alone comes down to " + in_units(automatic)
                                : std::string("; recomputation does not make it less");
-    int pieces = 1, images = training_.max_images;
-    while (images > 1 && least(images) > limits_.budget_bytes) {
-      images = (images + 1) / 2;
-      pieces *= 2;
-    }
-    if (least(images) <= limits_.budget_bytes)
-      throw ConfigError(text + "; memory.recompute = auto fits with train.micro_batches " +
-                        std::to_string(pieces) + " times as large, or with as many times the ranks");
+    const char* const more = limits_.of_machine ? "machines" : "ranks";
+    if (const int pieces = pieces_that_fit(); pieces > 0)
+      throw ConfigError(text + "; memory.recompute = auto fits with train.micro_batches " + std::to_string(pieces) +
+                        " times as large, with a train.batch so much smaller, or with as many times the " + more);
     throw ConfigError(text + ", and one image at a time takes " + in_units(least(1)) +
-                      ": it needs a larger budget or a smaller model");
+                      (limits_.of_machine ? ": it needs more memory, more parallel.stages on more machines, or a smaller model"
+                                          : ": it needs a larger budget, more parallel.stages, or a smaller model"));
   }
 
   const Graph& graph_;

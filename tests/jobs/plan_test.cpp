@@ -39,7 +39,7 @@ TEST_F(PlanCommand, BeginsWithTheVerdict) {
   const auto told = room.run("plan job.cfg --ranks 4 --nodes 2 --set parallel.probe=off");
   ASSERT_EQ(told.exit_code, 0) << told.errors;
   EXPECT_TRUE(std::regex_search(
-      told.output, std::regex("^fits          [0-9.]+ MiB a rank, [0-9.]+ MiB the 2 ranks of a node, of [0-9.]+ [GT]iB\n"
+      told.output, std::regex("^fits          [0-9.]+ MiB a rank, [0-9.]+ MiB the 2 ranks of a machine, of [0-9.]+ [GT]iB\n"
                               "a step        [0-9.]+ m?s, estimated from FLOPs and bytes, messages between nodes aside\n"
                               "the job       6 steps and validations: [0-9.]+ m?s\n\n")))
       << told.output;
@@ -103,6 +103,60 @@ TEST_F(PlanCommand, AutoComparesGrids) {
   const auto tight = room.run("plan tight.cfg --ranks 2 --auto --memory-per-rank 100 --set parallel.probe=off");
   EXPECT_EQ(tight.exit_code, 0) << tight.errors;
   EXPECT_TRUE(tight.says("100.0 MiB a rank"));
+}
+
+/// More than any machine has: 10^9 images at a time.
+constexpr const char* kTooMuch = " --set train.batch=200000000 --set data.synthetic_samples=200000000";
+
+TEST_F(PlanCommand, RefusesWhatCannotFitTheMachine) {
+  const auto fits = room.run("plan job.cfg --ranks 4 --nodes 2");
+  EXPECT_EQ(fits.exit_code, 0) << fits.errors;
+  EXPECT_TRUE(fits.says("  on a machine: 2 ranks, together ")) << fits.output;
+  const auto refused = room.run(std::string("plan job.cfg --ranks 2") + kTooMuch);
+  EXPECT_EQ(refused.exit_code, 64);
+  EXPECT_TRUE(refused.says("memory of a rank, bytes"));
+  EXPECT_TRUE(refused.complains("error: 2 ranks on one machine need ")) << refused.errors;
+  EXPECT_TRUE(refused.complains("memory.recompute = auto fits with train.micro_batches ")) << refused.errors;
+  EXPECT_EQ(room.run(std::string("plan job.cfg --ranks 2 --set parallel.stages=2 --set parallel.probe=off") + kTooMuch).exit_code, 64);
+  const auto warned = room.run(std::string("plan job.cfg --set memory.on_overcommit=warn") + kTooMuch);
+  EXPECT_EQ(warned.exit_code, 0) << warned.errors;
+  EXPECT_TRUE(warned.complains("warning: 1 rank on a machine needs ")) << warned.errors;
+  const auto own = room.run(std::string("plan job.cfg --set memory.budget_mib=1000000000000") + kTooMuch);
+  EXPECT_EQ(own.exit_code, 0) << own.errors;
+  EXPECT_EQ(own.errors, "");
+  EXPECT_EQ(room.run("plan job.cfg --nodes 0").exit_code, 64);
+}
+
+TEST_F(PlanCommand, AutoKeepsToAShareOfTheMachine) {
+  const auto roomy = room.run("plan job.cfg --ranks 2 --auto --set parallel.probe=off");
+  EXPECT_TRUE(roomy.says(" a rank, its share of a machine; times ")) << roomy.output;
+  EXPECT_FALSE(roomy.says("budget_mib"));
+  const auto warns = room.run("plan job.cfg --ranks 2 --auto --set parallel.probe=off --set memory.on_overcommit=warn");
+  EXPECT_FALSE(warns.says(" a rank, its share")) << warns.output;
+}
+
+TEST(TrainCommand, RefusesWhatCannotFitTheMachine) {
+  ProgramRoom room;
+  room.write("job.cfg", kTinyJob);
+  const auto refused = room.run(std::string("launch -n 2 train job.cfg") + kTooMuch);
+  EXPECT_EQ(refused.exit_code, 64);
+  EXPECT_TRUE(refused.complains("error: rank 0: 2 ranks on one machine need ")) << refused.errors;
+  EXPECT_TRUE(refused.complains("train.micro_batches ")) << refused.errors;
+}
+
+TEST(TrainCommand, CountsTheSamplesThatItHoldsAsPlanDoes) {
+  ProgramRoom room;
+  room.write("job.cfg", "[data]\nsource = idx\npath = " LOCKSTEP_SOURCE_DIR "/data/fashion-mnist\n[model]\nfamily = mlp\n"
+                        "counts = 1\nwidths = 8\n[train]\nbatch = 64\nmax_steps = 6\nvalidate_every = 0\n"
+                        "[parallel]\nthreads = 1\n");
+  const auto planned = room.run("plan job.cfg");
+  ASSERT_GE(bytes_of(planned.output, "samples held in memory"), 28u * 28 * 10000);
+  const auto trained = room.run("train job.cfg");
+  ASSERT_EQ(trained.exit_code, 0) << trained.errors;
+  // What is predicted of the run is that, and the program before its memory was asked for: not the samples twice.
+  const auto forecast = nlohmann::json::parse(room.read("runs/run/forecast.json"))["memory_bytes"];
+  EXPECT_GT(forecast["predicted"], bytes_of(planned.output, "total"));
+  EXPECT_LT(forecast["predicted"], forecast["measured"].get<double>() + 28 * 28 * 5000);
 }
 
 TEST_F(PlanCommand, OpsAndPhases) {

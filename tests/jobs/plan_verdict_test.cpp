@@ -7,36 +7,28 @@ namespace {
 
 constexpr std::size_t kMib = std::size_t{1} << 20;
 
-PlannedNeeds needs(std::size_t mib) {
-  PlannedNeeds needs{.bytes = mib * kMib, .step_seconds = 0.5, .origin = "measured", .steps = 7200, .validation_seconds = 0};
-  return needs;
-}
-
-TEST(PlanVerdict, RanksOfTheFullestNodeMustFitTogether) {
-  const std::size_t rank = 936 * kMib + kProgramBytes;  // 1000 MiB
-  EXPECT_TRUE(judge(needs(936), 4, 1, 4 * rank).fits());
-  EXPECT_FALSE(judge(needs(936), 4, 1, 4 * rank - 1).fits());
-  EXPECT_TRUE(judge(needs(936), 4, 2, 2 * rank).fits());
-  EXPECT_EQ(judge(needs(936), 5, 2, 0).node_ranks, 3);
+PlannedNeeds needs(int ranks, std::size_t machine_mib) {
+  const std::size_t rank = 100 * kMib;
+  return {.use = {.ranks = ranks, .bytes = rank * static_cast<std::size_t>(ranks), .heaviest_bytes = rank,
+                  .machine_bytes = machine_mib * kMib},
+          .bytes = rank, .step_seconds = 0.5, .origin = "measured", .steps = 7200, .validation_seconds = 0};
 }
 
 TEST(PlanVerdict, IsThreeLines) {
-  const PlannedNeeds n = needs(936);
-  EXPECT_EQ(verdict_text(judge(n, 4, 2, 3000 * kMib), n),
-            "fits          0.98 GiB a rank, 1.95 GiB the 2 ranks of a node, of 2.93 GiB\n"
+  EXPECT_EQ(verdict_text(needs(2, 1000)),
+            "fits          100.0 MiB a rank, 200.0 MiB the 2 ranks of a machine, of 872.0 MiB\n"
             "a step        500.0 ms, measured, messages between nodes aside\n"
             "the job       7,200 steps: 60.00 minutes\n");
-  EXPECT_EQ(verdict_text(judge(n, 1, 1, 512 * kMib), n).substr(0, 47),
-            "does not fit  0.98 GiB a rank, of 512.0 MiB\na s");
+  EXPECT_EQ(verdict_text(needs(1, 120)).substr(0, 51), "does not fit  100.0 MiB a rank, of 60.0 MiB\na step ");
 }
 
 TEST(PlanVerdict, CountsValidations) {
-  PlannedNeeds n = needs(1);
+  PlannedNeeds n = needs(1, 1000);
   n.validation_seconds = 4 * 3600;
   EXPECT_DOUBLE_EQ(n.hours(), 5);
-  EXPECT_NE(verdict_text(judge(n, 1, 1, 512 * kMib), n).find("7,200 steps and validations: 5.000 hours\n"), std::string::npos);
+  EXPECT_NE(verdict_text(n).find("7,200 steps and validations: 5.000 hours\n"), std::string::npos);
   n.steps = 0;
-  EXPECT_NE(verdict_text(judge(n, 1, 1, 512 * kMib), n).find("unknown"), std::string::npos);
+  EXPECT_NE(verdict_text(n).find("unknown"), std::string::npos);
 }
 
 }  // namespace

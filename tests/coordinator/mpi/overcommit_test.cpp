@@ -1,0 +1,55 @@
+// What ranks will take is held against machines whose memory is handed in.
+#include "coordinator/overcommit.h"
+
+#include <gtest/gtest.h>
+
+#include "coordinator/engine.h"
+#include "data/error.h"
+#include "layers/model.h"
+
+namespace lockstep {
+namespace {
+
+/// Rank r will take (r + 1) MiB.
+MemoryDemand demand_of(int rank) {
+  return {.bytes = static_cast<std::size_t>(rank + 1) << 20,
+          .what_would_fit = [rank](std::size_t share) {
+            return "rank " + std::to_string(rank) + " advises for " + std::to_string(share >> 20) + " MiB";
+          }};
+}
+
+TEST(CheckOvercommit, AllRanksOfTheMachineCountAndAllSayTheSame) {
+  const Communicator world = Communicator::world();
+  const int size = world.size();
+  const auto together = static_cast<std::size_t>(size * (size + 1) / 2) << 20;
+  EXPECT_NO_THROW(check_overcommit(demand_of(world.rank()), world, together * 3, true));
+  EXPECT_NO_THROW(check_overcommit(demand_of(world.rank()), world, together, false));  // warns
+  std::string text;
+  try {
+    check_overcommit(demand_of(world.rank()), world, together, true);
+  } catch (const ConfigError& error) {
+    text = error.what();
+  }
+  EXPECT_TRUE(text.starts_with(std::to_string(size) + " rank")) << text;
+  EXPECT_NE(text.find("rank " + std::to_string(size - 1) + " advises for "), std::string::npos) << text;
+}
+
+TEST(CheckOvercommit, AnEngineAsksBeforeItTakesMemory) {
+  const Communicator world = Communicator::world();
+  Graph graph = build_model({.family = "resnet", .depth = 8}, {3, 32, 32}, 10);
+  EngineOptions options{.max_images = 8, .layout = cpu::best_layout(graph)};
+  std::size_t asked = 0;
+  std::string advice;
+  options.admit = [&](const MemoryDemand& demand) {
+    asked = demand.bytes;
+    advice = demand.what_would_fit(demand.bytes / 10);
+  };
+  Engine engine(graph, options, world);
+  EXPECT_EQ(asked, engine.planned_bytes());
+  EXPECT_TRUE(advice.starts_with("a rank's share of that is ")) << advice;
+  options.admit = [](const MemoryDemand&) { throw ConfigError("no room"); };
+  EXPECT_THROW(Engine(graph, options, world), ConfigError);
+}
+
+}  // namespace
+}  // namespace lockstep
