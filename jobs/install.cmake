@@ -41,3 +41,5 @@ install(FILES jobs/completion.bash DESTINATION share/bash-completion/completions
 install(CODE "execute_process(COMMAND \"${CMAKE_SOURCE_DIR}/jobs/man-page.sh\" \"${CMAKE_BINARY_DIR}/lockstep\"
                               OUTPUT_FILE \"${CMAKE_BINARY_DIR}/lockstep.1\" COMMAND_ERROR_IS_FATAL ANY)")
 install(FILES "${CMAKE_BINARY_DIR}/lockstep.1" DESTINATION share/man/man1)
+configure_file(packaging/lockstep.lua "${CMAKE_BINARY_DIR}/modulefiles/lockstep/${PROJECT_VERSION}.lua" @ONLY)
+install(DIRECTORY "${CMAKE_BINARY_DIR}/modulefiles" DESTINATION share/lockstep)
