@@ -237,8 +237,9 @@ TrainingState share_training_state(TrainingState where, int root, const Communic
     std::uint64_t seed;
     double best_metric;
     std::int64_t best_step;
+    PlateauState plateau;
   } plain{where.step, where.epoch, where.cursor, where.seed, where.best_metric,
-          where.best_step.value_or(-1)};
+          where.best_step.value_or(-1), where.plateau};
   group.broadcast_value(plain, root, "training state");
   group.broadcast(where.details, root, "training state");
   where.step = plain.step;
@@ -246,6 +247,7 @@ TrainingState share_training_state(TrainingState where, int root, const Communic
   where.cursor = plain.cursor;
   where.seed = plain.seed;
   where.best_metric = plain.best_metric;
+  where.plateau = plain.plateau;
   where.best_step = plain.best_step < 0 ? std::nullopt : std::optional(plain.best_step);
   return where;
 }

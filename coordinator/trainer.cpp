@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <cmath>
+
 #include "coordinator/all_reduce_choice.h"
 #include "coordinator/data_record.h"
 #include "coordinator/engine_setup.h"
@@ -162,7 +164,8 @@ CurvePlace Trainer::curve_place() const {
   const std::int64_t last = data_.train_samples - (steps - 1) * job_.train.batch;
   return {.epoch = fractional_epoch(),
           .last_step = static_cast<double>(last) / static_cast<double>(data_.train_samples),
-          .train_epochs = job_.train.epochs};
+          .train_epochs = job_.train.epochs,
+          .falls = where_.plateau.falls};
 }
 
 /// This rank's micro-batches; on a rank that only coordinates, just the data's way.
@@ -297,6 +300,20 @@ void Trainer::end_of_epoch() {
     where_.best_metric = v.score();
     where_.best_step = where_.step;
   }
+  follow_plateau(v);
+}
+
+/// Only at the ends of epochs that are due in any case: a training that was ended earlier and then goes on has
+/// the rates of one that was not.
+void Trainer::follow_plateau(const ValidationMetrics& v) {
+  if (job_.schedule.policy != "plateau" || where_.cursor > 0 || where_.epoch % job_.train.validate_every != 0) return;
+  if (static_cast<double>(where_.epoch) < job_.schedule.warmup_epochs) return;
+  const bool of_loss = job_.schedule.plateau_metric == "loss";
+  if (!count_validation(job_.schedule, where_.step, of_loss ? v.loss : v.score(), where_.plateau)) return;
+  if (world_.rank() == 0)
+    spdlog::info("the learning rate falls to {:.4g}: {} validations without a better {} than {:.4g}",
+                 scheduled_rate(job_.optimizer, job_.schedule, curve_place(), job_.train.batch), job_.schedule.patience,
+                 of_loss ? "loss" : "accuracy", where_.plateau.best.value_or(std::nan("")));
 }
 
 /// Of the first worker.

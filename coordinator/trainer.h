@@ -90,6 +90,7 @@ class Trainer {
   void roll_back();
   [[noreturn]] void not_saved() const;
   void end_of_epoch();
+  void follow_plateau(const ValidationMetrics& v);
   void save();
   void compare_parameters();
   bool due_for_checkpoint() const;

@@ -145,6 +145,7 @@ void Trainer::begin_epoch_where_due() {
 /// After `where_` has been loaded.
 void Trainer::begin_where_left() {
   begin_epoch_where_due();  // the job may have fewer samples than before
+  if (job_.schedule.policy != "plateau") where_.plateau = {};  // another one begins anew
   total_steps_ = last_step();
   started_at_ = where_.step;
 }

@@ -25,6 +25,15 @@ struct TensorView {
   std::span<const float> values;
 };
 
+/// How far validations are from making the rate fall: schedule.policy = plateau.
+struct PlateauState {
+  std::optional<double> best;  // of the metric, until now
+  bool of_loss = true;         // which metric that is: loss, or accuracy
+  std::int64_t step = 0;       // of the newest validation that was counted; 0: none
+  std::int64_t waited = 0;     // validations since the best one or the last fall
+  std::int64_t falls = 0;      // of the rate
+};
+
 /// Where training is. Everything else that has to come back is in `details`.
 struct TrainingState {
   std::int64_t step = 0;    // optimizer updates done
@@ -33,6 +42,7 @@ struct TrainingState {
   std::uint64_t seed = 0;
   double best_metric = 0.0;  // of validation, so far; NaN and infinities are kept
   std::optional<std::int64_t> best_step;
+  PlateauState plateau;  // written where it counts: step > 0
   // A JSON object as text: schedule, loss scale, job, grid, versions, instruction set. Comes back
   // with the same values in the same order, not with the same blanks.
   std::string details = "{}";

@@ -38,6 +38,28 @@ double parse_number_or_word(const Json& json) {
   throw CheckpointError("\"" + word + "\" is no number");
 }
 
+Json to_json(const PlateauState& plateau) {
+  Json json;
+  json["metric"] = plateau.of_loss ? "loss" : "accuracy";
+  json["best"] = plateau.best ? number_or_word(*plateau.best) : Json();
+  json["step"] = plateau.step;
+  json["waited"] = plateau.waited;
+  json["falls"] = plateau.falls;
+  return json;
+}
+
+PlateauState parse_plateau(const Json& json) {
+  PlateauState plateau;
+  const auto metric = json.at("metric").get<std::string>();
+  if (metric != "loss" && metric != "accuracy") throw CheckpointError("\"" + metric + "\" is no metric of a plateau");
+  plateau.of_loss = metric == "loss";
+  if (!json.at("best").is_null()) plateau.best = parse_number_or_word(json.at("best"));
+  json.at("step").get_to(plateau.step);
+  json.at("waited").get_to(plateau.waited);
+  json.at("falls").get_to(plateau.falls);
+  return plateau;
+}
+
 Json to_json(const TrainingState& state) {
   Json json;
   json["step"] = state.step;
@@ -46,6 +68,7 @@ Json to_json(const TrainingState& state) {
   json["seed"] = state.seed;
   json["best_metric"] = number_or_word(state.best_metric);
   json["best_step"] = state.best_step ? Json(*state.best_step) : Json();
+  if (state.plateau.step > 0) json["plateau"] = to_json(state.plateau);
   json["details"] = Json::parse(state.details);
   return json;
 }
@@ -58,6 +81,7 @@ TrainingState parse_state(const Json& json) {
   json.at("seed").get_to(state.seed);
   state.best_metric = parse_number_or_word(json.at("best_metric"));
   if (!json.at("best_step").is_null()) state.best_step = json.at("best_step").get<std::int64_t>();
+  if (const auto plateau = json.find("plateau"); plateau != json.end()) state.plateau = parse_plateau(*plateau);
   state.details = json.at("details").dump();
   return state;
 }

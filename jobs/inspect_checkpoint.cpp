@@ -81,6 +81,10 @@ void print_state(const TrainingState& state) {
   if (state.best_step)
     std::cout << "best validation " << number(state.best_metric) << " at step " << *state.best_step
               << "\n";
+  if (const PlateauState& plateau = state.plateau; plateau.step > 0)
+    std::cout << "plateau: the rate has fallen " << plateau.falls << " times; " << plateau.waited
+              << " validations since, without a better " << (plateau.of_loss ? "loss" : "accuracy") << " than "
+              << number(plateau.best.value_or(std::nan(""))) << "\n";
   print_details(state.details);
   if (const CheckpointJob saved = checkpoint_job(state.details); !saved.known.empty())
     std::cout << "job (what differs from the defaults)\n" << job_text_of(saved.job);

@@ -65,6 +65,14 @@ void check_job(const Job& job, const std::function<std::string(const std::string
           "schedule.epochs", "only with schedule.policy = cosine or one_cycle; here it is " + schedule.policy);
   require(schedule.epochs == 0 || schedule.warmup_epochs < schedule.epochs, "schedule.epochs",
           "must be longer than schedule.warmup_epochs");
+  const bool plateau = schedule.policy == "plateau";
+  const std::string no_plateau = "only with schedule.policy = plateau; here it is " + schedule.policy;
+  require(plateau || schedule.plateau_metric == ScheduleOptions{}.plateau_metric, "schedule.plateau_metric", no_plateau);
+  require(plateau || schedule.patience == ScheduleOptions{}.patience, "schedule.patience", no_plateau);
+  require(plateau || schedule.threshold == ScheduleOptions{}.threshold, "schedule.threshold", no_plateau);
+  require(!plateau || schedule.gamma < 1, "schedule.gamma", "with schedule.policy = plateau the rate falls: below 1");
+  require(!plateau || train.validate_every > 0, "schedule.policy",
+          "needs validations: set train.validate_every to 1 or more");
   require(std::is_sorted(schedule.milestones.begin(), schedule.milestones.end()),
           "schedule.milestones", "must be in ascending order");
   require(checkpoint.mean_time_to_failure_s == 0 || checkpoint.every_steps == 0,

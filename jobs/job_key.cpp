@@ -123,20 +123,26 @@ std::vector<JobKey> optimizer_keys() {
 
 std::vector<JobKey> schedule_keys() {
   return {
-      word(FIELD(schedule.policy), {"step", "cosine", "one_cycle", "constant"},
-           "How the learning rate changes."),
+      word(FIELD(schedule.policy), {"step", "cosine", "one_cycle", "plateau", "constant"},
+           "How the learning rate changes. plateau: it falls by gamma where validations do not improve."),
       number(FIELD(schedule.warmup_epochs), at_least(0), "Epochs of linear growth at the start."),
       number(FIELD(schedule.warmup_start), between(0, 1),
              "Where it starts, as a part of the rate."),
       numbers(FIELD(schedule.milestones), above(0),
               "step: epochs at which the rate is multiplied."),
-      number(FIELD(schedule.gamma), above(0), "step: by what."),
+      number(FIELD(schedule.gamma), above(0), "step, plateau: by what."),
       number(FIELD(schedule.final_fraction), between(0, 1),
-             "cosine, one_cycle: the last rate, as a part of the rate."),
+             "cosine, one_cycle: the last rate, as a part of the rate; plateau: the lowest."),
       number(FIELD(schedule.peak_fraction), {0, false, 1, false},
              "one_cycle: where the peak lies, as a part of the training."),
       number(FIELD(schedule.epochs), at_least(0),
              "cosine, one_cycle: length of the curve in epochs, after which its last rate is kept; 0: train.epochs."),
+      word(FIELD(schedule.plateau_metric), {"loss", "accuracy"},
+           "plateau: what of a validation has to improve. accuracy: the mean IoU where every pixel has a class."),
+      number(FIELD(schedule.patience), at_least(1),
+             "plateau: the rate falls after so many validations without improvement since the best, or since it fell."),
+      number(FIELD(schedule.threshold), {0, true, 1, false},
+             "plateau: it is no improvement where less than this part of the best."),
   };
 }
 

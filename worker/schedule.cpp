@@ -20,7 +20,13 @@ double one_cycle(const ScheduleOptions& s, double progress) {
   return cosine((progress - s.peak_fraction) / (1 - s.peak_fraction), s.final_fraction);
 }
 
-double policy_factor(const ScheduleOptions& s, double epoch, double epochs) {
+double plateau_factor(const ScheduleOptions& s, std::int64_t falls) {
+  double factor = 1;
+  for (std::int64_t i = 0; i < falls && factor > s.final_fraction; ++i) factor *= s.gamma;
+  return std::max(factor, s.final_fraction);
+}
+
+double policy_factor(const ScheduleOptions& s, double epoch, double epochs, std::int64_t falls) {
   if (s.policy == "step") {
     double factor = 1;
     for (double milestone : s.milestones)
@@ -31,6 +37,7 @@ double policy_factor(const ScheduleOptions& s, double epoch, double epochs) {
     const double length = std::max(epochs - s.warmup_epochs, 1e-9);
     return cosine((epoch - s.warmup_epochs) / length, s.final_fraction);
   }
+  if (s.policy == "plateau") return plateau_factor(s, falls);
   if (s.policy == "one_cycle") return one_cycle(s, epoch / std::max(epochs, 1e-9));
   return 1;
 }
@@ -38,7 +45,7 @@ double policy_factor(const ScheduleOptions& s, double epoch, double epochs) {
 }  // namespace
 
 double learning_rate_at(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
-                        double epoch, double epochs, std::int64_t global_batch) {
+                        double epoch, double epochs, std::int64_t global_batch, std::int64_t falls) {
   double rate = optimizer.learning_rate;
   if (optimizer.reference_batch > 0)
     rate *= static_cast<double>(global_batch) / optimizer.reference_batch;
@@ -46,7 +53,7 @@ double learning_rate_at(const OptimizerOptions& optimizer, const ScheduleOptions
     const double t = epoch / schedule.warmup_epochs;
     return rate * (schedule.warmup_start + (1 - schedule.warmup_start) * t);
   }
-  return rate * policy_factor(schedule, epoch, epochs);
+  return rate * policy_factor(schedule, epoch, epochs, falls);
 }
 
 std::string large_batch_warning(const OptimizerOptions& optimizer, std::int64_t global_batch) {
@@ -60,9 +67,29 @@ std::string large_batch_warning(const OptimizerOptions& optimizer, std::int64_t 
 double scheduled_rate(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
                       const CurvePlace& place, std::int64_t global_batch) {
   if (schedule.epochs <= 0)
-    return learning_rate_at(optimizer, schedule, place.epoch, place.train_epochs, global_batch);
+    return learning_rate_at(optimizer, schedule, place.epoch, place.train_epochs, global_batch, place.falls);
   const double last = std::max(0.0, schedule.epochs - place.last_step);
   return learning_rate_at(optimizer, schedule, std::min(place.epoch, last), schedule.epochs, global_batch);
+}
+
+bool count_validation(const ScheduleOptions& schedule, std::int64_t step, double value, PlateauState& plateau) {
+  if (step <= plateau.step) return false;
+  plateau.step = step;
+  const bool of_loss = schedule.plateau_metric == "loss";
+  if (of_loss != plateau.of_loss) plateau.best.reset();  // the job has chosen another one since
+  plateau.of_loss = of_loss;
+  const double best = plateau.best.value_or(0);
+  const bool better = of_loss ? value < best * (1 - schedule.threshold) : value > best * (1 + schedule.threshold);
+  if (!std::isnan(value) && (!plateau.best || better)) {
+    plateau.best = value;
+    plateau.waited = 0;
+    return false;
+  }
+  if (++plateau.waited < schedule.patience) return false;
+  plateau.waited = 0;
+  if (plateau_factor(schedule, plateau.falls) <= schedule.final_fraction) return false;
+  ++plateau.falls;
+  return true;
 }
 
 std::string rate_jump(const OptimizerOptions& optimizer, const ScheduleOptions& schedule, double curve_before,

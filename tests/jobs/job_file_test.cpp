@@ -101,6 +101,11 @@ TEST(JobFile, KeysThatDoNotGoTogether) {
       {"[schedule]\nmilestones = 9, 3\n", "schedule.milestones"},
       {"[checkpoint]\nevery_steps = 5\nmean_time_to_failure_s = 60\n", "checkpoint.mean_time_to_failure_s"},
       {"[health]\non_nan = ignore\non_spike = skip\n", "health.on_nan"},
+      {"[schedule]\npolicy = plateau\ngamma = 1\n", "schedule.gamma"},
+      {"[schedule]\npolicy = plateau\n[train]\nvalidate_every = 0\n", "schedule.policy"},
+      {"[schedule]\npatience = 3\n", "schedule.patience"},
+      {"[schedule]\nplateau_metric = accuracy\n", "schedule.plateau_metric"},
+      {"[schedule]\nthreshold = 0\n", "schedule.threshold"},
       {"[schedule]\npolicy = cosine\nmilestones = 3\n", "schedule.milestones"}};
   for (const auto& [text, key] : bad) {
     EXPECT_NE(error_of(text).find(": " + key + " = '"), std::string::npos) << error_of(text);

@@ -44,7 +44,7 @@ TEST(JobSynonyms, AnswerWhatHasNoKey) {
 
 TEST(JobSynonyms, OfValuesAreFoundAmongTheKeysWords) {
   EXPECT_EQ(error_of("", {"schedule.policy=cosin"}),
-            "--set: schedule.policy = 'cosin' is not valid; did you mean 'cosine'? Use step, cosine, one_cycle or constant");
+            "--set: schedule.policy = 'cosin' is not valid; did you mean 'cosine'? Use step, cosine, one_cycle, plateau or constant");
   const auto meant = [](const char* key, const char* value) { return meant_value(*find_job_key(key), value); };
   EXPECT_EQ(meant("train.precision", "fp16"), "'bf16'");
   EXPECT_EQ(meant("train.precision", "F32"), "'f32'");

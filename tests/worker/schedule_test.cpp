@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "worker/optimizer.h"
 
 namespace lockstep {
@@ -37,6 +39,34 @@ TEST(Schedule, WarmUpIsLinearAndMeetsThePolicy) {
   EXPECT_DOUBLE_EQ(rate(s, 0), 0.02);
   EXPECT_DOUBLE_EQ(rate(s, 2.5), 0.06);
   EXPECT_DOUBLE_EQ(rate(s, 5), 0.1);
+}
+
+TEST(Schedule, PlateauFallsWhereValidationsDoNotImprove) {
+  const ScheduleOptions s{.policy = "plateau", .gamma = 0.5, .final_fraction = 0.2, .patience = 2, .threshold = 0.01};
+  PlateauState state;
+  std::vector<double> factors;
+  std::int64_t step = 0;
+  for (double loss : {2.0, 1.0, 0.995, std::nan(""), 0.98, 1.0, 0.99, 1.0, 1.0, 1.0, 1.0}) {
+    count_validation(s, ++step, loss, state);
+    factors.push_back(learning_rate_at({.learning_rate = 1}, s, 3, 10, 128, state.falls));
+  }
+  EXPECT_EQ(factors, (std::vector<double>{1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2}));
+  EXPECT_EQ(state.best, 0.98);
+  EXPECT_EQ(state.falls, 3);  // not again at the lowest rate
+}
+
+TEST(Schedule, PlateauCountsAStepOnceAndForgetsTheBestOfAnotherMetric) {
+  ScheduleOptions s{.policy = "plateau", .patience = 1};
+  PlateauState state;
+  EXPECT_FALSE(count_validation(s, 5, 1.0, state));
+  EXPECT_TRUE(count_validation(s, 10, 1.0, state));
+  EXPECT_FALSE(count_validation(s, 10, 1.0, state));
+  EXPECT_EQ(state.falls, 1);
+  s.plateau_metric = "accuracy";
+  EXPECT_FALSE(count_validation(s, 15, 0.5, state));
+  EXPECT_FALSE(count_validation(s, 20, 0.6, state));
+  EXPECT_TRUE(count_validation(s, 25, 0.6, state));
+  EXPECT_EQ(state.best, 0.6);
 }
 
 TEST(Schedule, LinearScalingRule) {
