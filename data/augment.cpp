@@ -266,9 +266,15 @@ View resize_window(const Image& image, const AugmentOptions& options, const Draw
 
 }  // namespace
 
+bool can_become(int image_channels, int input_channels) {
+  return image_channels == input_channels || (image_channels == 1 && input_channels == 3) ||
+         (image_channels == 3 && input_channels == 1);
+}
+
 void check(const AugmentOptions& options) {
   const auto channels = static_cast<std::size_t>(std::max(0, options.channels));
-  require(options.channels == 1 || options.channels == 3, "channels must be 1 or 3");
+  require(options.channels >= 1 && options.channels <= kMaxChannels,
+          "channels must be 1 to " + std::to_string(kMaxChannels));
   require(options.height > 0 && options.width > 0, "height and width must be at least 1");
   require(std::int64_t{options.height} * options.width <= kMaxImagePixels,
           "height x width is more than " + std::to_string(kMaxImagePixels) + " pixels");
@@ -298,7 +304,7 @@ void check(const AugmentOptions& options) {
 
 void augment(const Image& image, const AugmentOptions& options, const AugmentKey& key,
              bool training, float* dst, std::int32_t* labels) {
-  if (image.channels != options.channels && image.channels != 1 && options.channels != 1) {
+  if (!can_become(image.channels, options.channels)) {
     throw DataError("a picture of " + std::to_string(image.channels) +
                     " channels cannot become an input of " + std::to_string(options.channels));
   }

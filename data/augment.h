@@ -12,7 +12,7 @@ namespace lockstep {
 /// the input is centred in it. What is added around a picture, and what cutout removes, is 0 after
 /// normalization: the mean colour.
 struct AugmentOptions {
-  int channels = 3;  // of the network's input: grey is replicated, colours are averaged to grey
+  int channels = 3;  // of the network's input, as many as the pictures have; of 1 three are made, of 3 one (grey)
   int height = 32;
   int width = 32;
   int pad = 0;        // pixels on each side before the random crop; 0: no padding
@@ -39,9 +39,12 @@ struct AugmentKey {
 /// @throws ConfigError naming the option and the range that it has.
 void check(const AugmentOptions& options);
 
+/// Whether augment() makes an input of so many channels of a picture: the same number, or grey <-> three colours.
+bool can_become(int image_channels, int input_channels);
+
 /// dst: [height,width,channels] ([channels,height,width] if planar), normalized: (pixel / 255 - mean) / std. A pure function of its
-/// arguments. `options` must have passed check(). @throws DataError where channels are neither
-/// equal, nor 1. `labels` [height,width], where the picture has a mask: that of the nearest pixel, -1
+/// arguments. `options` must have passed check(). @throws DataError unless
+/// can_become(). `labels` [height,width], where the picture has a mask: that of the nearest pixel, -1
 /// where there is no pixel or it has none. Cutout leaves them.
 void augment(const Image& image, const AugmentOptions& options, const AugmentKey& key,
              bool training, float* dst, std::int32_t* labels = nullptr);

@@ -24,6 +24,11 @@ void Dataset::read(std::int64_t index, Image& out) const {
   }
 }
 
+bool is_possible_size(int channels, std::int64_t height, std::int64_t width) {
+  return channels >= 1 && channels <= kMaxChannels && height >= 1 && width >= 1 && height <= kMaxImagePixels / width &&
+         height * width <= 4 * kMaxImagePixels / channels;
+}
+
 void Dataset::read_reduced(std::int64_t index, Image& out, const LeastScale& least_scale) const {
   if (info_.format != SampleFormat::kImageFile || info_.masks) return read(index, out);
   const std::vector<std::uint8_t> bytes = encoded(index);

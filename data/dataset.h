@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-/// 8-bit picture, interleaved [H,W,C]; 1 channel is greyscale, 3 are R,G,B.
+/// 8-bit picture, interleaved [H,W,C]; 1 channel is greyscale, 3 are R,G,B, any other number are bands.
 struct Image {
   int height = 0;
   int width = 0;
@@ -23,6 +23,10 @@ inline constexpr std::uint8_t kNoLabel = 255;
 
 /// A picture with more pixels than this is refused before memory is taken for it.
 inline constexpr std::int64_t kMaxImagePixels = std::int64_t{64} << 20;
+inline constexpr int kMaxChannels = 1024;
+
+/// Whether a picture of raw pixels may be so large: at most kMaxImagePixels, and four times as many values.
+bool is_possible_size(int channels, std::int64_t height, std::int64_t width);
 
 struct DatasetOptions {
   std::string source;  // idx | cifar10 | cifar100 | folder | masks | packed | synthetic[_masks]

@@ -3,6 +3,7 @@
 // values.
 #include <algorithm>
 #include <filesystem>
+#include <string_view>
 #include <utility>
 
 #include "data/error.h"
@@ -69,19 +70,27 @@ std::string find_file(const std::string& folder, const std::vector<std::string>&
   throw MissingFileError(folder + ": no IDX file there; looked for " + looked);
 }
 
-std::vector<std::string> usual_names(const std::string& split, const std::string& kind) {
-  if (split == "train") return {"train-" + kind, "training-" + kind};
-  return {"t10k-" + kind, "test-" + kind, "val-" + kind};
+/// Pictures are of 3 dimensions or, with channels, of 4.
+std::vector<std::string> usual_names(const std::string& split, const std::string& what) {
+  std::vector<std::string> names;
+  for (const char* dims : {"1", "3", "4"}) {
+    if ((what == "labels") != (dims == std::string("1"))) continue;
+    for (const char* prefix : {"train", "training", "t10k", "test", "val"})
+      if ((split == "train") == std::string_view(prefix).starts_with("train"))
+        names.push_back(std::string(prefix) + "-" + what + "-idx" + dims + "-ubyte");
+  }
+  return names;
 }
 
 IdxFile read_images(const std::string& path) {
   IdxFile images = read_idx(path);
   if (images.dims.size() == 3) images.dims.push_back(1);
-  if (images.dims.size() != 4 || (images.dims[3] != 1 && images.dims[3] != 3)) {
-    throw DataError(path + ", offset 3: images are [N,H,W] or [N,H,W,3], this has " +
-                    std::to_string(images.bytes[3]) + " dimensions");
+  if (images.dims.size() != 4 || images.dims[3] > kMaxChannels) {
+    throw DataError(path + ", offset 3: images are [N,H,W] or [N,H,W,C], C at most " + std::to_string(kMaxChannels) +
+                    "; this has " + std::to_string(images.bytes[3]) + " dimensions" +
+                    (images.dims.size() == 4 ? ", C " + std::to_string(images.dims[3]) : ""));
   }
-  if (images.dims[1] > kMaxImagePixels / images.dims[2]) {
+  if (!is_possible_size(static_cast<int>(images.dims[3]), images.dims[1], images.dims[2])) {
     throw DataError(path + ", offset 8: pictures of " + std::to_string(images.dims[1]) + " x " +
                     std::to_string(images.dims[2]) + " pixels are larger than is accepted");
   }
@@ -111,10 +120,10 @@ std::unique_ptr<Dataset> open_idx(const DatasetOptions& options) {
   const bool usual = options.images_file.empty();
   const std::filesystem::path folder(options.path);
   const std::string images_path =
-      usual ? find_file(options.path, usual_names(options.split, "images-idx3-ubyte"))
+      usual ? find_file(options.path, usual_names(options.split, "images"))
             : (folder / options.images_file).string();
   const std::string labels_path =
-      usual ? find_file(options.path, usual_names(options.split, "labels-idx1-ubyte"))
+      usual ? find_file(options.path, usual_names(options.split, "labels"))
             : (folder / options.labels_file).string();
   IdxFile images = read_images(images_path);
   IdxFile labels = read_labels(labels_path);
@@ -126,7 +135,7 @@ std::unique_ptr<Dataset> open_idx(const DatasetOptions& options) {
   int classes = largest_label(labels) + 1;
   if (usual && options.split == "val") {  // training knows the classes; a small split may miss one
     const int known = largest_label(read_labels(
-                          find_file(options.path, usual_names("train", "labels-idx1-ubyte")))) +
+                          find_file(options.path, usual_names("train", "labels")))) +
                       1;
     if (classes > known) {
       throw DataError(labels_path + ": label " + std::to_string(classes - 1) +

@@ -71,10 +71,7 @@ DatasetInfo parse_info(const PackedFile& packed, const std::string& split) {
 /// Bytes of every sample; 0 where they differ.
 std::uint64_t raw_bytes(const DatasetInfo& info) {
   if (info.format != SampleFormat::kRaw) return 0;
-  const bool possible = info.height > 0 && info.width > 0 && info.channels > 0 &&
-                        info.channels <= 4 &&
-                        std::int64_t{info.height} * info.width <= kMaxImagePixels;
-  if (!possible) fail(info, "pictures of an impossible size");
+  if (!is_possible_size(info.channels, info.height, info.width)) fail(info, "pictures of an impossible size");
   return static_cast<std::uint64_t>(info.height) * static_cast<std::uint64_t>(info.width) *
          static_cast<std::uint64_t>(info.channels + (info.masks ? 1 : 0));
 }

@@ -63,6 +63,19 @@ void scale_row(const float* src, const Taps& taps, std::uint8_t* dst) {
   }
 }
 
+/// The same of any number of channels.
+void scale_row(const float* src, std::size_t channels, const Taps& taps, std::vector<float>& sums, std::uint8_t* dst) {
+  for (std::size_t o = 0; o < taps.first.size(); ++o) {
+    const float* weights = &taps.weights[o * taps.per_output];
+    const float* at = src + static_cast<std::size_t>(taps.first[o]) * channels;
+    sums.assign(channels, 0.0f);
+    for (int i = 0; i < taps.count[o]; ++i, at += channels) {
+      for (std::size_t c = 0; c < channels; ++c) sums[c] += weights[i] * at[c];
+    }
+    for (const float sum : sums) *dst++ = to_byte(sum);
+  }
+}
+
 }  // namespace
 
 void resample(const Image& src, const Rect& crop, int height, int width, const Rect& window,
@@ -82,6 +95,7 @@ void resample(const Image& src, const Rect& crop, int height, int width, const R
   const int last_column = columns.first.back() + columns.count.back();
   const std::size_t used = static_cast<std::size_t>(last_column - first_column) * channels;
   std::vector<float> row(static_cast<std::size_t>(crop.width) * channels);
+  std::vector<float> channel_sums;
   float* const sums = row.data() + static_cast<std::size_t>(first_column) * channels;
   const std::uint8_t* const corner = src.pixels.data() +
                                      static_cast<std::size_t>(crop.top) * src_row +
@@ -96,8 +110,10 @@ void resample(const Image& src, const Rect& crop, int height, int width, const R
     std::uint8_t* out = dst.pixels.data() + y * dst_row;
     if (channels == 1) {
       scale_row<1>(row.data(), columns, out);
-    } else {
+    } else if (channels == 3) {
       scale_row<3>(row.data(), columns, out);
+    } else {
+      scale_row(row.data(), channels, columns, channel_sums, out);
     }
   }
 }

@@ -75,15 +75,12 @@ class SyntheticDataset : public Dataset {
 }  // namespace
 
 std::unique_ptr<Dataset> open_synthetic(const DatasetOptions& options) {
-  const bool channels_known = options.synthetic_channels == 1 || options.synthetic_channels == 3;
-  if (options.synthetic_samples < 1 || options.synthetic_classes < 1 || !channels_known ||
-      options.synthetic_height < 1 || options.synthetic_width < 1 ||
-      std::int64_t{options.synthetic_height} * options.synthetic_width > kMaxImagePixels) {
+  const bool possible = is_possible_size(options.synthetic_channels, options.synthetic_height, options.synthetic_width);
+  if (options.synthetic_samples < 1 || options.synthetic_classes < 1 || !possible) {
     throw ConfigError(
-        "synthetic dataset: samples, classes, height and width must be at least 1, channels 1 or "
-        "3, "
-        "a picture at most " +
-        std::to_string(kMaxImagePixels) + " pixels");
+        "synthetic dataset: samples, classes, height and width must be at least 1, channels 1 to " +
+        std::to_string(kMaxChannels) + ", a picture at most " + std::to_string(kMaxImagePixels) +
+        " pixels, and four times as many values");
   }
   DatasetInfo info;
   info.source = "synthetic";

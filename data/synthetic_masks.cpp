@@ -88,15 +88,13 @@ class SyntheticMasks : public Dataset {
 }  // namespace
 
 std::unique_ptr<Dataset> open_synthetic_masks(const DatasetOptions& options) {
-  const bool channels_known = options.synthetic_channels == 1 || options.synthetic_channels == 3;
+  const bool possible = is_possible_size(options.synthetic_channels, options.synthetic_height, options.synthetic_width);
   if (options.synthetic_samples < 1 || options.synthetic_classes < 2 ||
-      options.synthetic_classes > kNoLabel || !channels_known || options.synthetic_height < 1 ||
-      options.synthetic_width < 1 ||
-      std::int64_t{options.synthetic_height} * options.synthetic_width > kMaxImagePixels) {
+      options.synthetic_classes > kNoLabel || !possible) {
     throw ConfigError(
         "synthetic masks: samples, height and width must be at least 1, classes 2 to 255, channels "
-        "1 or 3, a picture at most " +
-        std::to_string(kMaxImagePixels) + " pixels");
+        "1 to " + std::to_string(kMaxChannels) + ", a picture at most " + std::to_string(kMaxImagePixels) +
+        " pixels, and four times as many values");
   }
   DatasetInfo info;
   info.source = "synthetic_masks";

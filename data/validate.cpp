@@ -6,11 +6,11 @@
 #include <oneapi/tbb/task_arena.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include "data/error.h"
 #include "data/files.h"
@@ -20,18 +20,24 @@ namespace {
 
 /// Sums over pixels; integers, so that they do not depend on the order of adding.
 struct PixelSums {
-  std::array<std::uint64_t, 3> values{};
-  std::array<std::uint64_t, 3> squares{};
+  std::vector<std::uint64_t> values = std::vector<std::uint64_t>(3);  // grey counts as all three
+  std::vector<std::uint64_t> squares = values;
   std::uint64_t pixels = 0;
-  bool colour = false;
+  std::size_t channels = 1;  // the most of a picture
+
+  void make_room(std::size_t of_picture) {
+    channels = std::max(channels, of_picture);
+    values.resize(std::max(values.size(), of_picture));
+    squares.resize(values.size());
+  }
 
   void add(const Image& image) {
-    const auto channels = static_cast<std::size_t>(image.channels);
-    colour = colour || channels > 1;
-    pixels += image.pixels.size() / channels;
-    for (std::size_t i = 0; i < image.pixels.size(); i += channels) {
-      for (std::size_t c = 0; c < 3; ++c) {
-        const std::uint64_t value = image.pixels[i + (channels > 1 ? c : 0)];
+    const auto own = static_cast<std::size_t>(image.channels);
+    make_room(own);
+    pixels += image.pixels.size() / own;
+    for (std::size_t i = 0; i < image.pixels.size(); i += own) {
+      for (std::size_t c = 0; c < (own == 1 ? 3 : own); ++c) {
+        const std::uint64_t value = image.pixels[i + (own == 1 ? 0 : c)];
         values[c] += value;
         squares[c] += value * value;
       }
@@ -39,12 +45,12 @@ struct PixelSums {
   }
 
   void add(const PixelSums& other) {
-    for (std::size_t c = 0; c < 3; ++c) {
+    make_room(other.channels);
+    for (std::size_t c = 0; c < other.values.size(); ++c) {
       values[c] += other.values[c];
       squares[c] += other.squares[c];
     }
     pixels += other.pixels;
-    colour = colour || other.colour;
   }
 };
 
@@ -220,7 +226,7 @@ void check_agreement(const DatasetInfo& train, const DatasetInfo& val, DatasetRe
 void take_moments(const PixelSums& sums, SplitReport& split) {
   if (sums.pixels == 0) return;
   const auto pixels = static_cast<double>(sums.pixels);
-  for (std::size_t c = 0; c < (sums.colour ? 3u : 1u); ++c) {
+  for (std::size_t c = 0; c < sums.channels; ++c) {
     const double mean = static_cast<double>(sums.values[c]) / pixels;
     const double variance = static_cast<double>(sums.squares[c]) / pixels - mean * mean;
     split.mean.push_back(mean / 255);

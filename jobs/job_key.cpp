@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "data/dataset.h"
 #include "data/spelling.h"
 #include "jobs/job_key_kinds.h"
 #include "jobs/job_synonyms.h"
@@ -59,7 +60,9 @@ std::vector<JobKey> data_keys() {
              "Likewise, of one that has more than so many times the samples of the smallest class."),
       number(FIELD(data.synthetic_samples), at_least(1), "synthetic: samples of each split."),
       number(FIELD(data.synthetic_classes), at_least(2), "synthetic: classes."),
-      number(FIELD(data.channels), at_least(0), "Of the network's input; 0: as the data set's, and 3 for picture files (1 makes them grey)."),
+      number(FIELD(data.channels), between(0, kMaxChannels),
+             "Of the network's input; 0: as the data set's (raw pixels may have any number: idx, packed, synthetic), and 3 "
+             "for picture files (1 makes them grey)."),
       number(FIELD(data.height), at_least(0), "Likewise, in pixels."),
       number(FIELD(data.width), at_least(0), "Likewise, in pixels."),
       word(FIELD(data.on_changed), {"stop", "warn"},

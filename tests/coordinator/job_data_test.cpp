@@ -29,6 +29,29 @@ TEST(JobDataInput, OfPictureFilesHasThreeChannelsUnlessTheJobSaysOne) {
   EXPECT_EQ(open_job_data(job).input.channels, 1);
 }
 
+TEST(JobDataInput, HasTheChannelsOfTheData) {
+  const TempFolder folder;
+  Job files = job_of_pictures(folder);
+  files.data.channels = 4;
+  EXPECT_EQ(message_of<ConfigError>([&] { open_job_data(files); }),
+            "data.channels = 4: picture files give 1 channel or 3; for others use raw pixels, [N,H,W,C] in IDX files "
+            "(data.source = idx) or packed");
+  folder.write("train-images-idx4-ubyte", {0, 0, 8, 4, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 5, 1, 2, 3, 4, 5});
+  folder.write("train-labels-idx1-ubyte", {0, 0, 8, 1, 0, 0, 0, 1, 1});
+  Job job;
+  job.data.source = "idx";
+  job.data.path = folder.path();
+  job.train.validate_every = 0;
+  EXPECT_EQ(open_job_data(job).input.channels, 5);
+  job.augment.mean = job.augment.std = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f};
+  EXPECT_EQ(open_job_data(job).augment.std.size(), 5u);
+  job.augment.mean = {0.1f, 0.2f, 0.3f};
+  EXPECT_TRUE(contains(message_of<ConfigError>([&] { open_job_data(job); }), "one per channel (5)"));
+  job.data.channels = 3;
+  EXPECT_TRUE(contains(message_of<ConfigError>([&] { open_job_data(job); }),
+                       "data.channels = 3, but " + folder.path() + " has pictures of 5: leave the key out"));
+}
+
 TEST(JobDataInput, OfPictureFilesNeedsASize) {
   const TempFolder folder;
   Job job = job_of_pictures(folder);

@@ -18,7 +18,7 @@ Image numbered(int height, int width, int channels) {
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
       for (int c = 0; c < channels; ++c) {
-        image.pixels.push_back(static_cast<std::uint8_t>(y * 16 + x + 1 + 70 * c));
+        image.pixels.push_back(static_cast<std::uint8_t>(y * 16 + x + 1 + 40 * c));
       }
     }
   }
@@ -85,7 +85,7 @@ TEST(Augment, ASmallPictureLiesInTheMiddleOfZeros) {
 
 /// The input equals one of the shifts of the padded picture, and all shifts turn up.
 TEST(Augment, PadCropReachesEveryShiftAndNoOther) {
-  for (const int channels : {1, 3}) {
+  for (const int channels : {1, 3, 5}) {
     AugmentOptions options = plain(channels, 5, 5);
     options.pad = 2;
     const Image image = numbered(5, 5, channels);
@@ -101,7 +101,7 @@ TEST(Augment, PadCropReachesEveryShiftAndNoOther) {
         for (int x = 0; x < 5; ++x) {
           const bool inside = y + dy >= 0 && y + dy < 5 && x + dx >= 0 && x + dx < 5;
           for (int c = 0; c < channels; ++c) {
-            const double expected = inside ? (y + dy) * 16 + x + dx + 1 + 70 * c : 0;
+            const double expected = inside ? (y + dy) * 16 + x + dx + 1 + 40 * c : 0;
             ASSERT_NEAR(at(values, options, y, x, c), expected, 1e-3);
           }
         }
@@ -112,7 +112,7 @@ TEST(Augment, PadCropReachesEveryShiftAndNoOther) {
 }
 
 TEST(Augment, FlipsHalfOfTheSamplesOnce) {
-  for (const int channels : {1, 3}) {
+  for (const int channels : {1, 3, 5}) {
     AugmentOptions options = plain(channels, 2, 3);
     options.flip = true;
     const Image image = numbered(2, 3, channels);
@@ -123,7 +123,7 @@ TEST(Augment, FlipsHalfOfTheSamplesOnce) {
       flipped += turned;
       for (int x = 0; x < 3; ++x) {
         for (int c = 0; c < channels; ++c) {
-          ASSERT_NEAR(at(values, options, 1, x, c), 16 + (turned ? 2 - x : x) + 1 + 70 * c, 1e-3);
+          ASSERT_NEAR(at(values, options, 1, x, c), 16 + (turned ? 2 - x : x) + 1 + 40 * c, 1e-3);
         }
       }
     }
@@ -246,6 +246,22 @@ TEST(Resample, EqualsPyTorch) {
   for (std::size_t i = 0; i < std::size(large); ++i) EXPECT_NEAR(out.pixels[i], large[i], 1) << i;
 }
 
+TEST(Resample, ChannelsDoNotTouchEachOther) {
+  for (const int channels : {2, 3, 5}) {
+    const Image image = numbered(6, 7, channels);
+    Image all, one;
+    resample(image, {1, 1, 5, 6}, 3, 8, {0, 1, 3, 6}, all);
+    for (int c = 0; c < channels; ++c) {
+      Image plane{6, 7, 1, {}};
+      for (std::size_t i = static_cast<std::size_t>(c); i < image.pixels.size(); i += static_cast<std::size_t>(channels))
+        plane.pixels.push_back(image.pixels[i]);
+      resample(plane, {1, 1, 5, 6}, 3, 8, {0, 1, 3, 6}, one);
+      for (std::size_t i = 0; i < one.pixels.size(); ++i)
+        ASSERT_EQ(all.pixels[i * static_cast<std::size_t>(channels) + static_cast<std::size_t>(c)], one.pixels[i]);
+    }
+  }
+}
+
 TEST(LeastScale, KeepsWhatTheInputNeeds) {
   AugmentOptions options = plain(3, 20, 10);
   EXPECT_EQ(least_scale(options, {}, false, 1000, 500), 1.0);
@@ -265,7 +281,7 @@ TEST(Augment, RefusesWhatMakesNoSense) {
     change(options);
     return message_of<ConfigError>([&] { check(options); });
   };
-  EXPECT_TRUE(contains(refusal([](auto& o) { o.channels = 2; }), "channels"));
+  EXPECT_TRUE(contains(refusal([](auto& o) { o.channels = kMaxChannels + 1; }), "channels must be 1 to 1024"));
   EXPECT_TRUE(contains(refusal([](auto& o) { o.height = 0; }), "height"));
   EXPECT_TRUE(contains(refusal([](auto& o) { o.pad = 32; }), "pad"));
   EXPECT_TRUE(contains(refusal([](auto& o) { o.resize = 31; }), "resize (31)"));
@@ -273,7 +289,10 @@ TEST(Augment, RefusesWhatMakesNoSense) {
   EXPECT_TRUE(contains(refusal([](auto& o) { o.mean = {1, 2}; }), "mean"));
   EXPECT_TRUE(contains(refusal([](auto& o) { o.crop_scale_min = 0; }), "scales"));
   float dst[4];
-  EXPECT_THROW(augment({1, 1, 4, {1, 2, 3, 4}}, plain(3, 1, 1), {}, true, dst), DataError);
+  for (const auto& [picture, input] : {std::pair{4, 3}, {4, 1}, {1, 4}, {3, 4}}) {
+    const Image image{1, 1, picture, std::vector<std::uint8_t>(static_cast<std::size_t>(picture))};
+    EXPECT_THROW(augment(image, plain(input, 1, 1), {}, true, dst), DataError) << picture << " to " << input;
+  }
 }
 
 }  // namespace

@@ -308,6 +308,9 @@ TEST_F(PackedHostileTest, InfoThatIsNotPossible) {
   replace_in_info("\"channels\":0,\"height\":0,\"width\":0",
                   "\"channels\":1,\"height\":2,\"width\":3");
   EXPECT_TRUE(contains(error(), "impossible offsets"));
+  replace_in_info("\"channels\":1,\"height\":2,\"width\":3",
+                  "\"channels\":1024,\"height\":1024,\"width\":1024");
+  EXPECT_TRUE(contains(error(), "impossible size"));
   info = "{";
   EXPECT_TRUE(contains(error(), "/info cannot be understood"));
   info = "{}";

@@ -28,6 +28,7 @@ NETS = {
     "se_8": dict(se_reduction=4, nesterov="true"),
     "shortcut_a_8": dict(shortcut="A", image=9),
     "shortcut_c_8": dict(shortcut="C", widths="10,12,20", classes=7, channels=1, image=11, batch=5),
+    "bands_8": dict(widths="16,16,32", channels=13, batch=6),
     "group_norm_8": dict(norm="group", label_smoothing=0.1),
     "layer_norm_8": dict(norm="layer", activation="gelu"),
     "imagenet_stem_10": dict(stem="imagenet", counts="1,1,1,1", widths="8,8,16,16", image=32),
