@@ -30,6 +30,8 @@ std::vector<JobKey> model_keys() {
              "Width of one of them at 64 channels (4 in 32x4d); 0: the family's own."),
       word(FIELD(model.shortcut), {"A", "B", "C", "none"},
            "A: pad with zeros; B: project where shapes change; C: project everywhere; none: a plain net."),
+      flag(FIELD(model.projection_norm), "shortcut = B, C: a norm behind projections (pre-activation networks have none)."),
+      number(FIELD(model.projection_gain), above(0), "shortcut = B, C: factor of what projections give."),
       number(FIELD(model.se_reduction), at_least(0), "Squeeze-excitation, usually 16; 0: none."),
       word(FIELD(model.norm), {"auto", "batch", "group", "layer"},
            "Normalization; auto: layer in convnext and transformer (there of a pixel), else batch."),

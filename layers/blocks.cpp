@@ -65,7 +65,7 @@ ValueId BlockBuilder::post_activation_block(const std::string& name, ValueId x,
   if (architecture_.shortcut == ShortcutKind::kPlain) return activation(last_relu, y);
   ValueId shortcut = x;
   if (projects(x, group.out_channels, stride))
-    shortcut = norm(name + ".shortcut.norm", projection(name, x, group.out_channels, stride));
+    shortcut = projection(name, x, group.out_channels, stride);
   else
     shortcut = plain_shortcut(name, x, group.out_channels, stride);
   return activation(last_relu, add(name, y, shortcut));
@@ -130,7 +130,10 @@ ValueId BlockBuilder::projection(const std::string& name, ValueId x, int out_cha
                    {x});
     stride = 1;
   }
-  return conv(name + ".shortcut.conv", x, {out_channels, 1, stride, 1});
+  x = conv(name + ".shortcut.conv", x, {out_channels, 1, stride, 1});
+  if (architecture_.projection_norm) x = norm(name + ".shortcut.norm", x);
+  const float gain = architecture_.projection_gain;
+  return gain == 1.0f ? x : graph_.add(name + ".shortcut.scale", Scale{gain}, {x});
 }
 
 ValueId BlockBuilder::plain_shortcut(const std::string& name, ValueId x, int out_channels,

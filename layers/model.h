@@ -56,6 +56,8 @@ struct ModelOptions {
   /// A (pad) | B (project where shapes change) | C (project everywhere) | none: a plain net, the
   /// same layers without sums (He et al. 2015, section 4.1)
   std::string shortcut = "B";
+  bool projection_norm = true;   // a norm behind projections; pre-activation networks have none
+  float projection_gain = 1.0f;  // factor of what projections give
   int se_reduction = 0;        // 0: no squeeze-excitation; usual 16
   std::string norm = "auto";   // batch | group | layer; auto: batch, of pixels' norms layer
   int norm_groups = 32;  // norm = group; where they do not divide the channels: what divides both

@@ -203,6 +203,20 @@ LayerOptions resolve_with(const ModelOptions& options, NormKind norm, Activation
   return layers;
 }
 
+void set_projection(const ModelOptions& options, Architecture& a) {
+  a.projection_norm = options.projection_norm && !a.pre_activation;
+  a.projection_gain = options.projection_gain;
+  const bool projects = a.shortcut == ShortcutKind::kProjection || a.shortcut == ShortcutKind::kProjectionEverywhere;
+  if (!(options.projection_gain > 0 && std::isfinite(options.projection_gain)))
+    fail_key("projection_gain", digits_of(options.projection_gain), "must be a number above 0");
+  if (!projects && options.projection_gain != 1.0f)
+    fail_key("projection_gain", digits_of(options.projection_gain), "only shortcut = B or C projects; leave it out");
+  if (!options.projection_norm && (!projects || a.pre_activation))
+    fail_key("projection_norm", "false",
+             a.pre_activation ? "projections of a pre-activation network have no norm; leave it out"
+                              : "only shortcut = B or C projects; leave it out");
+}
+
 /// What acts on a branch beside its shortcut would cut a plain net in two, or scale it away.
 void refuse_branch_keys(const ModelOptions& options) {
   const auto refuse = [](const char* key, const std::string& value) {
@@ -232,7 +246,7 @@ LayerOptions resolve_pixel_layers(const ModelOptions& options) {
 
 Architecture resolve_architecture(const ModelOptions& options, Shape input) {
   refuse_other_keys(options, {"depth", "stem", "stem_width", "block", "pre_activation", "widen",
-                              "cardinality", "base_width", "shortcut", "se_reduction", "last_gamma",
+                              "cardinality", "base_width", "shortcut", "projection_norm", "projection_gain", "se_reduction", "last_gamma",
                               "stochastic_depth", "conditional_skip", "residual_scale", "counts",
                               "widths"});
   check_words(options);
@@ -254,6 +268,7 @@ Architecture resolve_architecture(const ModelOptions& options, Shape input) {
                            {"C", ShortcutKind::kProjectionEverywhere},
                            {"none", ShortcutKind::kPlain}}});
   if (a.shortcut == ShortcutKind::kPlain) refuse_branch_keys(options);
+  set_projection(options, a);
   a.se_reduction = options.se_reduction;
   a.last_gamma = options.last_gamma;
   if (a.pre_activation && a.last_gamma != 1.0f)

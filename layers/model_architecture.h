@@ -39,6 +39,8 @@ struct Architecture : LayerOptions {
   std::vector<BlockGroup> groups;
   int cardinality = 1;
   ShortcutKind shortcut = ShortcutKind::kProjection;
+  bool projection_norm = true;
+  float projection_gain = 1.0f;
   int se_reduction = 0;
   float last_gamma = 1.0f;
   float block_dropout = 0.0f;  // between the convolutions of a block

@@ -86,6 +86,8 @@ void refuse_other_keys(const ModelOptions& options, std::initializer_list<std::s
   CHECK(cardinality);
   CHECK(base_width);
   CHECK(shortcut);
+  CHECK(projection_norm);
+  CHECK(projection_gain);
   CHECK(se_reduction);
   CHECK(last_gamma);
   CHECK(stochastic_depth);

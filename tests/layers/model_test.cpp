@@ -90,6 +90,19 @@ TEST(ModelStructure, ShortcutAPadsAndCProjectsEverywhere) {
   EXPECT_EQ(names(projected, "group2.block1.shortcut"), (Names{".conv", ".norm"}));
 }
 
+TEST(ModelStructure, ProjectionsWithoutNormAndWithGain) {
+  ModelOptions options;
+  options.projection_norm = false;
+  options.projection_gain = 0.5f;
+  const Graph graph = build_model(options, kCifar, 10);
+  EXPECT_EQ(names(graph, "group2.block0.shortcut"), (Names{".conv", ".scale"}));
+  EXPECT_EQ(attributes<Scale>(graph, "group2.block0.shortcut.scale").alpha, 0.5f);
+  EXPECT_EQ(names(graph, "group2.block1.shortcut"), Names{});  // an identity has no gain
+  options = model("preact", 20);
+  options.projection_gain = 2;
+  EXPECT_EQ(names(build_model(options, kCifar, 10), "group2.block0.shortcut"), (Names{".conv", ".scale"}));
+}
+
 TEST(ModelStructure, PlainNetsHaveNoSums) {
   for (const char* family : {"resnet", "preact"}) {
     ModelOptions options = model(family, 20);

@@ -35,6 +35,7 @@ std::vector<Net> nets() {
           {"dropout in blocks", {.family = "wide", .depth = 10, .widen = 1, .dropout = 0.3f}},
           {"dropout", custom({.dropout = 0.2f})},
           {"stochastic depth, padded shortcuts", custom({.shortcut = "A", .stochastic_depth = 0.5f})},
+          {"projections without norm", custom({.projection_norm = false, .projection_gain = 0.5f})},
           {"plain", custom({.shortcut = "none"})},
           {"plain pre-activation", custom({.pre_activation = true, .shortcut = "none"})},
           {"conditional skips", custom({.conditional_skip = 0.5f})},
