@@ -74,6 +74,8 @@ std::vector<JobKey> model_keys() {
       word(FIELD(model.skip), {"concat", "add"}, "unet: how a skip joins the decoder."),
       word(FIELD(model.upsample), {"transposed", "bilinear"},
            "unet: 2x2 transposed convolution, or 1x1 convolution and bilinear enlargement."),
+      flag(FIELD(model.residual),
+           "unet: the two convolutions of every level are a residual block, with a projection where the channels change."),
       number(FIELD(model.growth), at_least(0),
              "densenet: channels that a layer adds; 0: the family's own, 12 or 32."),
       number(FIELD(model.compression), between(0, 1),

@@ -35,8 +35,8 @@ namespace lockstep {
 ///            norm, 1x1, GELU, 1x1, layer scale.  Liu et al. 2022, arXiv:2201.03545.
 ///   transformer  one count and one width (6 and 192): an encoder on patches, `pre_norm` or not.
 ///            Dosovitskiy et al. 2021, arXiv:2010.11929.
-///   unet     widths: channels per level (64,128,256,512,1024), with `skip` and `upsample`; classes
-///            for every pixel.  Ronneberger et al. 2015, arXiv:1505.04597.
+///   unet     widths: channels per level (64,128,256,512,1024), with `skip`, `upsample` and `residual`;
+///            classes for every pixel.  Ronneberger et al. 2015, arXiv:1505.04597.
 /// A key that means nothing to the family is refused.
 struct ModelOptions {
   std::string family = "resnet";
@@ -76,6 +76,7 @@ struct ModelOptions {
   int growth = 0;         // densenet: channels that a layer adds; 0: 12 (CIFAR), 32 (48 in 161)
   std::string skip = "concat";          // unet: concat | add
   std::string upsample = "transposed";  // unet: transposed (2x2/2 convolution) | bilinear
+  bool residual = false;                // unet: the two convolutions of a level are a residual block
   float gate_bias = -2;   // highway: where gates start; below 0 they carry first
   int mlp_ratio = 0;      // features inside a block / outside; 0: 1 (mlp), 4 (convnext, transformer)
   int patch = 0;          // convnext, transformer: side of the first patches; 0: 4, small images 2

@@ -105,6 +105,7 @@ void refuse_other_keys(const ModelOptions& options, std::initializer_list<std::s
   CHECK(pre_norm);
   CHECK(skip);
   CHECK(upsample);
+  CHECK(residual);
 #undef CHECK
 }
 

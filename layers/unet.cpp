@@ -44,9 +44,17 @@ class UNetBuilder : private LayerBuilder {
   }
 
   ValueId two_convolutions(const std::string& name, ValueId x, int channels) {
-    for (const std::string number : {"1", "2"})
-      x = norm_activation(name, number, conv(name + ".conv" + number, x, {channels, 3, 1, 1}));
-    return x;
+    const ValueId middle = norm_activation(name, "1", conv(name + ".conv1", x, {channels, 3, 1, 1}));
+    const ValueId y = conv(name + ".conv2", middle, {channels, 3, 1, 1});
+    if (!net_.residual) return norm_activation(name, "2", y);
+    const ValueId branch = norm(name + ".norm2", y, net_.last_gamma);
+    return activation(name + ".relu2", graph_.add(name + ".sum", Add{}, {branch, shortcut(name, x, channels)}));
+  }
+
+  /// The images themselves are not added to what was made of them.
+  ValueId shortcut(const std::string& name, ValueId x, int channels) {
+    if (x != graph_.input() && shape(x).channels == channels) return x;
+    return norm(name + ".projection_norm", conv(name + ".projection", x, {channels, 1, 1, 1}));
   }
 
   /// The 1x1 convolution comes before the enlargement: they commute, and there are fewer pixels.
@@ -68,7 +76,9 @@ class UNetBuilder : private LayerBuilder {
 }  // namespace
 
 UNet resolve_unet(const ModelOptions& options) {
-  refuse_other_keys(options, {"widths", "skip", "upsample"});
+  refuse_other_keys(options, options.residual ? std::initializer_list<std::string_view>{"widths", "skip", "upsample", "residual",
+                                                                                        "last_gamma"}
+                                              : std::initializer_list<std::string_view>{"widths", "skip", "upsample"});
   UNet net{resolve_layers(options)};
   net.widths = options.widths.empty() ? std::vector{64, 128, 256, 512, 1024} : options.widths;
   if (net.widths.size() < 2 || net.widths.size() > 12)
@@ -81,6 +91,8 @@ UNet resolve_unet(const ModelOptions& options) {
   net.concat = choose("skip", options.skip, Choices2<bool>{{{"concat", true}, {"add", false}}});
   net.transposed = choose("upsample", options.upsample,
                           Choices2<bool>{{{"transposed", true}, {"bilinear", false}}});
+  net.residual = options.residual;
+  net.last_gamma = options.last_gamma;
   net.dropout = options.dropout;
   return net;
 }

@@ -38,9 +38,13 @@ class UNet(Net):
     """Labels of pixels, every seventh or so without a class (-1)."""
 
     def two_convolutions(self, name, x, width):
-        for i in (1, 2):
-            x = self.norm_activation(f"{name}.norm{i}", self.conv(f"{name}.conv{i}", x, width, 3))
-        return x
+        y = self.norm_activation(name + ".norm1", self.conv(name + ".conv1", x, width, 3))
+        y = self.norm(name + ".norm2", self.conv(name + ".conv2", y, width, 3))
+        if "residual" not in self.s:
+            return self.activation(y)
+        if name == "encoder1" or x.shape[1] != width:
+            x = self.norm(name + ".projection_norm", self.conv(name + ".projection", x, width, 1))
+        return self.activation(y + x)
 
     def up(self, name, x, width):
         if self.s["upsample"] == "bilinear":

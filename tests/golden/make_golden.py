@@ -41,6 +41,8 @@ NETS = {
                    image=12, batch=3),
     "unet_bilinear_3": dict(family="unet", widths="16,16,32", skip="add", upsample="bilinear",
                             classes=4, image=8, batch=4, label_smoothing=0.1),
+    "unet_residual_3": dict(family="unet", widths="8,16,16", skip="add", upsample="transposed", residual="true",
+                            classes=4, image=8, batch=4),
     "highway_8": dict(family="highway", counts="2,1", widths="8,16", batch=6),
     "mlp_8": dict(family="mlp", counts="2,1", widths="16,12", mlp_ratio=2, image=5),
     "mlp_layer_norm_6": dict(family="mlp", counts="2", widths="12", mlp_ratio=1, image=4, norm="layer",

@@ -47,6 +47,7 @@ TEST(EvaluationText, DiffersWithEveryKeyThatChangesTheNetwork) {
   differs("transformer", [](ModelOptions& o) { o.norm_eps = 1e-3f; });
   differs("unet", [](ModelOptions& o) { o.skip = "add"; });
   differs("unet", [](ModelOptions& o) { o.upsample = "bilinear"; });
+  differs("unet", [](ModelOptions& o) { o.residual = true; });
   const auto groups = [](int count) {
     return [count](ModelOptions& o) {
       o.norm = "group";

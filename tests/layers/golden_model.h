@@ -58,6 +58,7 @@ inline ModelOptions golden_options(const GoldenFile& file) {
     options.widths = file.integers("widths");
     options.skip = file.text("skip");
     options.upsample = file.text("upsample");
+    options.residual = file.has_setting("residual");
   }
   return options;
 }

@@ -147,6 +147,23 @@ TEST(ModelParameters, UNet) {
   EXPECT_EQ(two_classes, 31037633 - (512 + 256 + 128 + 64) + 65);
 }
 
+// 1x1 convolutions and their norms, where channels change: everywhere but for the sum's decoder.
+TEST(ModelParameters, ResidualUNet) {
+  ModelOptions options = unet();
+  const auto count = [&](bool residual) {
+    options.residual = residual;
+    return build_model(options, {3, 64, 64}, 2).parameter_count();
+  };
+  std::int64_t encoder = 3 * 64 + 2 * 64, decoder = 0;
+  for (const int width : {64, 128, 256, 512}) {
+    encoder += width * 2 * width + 2 * 2 * width;
+    decoder += 2 * width * width + 2 * width;
+  }
+  EXPECT_EQ(count(true) - count(false), encoder + decoder);
+  options.skip = "add";
+  EXPECT_EQ(count(true) - count(false), encoder);
+}
+
 // Two convolutions a block, of which the gate's has biases.
 TEST(ModelParameters, Highway) {
   const auto block = [](int width) { return 2 * 9 * width * width + 2 * width + width; };

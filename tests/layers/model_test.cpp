@@ -211,6 +211,21 @@ TEST(ModelStructure, LabelSmoothingIsTheLosss) {
   EXPECT_EQ(attributes<SoftmaxCrossEntropy>(graph, "loss").label_smoothing, 0.1f);
 }
 
+TEST(ModelStructure, ResidualUNetHasAShortcutBesideEveryTwoConvolutions) {
+  ModelOptions options = unet();
+  options.widths = {16, 32};
+  options.skip = "add";
+  options.residual = true;
+  options.last_gamma = 0;
+  const Graph graph = build_model(options, {16, 8, 8}, 5);
+  EXPECT_EQ(names(graph, "encoder1."), (Names{"conv1", "norm1", "relu1", "conv2", "norm2", "projection",
+                                              "projection_norm", "sum", "relu2", "pool"}));
+  EXPECT_EQ(names(graph, "decoder1."), (Names{"up", "add", "conv1", "norm1", "relu1", "conv2", "norm2", "sum", "relu2"}));
+  EXPECT_EQ(graph.value(find(graph, "decoder1.sum")->inputs[1]).name, "decoder1.add");
+  EXPECT_EQ(attributes<BatchNorm>(graph, "encoder2.norm2").gamma_init, 0.0f);
+  EXPECT_EQ(attributes<BatchNorm>(graph, "encoder2.projection_norm").gamma_init, 1.0f);
+}
+
 TEST(ModelStructure, UNetJoinsEqualResolutions) {
   ModelOptions options = unet();
   options.widths = {16, 32, 64};

@@ -47,6 +47,7 @@ std::vector<Net> nets() {
           {"DenseNet", {.family = "densenet", .depth = 13, .growth = 16}},
           {"U-Net", {.family = "unet", .widths = {8, 16, 32}}},
           {"U-Net that adds", {.family = "unet", .widths = {8, 16}, .skip = "add", .upsample = "bilinear"}},
+          {"residual U-Net", {.family = "unet", .widths = {8, 16}, .skip = "add", .residual = true}},
           {"groups", custom({.block = "bottleneck", .cardinality = 4})}};
 }
 
