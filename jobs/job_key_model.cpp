@@ -66,9 +66,13 @@ std::vector<JobKey> model_keys() {
              "own, 1, 4, 4."),
       number(FIELD(model.patch), between(0, 64),
              "convnext, transformer: side of the first convolution's patches, in pixels; 0: 4, in "
-             "convnext 2 below 64 pixels of height."),
+             "convnext 2 below 64 pixels of height; after model.hybrid 1, of its pixels."),
       number(FIELD(model.layer_scale), between(0, 1),
              "convnext: where the factors of every branch's channels start."),
+      numbers(FIELD(model.hybrid), at_least(1),
+              "transformer: blocks of every group of a ResNet before the patches, e.g. 3,4,6 (hybrid ViT). model.stem, stem_width "
+              "(64; 16 below 64 pixels of height), block, shortcut, se_reduction and last_gamma are its; it has batch norm and, "
+              "unless model.activation says another, ReLU. Empty: none."),
       number(FIELD(model.heads), at_least(0), "transformer: of its attention; 0: one of 32 features."),
       flag(FIELD(model.pre_norm), "transformer: norms before attention and MLP, not after the sum."),
       word(FIELD(model.skip), {"concat", "add"}, "unet: how a skip joins the decoder."),

@@ -46,6 +46,18 @@ ValueId BlockBuilder::block(const std::string& name, ValueId x, const BlockGroup
                                       : post_activation_block(name, x, group, stride, index);
 }
 
+ValueId BlockBuilder::groups(const std::string& prefix, ValueId x) {
+  int index = 0;
+  for (std::size_t g = 0; g < architecture_.groups.size(); ++g) {
+    const BlockGroup& group = architecture_.groups[g];
+    for (int b = 0; b < group.blocks; ++b) {
+      const std::string name = prefix + std::to_string(g + 1) + ".block" + std::to_string(b);
+      x = block(name, x, group, b == 0 ? group.stride : 1, index++);
+    }
+  }
+  return x;
+}
+
 // conv1 - norm1 - relu1 - ... - convN - normN  + shortcut, then relu.
 ValueId BlockBuilder::post_activation_block(const std::string& name, ValueId x,
                                             const BlockGroup& group, int stride, int index) {

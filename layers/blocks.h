@@ -18,6 +18,9 @@ class BlockBuilder : private LayerBuilder {
   /// `index` counts the blocks of the whole network from 0: stochastic depth grows with it.
   ValueId block(const std::string& name, ValueId x, const BlockGroup& group, int stride, int index);
 
+  /// All blocks, named PREFIX1.block0, PREFIX1.block1, ...
+  ValueId groups(const std::string& prefix, ValueId x);
+
   /// Pooling, classifier "fc" and "loss".
   void head(ValueId x, int classes);
 

@@ -22,16 +22,7 @@ Graph build_residual(const ModelOptions& options, Shape input, int classes) {
   const Architecture architecture = resolve_architecture(options, input);
   Graph graph(input);
   BlockBuilder build(graph, architecture);
-  ValueId x = build.stem(graph.input());
-  int index = 0;
-  for (std::size_t g = 0; g < architecture.groups.size(); ++g) {
-    const BlockGroup& group = architecture.groups[g];
-    for (int b = 0; b < group.blocks; ++b) {
-      const std::string name = "group" + std::to_string(g + 1) + ".block" + std::to_string(b);
-      x = build.block(name, x, group, b == 0 ? group.stride : 1, index++);
-    }
-  }
-  build.head(x, classes);
+  build.head(build.groups("group", build.stem(graph.input())), classes);
   return graph;
 }
 
@@ -52,7 +43,7 @@ Graph convnext(const ModelOptions& options, Shape input, int classes) {
 }
 
 Graph transformer(const ModelOptions& options, Shape input, int classes) {
-  return build_transformer(resolve_transformer(options), input, classes);
+  return build_transformer(resolve_transformer(options, input), input, classes);
 }
 
 Graph unet(const ModelOptions& options, Shape input, int classes) {

@@ -34,7 +34,7 @@ namespace lockstep {
 ///   convnext counts and widths, one entry per group (3,3,9,3 and 96,192,384,768): depthwise 7x7, layer
 ///            norm, 1x1, GELU, 1x1, layer scale.  Liu et al. 2022, arXiv:2201.03545.
 ///   transformer  one count and one width (6 and 192): an encoder on patches, `pre_norm` or not.
-///            Dosovitskiy et al. 2021, arXiv:2010.11929.
+///            Dosovitskiy et al. 2021, arXiv:2010.11929. With `hybrid` on the pixels of a residual network.
 ///   unet     widths: channels per level (64,128,256,512,1024), with `skip`, `upsample` and `residual`;
 ///            classes for every pixel.  Ronneberger et al. 2015, arXiv:1505.04597.
 /// A key that means nothing to the family is refused.
@@ -79,8 +79,10 @@ struct ModelOptions {
   bool residual = false;                // unet: the two convolutions of a level are a residual block
   float gate_bias = -2;   // highway: where gates start; below 0 they carry first
   int mlp_ratio = 0;      // features inside a block / outside; 0: 1 (mlp), 4 (convnext, transformer)
-  int patch = 0;          // convnext, transformer: side of the first patches; 0: 4, small images 2
+  int patch = 0;          // convnext, transformer: side of the first patches; 0: 4, small images 2;
+                          // of a hybrid 1
   float layer_scale = 1e-6f;  // convnext: where it starts
+  std::vector<int> hybrid;  // transformer: blocks of every group of a ResNet before the patches; empty: none
   int heads = 0;          // transformer; 0: one of 32 features
   bool pre_norm = true;   // transformer: else norms after every sum
   float compression = 0;  // densenet: part of the channels that a transition keeps; 0: the family's

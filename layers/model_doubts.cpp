@@ -24,10 +24,26 @@ struct Ends {
 Ends ends_of(const Graph& graph) {
   Ends ends{graph.value(graph.input()).shape, graph.value(graph.input()).shape};
   for (const Op& op : graph.ops()) {
-    if (op.name.starts_with("stem.")) ends.after_stem = graph.value(op.output).shape;
+    if (op.name.starts_with("stem.") || op.name.starts_with("embed.")) ends.after_stem = graph.value(op.output).shape;
     if (op.name == "pool") ends.last = graph.value(op.inputs.front()).shape;
   }
   return ends;
+}
+
+void add_patch_doubts(const ModelOptions& options, const Shape& input, const Shape& patches,
+                      std::vector<std::string>& doubts) {
+  const bool hybrid = !options.hybrid.empty();
+  const int count = patches.height * patches.width;
+  if (options.patch == 0 && count > kManyPatches)
+    doubts.push_back((hybrid ? "model.hybrid makes of " : "model.patch is 4 and cuts ") + size_text(input) +
+                     (hybrid ? " pixels " : " pixels into ") + std::to_string(count) +
+                     " patches, whose attention grows with their square; " +
+                     (hybrid ? "set model.stem = imagenet, more groups or model.patch = 4 (1 if it is meant)"
+                             : "set model.patch = 16 (4 if it is meant)"));
+  if (count == 1 && input.height > 1)
+    doubts.push_back((hybrid ? "model.hybrid" : "model.patch = " + std::to_string(options.patch)) + " leaves one patch of " +
+                     size_text(input) + " pixels, and nothing for attention to compare; " +
+                     (hybrid ? "set model.stem = cifar, or fewer groups" : "set a smaller model.patch"));
 }
 
 }  // namespace
@@ -50,10 +66,7 @@ std::vector<std::string> model_doubts(const ModelOptions& options, const Graph& 
       input.height > 1)
     doubts.push_back("model.stem = " + options.stem + " leaves one pixel of " + size_text(input) +
                      " to the last group; set model.stem = cifar, or data.height and width to larger images");
-  if (options.family == "transformer" && options.patch == 0 && ends.after_stem.height * ends.after_stem.width > kManyPatches)
-    doubts.push_back("model.patch is 4 and cuts " + size_text(input) + " pixels into " +
-                     std::to_string(ends.after_stem.height * ends.after_stem.width) +
-                     " patches, whose attention grows with their square; set model.patch = 16 (4 if it is meant)");
+  if (options.family == "transformer") add_patch_doubts(options, input, ends.after_stem, doubts);
   return doubts;
 }
 

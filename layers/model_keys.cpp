@@ -101,6 +101,7 @@ void refuse_other_keys(const ModelOptions& options, std::initializer_list<std::s
   CHECK(mlp_ratio);
   CHECK(patch);
   CHECK(layer_scale);
+  CHECK(hybrid);
   CHECK(heads);
   CHECK(pre_norm);
   CHECK(skip);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "layers/blocks.h"
 #include "layers/layer_builder.h"
 
 namespace lockstep {
@@ -14,8 +15,9 @@ class TransformerBuilder : private LayerBuilder {
   TransformerBuilder(Graph& graph, const Transformer& net) : LayerBuilder(graph, net), net_(net) {}
 
   void build(int classes) {
-    ValueId x = patches("stem.patches", graph_.input(), net_.blocks.width, net_.patch);
-    x = graph_.add("stem.position", PositionEmbedding{}, {x});
+    const std::string first = net_.resnet ? "embed" : "stem";
+    ValueId x = patches(first + ".patches", images(), net_.blocks.width, net_.patch);
+    x = graph_.add(first + ".position", PositionEmbedding{}, {x});
     for (int b = 0; b < net_.blocks.blocks; ++b)
       x = block("group1.block" + std::to_string(b), x, b);
     if (net_.pre_norm) x = pixel_norm("final.norm", x);
@@ -23,6 +25,12 @@ class TransformerBuilder : private LayerBuilder {
   }
 
  private:
+  ValueId images() {
+    if (!net_.resnet) return graph_.input();
+    BlockBuilder build(graph_, *net_.resnet);
+    return build.groups("resnet", build.stem(graph_.input()));
+  }
+
   ValueId block(const std::string& name, ValueId x, int index) {
     x = residual(name, "1", x, index, [&](ValueId y) {
       y = pointwise(name + ".qkv", y, 3 * net_.blocks.width);
@@ -51,19 +59,52 @@ class TransformerBuilder : private LayerBuilder {
   const Transformer& net_;
 };
 
+/// Every group twice as wide as the one before.
+Architecture resolve_resnet(const ModelOptions& options, Shape input) {
+  constexpr int kMostGroups = 8, kMostWidth = 1 << 16;
+  if (options.hybrid.size() > kMostGroups)
+    fail_key("hybrid", std::to_string(options.hybrid.size()) + " entries", "takes at most 8 groups, e.g. 3,4,6");
+  ModelOptions r;
+  r.family = "custom";
+  r.counts = options.hybrid;
+  r.stem = options.stem;
+  r.block = options.block;
+  r.shortcut = options.shortcut;
+  r.se_reduction = options.se_reduction;
+  r.last_gamma = options.last_gamma;
+  r.norm_momentum = options.norm_momentum;
+  r.norm_eps = options.norm_eps;
+  r.activation = options.activation;
+  r.activation_alpha = options.activation_alpha;
+  const bool small = resolve_stem(options, input, false) == StemKind::kCifar;
+  const int width = options.stem_width > 0 ? options.stem_width : small ? 16 : 64;
+  if (width > kMostWidth) fail_key("stem_width", std::to_string(width), "must be at most 65536 with model.hybrid");
+  for (std::size_t g = 0; g < r.counts.size(); ++g) {
+    require_at_least("hybrid", r.counts[g], 1);
+    r.widths.push_back(width << g);
+  }
+  return resolve_architecture(r, input);
+}
+
 }  // namespace
 
-Transformer resolve_transformer(const ModelOptions& options) {
-  refuse_other_keys(options, {"counts", "widths", "patch", "mlp_ratio", "heads", "pre_norm",
-                              "stochastic_depth", "conditional_skip"});
+Transformer resolve_transformer(const ModelOptions& options, Shape input) {
+  const bool hybrid = !options.hybrid.empty();
+  using Keys = std::initializer_list<std::string_view>;
+  refuse_other_keys(options, hybrid ? Keys{"counts", "widths", "patch", "mlp_ratio", "heads", "pre_norm", "stochastic_depth",
+                                           "conditional_skip", "hybrid", "stem", "stem_width", "block", "shortcut",
+                                           "se_reduction", "last_gamma"}
+                                    : Keys{"counts", "widths", "patch", "mlp_ratio", "heads", "pre_norm", "stochastic_depth",
+                                           "conditional_skip"});
   Transformer net{resolve_pixel_layers(options)};
+  if (hybrid) net.resnet = resolve_resnet(options, input);
   const std::vector<BlockCount> groups = resolve_groups(options, {6}, {192});
   if (groups.size() != 1)
     fail_key(
         "widths", std::to_string(groups.size()) + " entries",
         "family transformer has one width and one count of blocks, e.g. counts = 6, widths = 192");
   net.blocks = groups[0];
-  net.patch = options.patch > 0 ? options.patch : 4;
+  net.patch = options.patch > 0 ? options.patch : hybrid ? 1 : 4;
   require_at_least("heads", options.heads, 0);
   net.heads = options.heads > 0 ? options.heads : std::max(1, net.blocks.width / 32);
   if (net.blocks.width % net.heads != 0)

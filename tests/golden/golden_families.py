@@ -181,10 +181,24 @@ class Transformer(PixelNet):
             return x + branch(self.norm(name, x))
         return self.norm(name, x + branch(x))
 
+    def resnet(self, x):
+        """Batch norms; every group twice as wide as the one before."""
+        own, width = self.s, self.s["stem_width"]
+        self.s, self.norm = {**own, "norm": "batch", "widths": str(width)}, lambda name, y: Net.norm(self, name, y)
+        x = self.stem(x, False)
+        for g, count in enumerate(own["hybrid"].split(",")):
+            for b in range(int(count)):
+                x = Net.block(self, f"resnet{g + 1}.block{b}", x, width << g, 2 if g > 0 and b == 0 else 1, False)
+        self.s = own
+        del self.norm
+        return x
+
     def logits(self, x):
-        x = self.patches("stem.patches", x, self.planes()[0], self.s["patch"])
+        hybrid = "hybrid" in self.s
+        first = "embed" if hybrid else "stem"
+        x = self.patches(first + ".patches", self.resnet(x) if hybrid else x, self.planes()[0], self.s["patch"])
         dims = (*x.shape[2:], x.shape[1])
-        x = x + self.parameter("stem.position.weight", dims, 0, 0.5).movedim(-1, 0)
+        x = x + self.parameter(first + ".position.weight", dims, 0, 0.5).movedim(-1, 0)
         for b in range(self.counts()[0]):
             name = f"group1.block{b}"
             x = self.residual(name + ".norm1", x, lambda y: self.attention(name, y))

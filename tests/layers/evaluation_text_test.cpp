@@ -44,6 +44,7 @@ TEST(EvaluationText, DiffersWithEveryKeyThatChangesTheNetwork) {
   differs("resnet", [](ModelOptions& o) { o.norm = "group"; });
   differs("transformer", [](ModelOptions& o) { o.heads = 4; });
   differs("transformer", [](ModelOptions& o) { o.pre_norm = false; });
+  differs("transformer", [](ModelOptions& o) { o.hybrid = {1}; });
   differs("transformer", [](ModelOptions& o) { o.norm_eps = 1e-3f; });
   differs("unet", [](ModelOptions& o) { o.skip = "add"; });
   differs("unet", [](ModelOptions& o) { o.upsample = "bilinear"; });

@@ -53,6 +53,13 @@ inline ModelOptions golden_options(const GoldenFile& file) {
   if (options.family == "transformer") {
     options.heads = file.integer("heads");
     options.pre_norm = file.text("pre_norm") == "true";
+    if (file.has_setting("hybrid")) {
+      options.hybrid = file.integers("hybrid");
+      options.stem = file.text("stem");
+      options.stem_width = file.integer("stem_width");
+      options.block = file.text("block");
+      options.shortcut = file.text("shortcut");
+    }
   }
   if (options.family == "unet") {
     options.widths = file.integers("widths");

@@ -50,6 +50,21 @@ TEST(ModelDoubts, ThousandsOfPatches) {
   ModelOptions options = model("transformer", 20);
   options.patch = 16;
   EXPECT_TRUE(doubts(options, kImagenet).empty());
+  options.patch = 32;
+  EXPECT_EQ(doubts(options, kCifar), (std::vector<std::string>{"model.patch = 32 leaves one patch of 32 x 32 pixels, and nothing "
+                                                               "for attention to compare; set a smaller model.patch"}));
+  options = model("transformer", 20);
+  options.hybrid = {2, 2};
+  EXPECT_TRUE(doubts(options, kCifar).empty());
+  EXPECT_TRUE(doubts(options, kImagenet).empty());
+  options.stem = "cifar";
+  EXPECT_EQ(doubts(options, kImagenet),
+            (std::vector<std::string>{"model.hybrid makes of 224 x 224 pixels 12544 patches, whose attention grows with their "
+                                      "square; set model.stem = imagenet, more groups or model.patch = 4 (1 if it is meant)"}));
+  options.stem = "imagenet";
+  options.hybrid = {1, 1, 1, 1};
+  EXPECT_EQ(doubts(options, kCifar), (std::vector<std::string>{"model.hybrid leaves one patch of 32 x 32 pixels, and nothing for "
+                                                               "attention to compare; set model.stem = cifar, or fewer groups"}));
 }
 
 }  // namespace

@@ -110,6 +110,13 @@ TEST(ModelErrors, NameKeyValueAndWayOut) {
       {[](auto& o) { o.family = "transformer", o.widths = {48, 96}, o.counts = {2, 2}; },
        "model.widths = 2 entries: family transformer has one width and one count of blocks, e.g. "
        "counts = 6, widths = 192"},
+      {[](auto& o) { o.family = "transformer", o.stem = "cifar"; },
+       "model.stem = cifar: means nothing to family transformer; leave it out"},
+      {[](auto& o) { o.hybrid = {2, 2}; }, "model.hybrid = 2,2: means nothing to family resnet; leave it out"},
+      {[](auto& o) { o.family = "transformer", o.hybrid = {1}, o.stem_width = 1 << 17; },
+       "model.stem_width = 131072: must be at most 65536 with model.hybrid"},
+      {[](auto& o) { o.family = "transformer", o.hybrid = std::vector<int>(9, 1); },
+       "model.hybrid = 9 entries: takes at most 8 groups, e.g. 3,4,6"},
       {[](auto& o) { o.family = "convnext", o.norm = "batch"; },
        "model.norm = batch: family convnext has layer norms; leave it out"},
       {[](auto& o) { o.family = "convnext", o.mlp_ratio = 65; },

@@ -173,6 +173,16 @@ TEST(ModelParameters, Highway) {
                 3 * block(64) + 650);
 }
 
+// ResNet-50 without its classifier (torchvision), and a transformer on its 2048 x 7 x 7.
+TEST(ModelParameters, HybridTransformer) {
+  ModelOptions options{.family = "transformer", .counts = {2}, .widths = {64}, .patch = 1};
+  const std::int64_t alone = build_model(options, {2048, 7, 7}, 1000).parameter_count();
+  options.hybrid = {3, 4, 6, 3};
+  options.block = "bottleneck";
+  options.patch = 0;
+  EXPECT_EQ(imagenet_parameters(options), 25557032 - 2049 * 1000 + alone);
+}
+
 TEST(ModelParameters, Mlp) {
   const int stem = 3072 * 32, block = 2 * 32 + 32 * 64 + 2 * 64 + 64 * 32;
   ModelOptions options{.family = "mlp", .counts = {5}, .widths = {32}, .mlp_ratio = 2};

@@ -44,6 +44,7 @@ std::vector<Net> nets() {
           {"ConvNeXt", {.family = "convnext", .stochastic_depth = 0.2f, .counts = {1, 2}, .widths = {16, 32}}},
           {"transformer", {.family = "transformer", .dropout = 0.1f, .counts = {3}, .widths = {16}, .heads = 2}},
           {"post-norm transformer", {.family = "transformer", .counts = {2}, .widths = {16}, .pre_norm = false}},
+          {"hybrid transformer", {.family = "transformer", .counts = {2}, .widths = {16}, .hybrid = {1, 1}}},
           {"DenseNet", {.family = "densenet", .depth = 13, .growth = 16}},
           {"U-Net", {.family = "unet", .widths = {8, 16, 32}}},
           {"U-Net that adds", {.family = "unet", .widths = {8, 16}, .skip = "add", .upsample = "bilinear"}},

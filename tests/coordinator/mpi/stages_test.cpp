@@ -184,7 +184,8 @@ TEST_F(Stages, ChangeNoBitOfGatedSkips) {
 TEST_F(Stages, ChangeNoBitOfConvNeXtAndTransformer) {
   const Net nets[] = {
       {"ConvNeXt", {.family = "convnext", .counts = {2, 1}, .widths = {16, 32}}, 8, {3, 8, 8}, 2},
-      {"transformer", {.family = "transformer", .counts = {3}, .widths = {16}, .heads = 2}, 8, {3, 8, 8}, 2}};
+      {"transformer", {.family = "transformer", .counts = {3}, .widths = {16}, .heads = 2}, 8, {3, 8, 8}, 2},
+      {"hybrid", {.family = "transformer", .counts = {2}, .widths = {16}, .hybrid = {1, 1}}, 8, {3, 8, 8}, 2}};
   for (const Net& net : nets) expect_same(net, {schedules(net).back()});
 }
 
