@@ -40,19 +40,6 @@ AugmentOptions augment_options(const Job& job, const DatasetInfo& info, const Sh
   return a;
 }
 
-/// Of the network's input; picture files have one channel or three, and become three.
-int input_channels(int from_job, const DatasetInfo& info) {
-  if (from_job == 0) return info.channels > 0 ? info.channels : 3;
-  const std::string asked = "data.channels = " + std::to_string(from_job);
-  if (info.channels == 0 && from_job != 1 && from_job != 3)
-    throw ConfigError(asked + ": picture files give 1 channel or 3; for others use raw pixels, [N,H,W,C] in IDX files "
-                              "(data.source = idx) or packed");
-  if (info.channels > 0 && !can_become(info.channels, from_job))
-    throw ConfigError(asked + ", but " + info.path + " has pictures of " + std::to_string(info.channels) +
-                      ": leave the key out, or pack the channels that are meant");
-  return from_job;
-}
-
 int input_side(int from_job, int from_data) {
   const int side = from_job > 0 ? from_job : from_data;
   if (side <= 0)
@@ -133,6 +120,18 @@ void check_labels(const Job& job, bool masks) {
                     (masks ? ": the data has a label for every pixel; use family = unet"
                            : ": the model wants a label for every pixel; use source = masks or "
                              "synthetic_masks, or a packed one of them"));
+}
+
+int input_channels(int from_job, const DatasetInfo& info) {
+  if (from_job == 0) return info.channels > 0 ? info.channels : 3;
+  const std::string asked = "data.channels = " + std::to_string(from_job);
+  if (info.channels == 0 && from_job != 1 && from_job != 3)
+    throw ConfigError(asked + ": picture files give 1 channel or 3; for others use raw pixels, [N,H,W,C] in IDX files "
+                              "(data.source = idx) or packed");
+  if (info.channels > 0 && !can_become(info.channels, from_job))
+    throw ConfigError(asked + ", but " + info.path + " has pictures of " + std::to_string(info.channels) +
+                      ": leave the key out, or pack the channels that are meant");
+  return from_job;
 }
 
 void check_shares(const Job& job, std::int64_t train_samples, int replicas) {

@@ -40,6 +40,10 @@ DatasetOptions dataset_options(const Job& job, const std::string& split);
 /// @throws ConfigError.
 void check_labels(const Job& job, bool masks);
 
+/// Channels of the network's input where the job says `from_job` (0: as the data has; picture files, which have one or
+/// three, become three). @throws ConfigError where such pictures do not become that.
+int input_channels(int from_job, const DatasetInfo& info);
+
 /// Each replica must have images: one that never has any only waits, and is no replica.
 /// @throws ConfigError: fewer training images, or images of a step, than replicas.
 void check_shares(const Job& job, std::int64_t train_samples, int replicas);

@@ -18,7 +18,7 @@ PlanInput cifar_input(const Job& job) {
   const Shape stored{3, 32, 32};
   const bool validates = job.train.validate_every > 0;
   PlanInput in{.input = stored, .classes = job.data.source == "cifar10" ? 10 : 100};
-  if (job.data.channels > 0) in.input.channels = job.data.channels;
+  in.input.channels = input_channels(job.data.channels, {.path = job.data.path, .channels = stored.channels});
   if (job.data.height > 0) in.input.height = job.data.height;
   if (job.data.width > 0) in.input.width = job.data.width;
   in.train_samples = limited(job.data.train_samples, kCifarTrain);

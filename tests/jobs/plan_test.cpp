@@ -169,6 +169,9 @@ TEST_F(PlanCommand, OpsAndPhases) {
 
 TEST_F(PlanCommand, CifarNeedsNoFiles) {
   room.write("cifar.cfg", "[data]\nsource = cifar10\npath = not-here\n");
+  const auto bands = room.run("plan cifar.cfg --set data.channels=5");
+  EXPECT_EQ(bands.exit_code, 64);
+  EXPECT_TRUE(bands.complains("data.channels = 5, but not-here has pictures of 3")) << bands.errors;
   const auto result = room.run("plan cifar.cfg --ranks 2");
   ASSERT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_TRUE(result.says("parameters  272,474"));
