@@ -147,7 +147,7 @@ class Trainer {
   TrainingState where_;
   std::int64_t total_steps_ = 0, started_at_ = 0;
   StepMetrics last_step_;
-  RepeatedWarning step_warnings_, straggler_warnings_;
+  RepeatedWarning spike_warnings_, not_finite_warnings_, straggler_warnings_;
   bool sound_ = false;        // the state is one of before or after a step, but for in_step_
   bool in_step_ = false;      // before the update
   bool unfinished_ = false;   // what comes after the last step's update is not all done

@@ -1,6 +1,8 @@
 // Trainer: what is done about sick steps.
 #include <spdlog/spdlog.h>
 
+#include <cmath>
+
 #include "coordinator/health/replica_check.h"
 #include "coordinator/health/shard_report.h"
 #include "coordinator/trainer.h"
@@ -56,7 +58,9 @@ bool Trainer::act_on(const HealthVerdict& verdict, std::int64_t sick_ranks) {
   }
   if (verdict.action != HealthAction::kGoOn && world_.rank() == 0) {
     const bool goes_on = verdict.action == HealthAction::kWarn || verdict.action == HealthAction::kSkip;
-    const std::string said = goes_on ? step_warnings_.add(verdict.what) : verdict.what;
+    const bool finite = std::isfinite(last_step_.loss) && std::isfinite(last_step_.gradient_norm);
+    RepeatedWarning& of_kind = finite ? spike_warnings_ : not_finite_warnings_;
+    const std::string said = goes_on ? of_kind.add(verdict.what) : verdict.what;
     if (!said.empty()) spdlog::warn("{}", said);
   }
   if (verdict.action == HealthAction::kStop) stop_because(verdict.what);
@@ -96,7 +100,7 @@ void Trainer::look_for_stragglers() {
 
 /// What was counted, and not said, of warnings that came again.
 void Trainer::tell_repeated_warnings() const {
-  for (const RepeatedWarning* warning : {&step_warnings_, &straggler_warnings_})
+  for (const RepeatedWarning* warning : {&spike_warnings_, &not_finite_warnings_, &straggler_warnings_})
     if (const std::string rest = warning->rest(); !rest.empty()) spdlog::warn("{}", rest);
 }
 

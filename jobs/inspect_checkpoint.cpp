@@ -7,6 +7,7 @@
 #include "coordinator/plan/report_text.h"
 #include "data/checkpoint.h"
 #include "data/error.h"
+#include "data/number_text.h"
 #include "jobs/checkpoint_job.h"
 #include "jobs/data_text.h"
 #include "jobs/inspect.h"
@@ -43,7 +44,7 @@ Moments moments_of(std::span<const float> values) {
 
 std::string number(double value) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
+  std::snprintf(text, sizeof text, "%.4g", without_nan_sign(value));
   return text;
 }
 

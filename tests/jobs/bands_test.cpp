@@ -61,7 +61,8 @@ TEST(TrainCommand, LearnsFromFiveBands) {
   write_bands(room, "train", 64);
   write_bands(room, "val", 16);
   room.write("job.cfg", kJob);
-  const auto checked = room.run("data check job.cfg --decode");
+  const auto checked = room.run("data check job.cfg --decode --max-leaked 16");
+  // The validation pictures are among the training ones here.
   EXPECT_EQ(checked.exit_code, 0) << checked.output << checked.errors;
   // 20 + 31.5 of noise, and 130 more in every fourth picture but for the last band, of 255.
   EXPECT_TRUE(checked.says("mean of pixels in [0,1]: 0.32")) << checked.output;
