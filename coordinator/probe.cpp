@@ -74,7 +74,10 @@ double CallTimes::step(const Plan& plan, int images, int micro_batches) const {
     const auto* phase = std::get_if<Phase>(&item.what);
     if (!phase) continue;
     double sum = 0;
-    for (int c : phase->calls) sum += of(plan.calls[static_cast<std::size_t>(c)]);
+    for (int c : phase->calls) {
+      const auto i = static_cast<std::size_t>(c);
+      sum += of(plan.calls[i]) * (plan.switches.empty() ? 1 : plan.switches[i].on);
+    }
     if (phase->kind == PhaseKind::kLanes) sum *= lane_most;
     if (phase->kind == PhaseKind::kTeam) sum /= plan.lanes;
     seconds += item.last_micro_batch_only ? sum : sum * micro_batches;
@@ -146,7 +149,7 @@ CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communica
   executor.prepare(options.max_images);
   Input input(graph, options.max_images);
   const StepContext context{.seed = 1, .loss_divisor = static_cast<double>(options.max_images),
-                            .positions = input.positions, .pixels = input.pixels.data(),
+                            .positions = input.positions, .leaves_out = false, .pixels = input.pixels.data(),
                             .labels = input.labels.data(), .images = options.max_images};
   for (int i = 0; i < kWarmUp; ++i) executor.run(context);
   std::vector<std::vector<double>> seconds(engine.train_plan().calls.size());

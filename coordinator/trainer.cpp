@@ -170,6 +170,7 @@ CurvePlace Trainer::curve_place() const {
 
 /// This rank's micro-batches; on a rank that only coordinates, just the data's way.
 void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
+  const Positions whole = step_positions(where_.cursor, data_.train_samples, job_.train.batch);
   int done = 0;
   while (done < job_.train.micro_batches) {
     const double asked = seconds_now();
@@ -184,6 +185,7 @@ void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
       contexts_.push_back({.step = where_.step, .seed = job_.run.seed,
                            .loss_divisor = static_cast<double>(m.samples),
                            .positions = part.positions,
+                           .step_begin = whole.begin, .step_end = whole.end,
                            .pixels = part.pixels.data(),
                            .labels = part.labels.data(),
                            .first_micro_batch = first && contexts_.empty(),

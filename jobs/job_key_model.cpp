@@ -45,8 +45,8 @@ std::vector<JobKey> model_keys() {
       number(FIELD(model.stochastic_depth), from_zero_below(1),
              "Probability to drop the last block, growing linearly from 0; 0: off."),
       number(FIELD(model.conditional_skip), from_zero_below(1),
-             "Likewise to skip it in a whole step: its branch is multiplied by 0, else by 1; in "
-             "evaluation by the probability of 1."),
+             "Likewise to skip it in a whole step: its branch is left out (its running statistics stay), else "
+             "multiplied by 1; in evaluation by the probability of 1."),
       text(FIELD(model.residual_scale), "a number above 0, or 1/L", is_residual_scale,
            "Factor of every branch before the sum: x + s F(x); 1/L: one over the number L of blocks, x + F(x)/L."),
       word(FIELD(model.activation), {"auto", "relu", "leaky_relu", "elu", "gelu"},

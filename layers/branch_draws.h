@@ -24,4 +24,16 @@ inline bool keeps_branch(const StochasticDepth& depth, OpId op, const PhiloxKey&
   return uniform_float(bits[0]) < depth.keep;
 }
 
+/// Whether `op` is a gate or stochastic depth that is drawn 0 for all images of a step, those from position `first` of
+/// the epoch's order to `last` (not inclusive): what lies behind it makes no difference to the step.
+inline bool switched_off(const Op& op, OpId id, std::uint64_t seed, std::int64_t step, std::int64_t first, std::int64_t last) {
+  if (const auto* gate = std::get_if<BranchGate>(&op.attributes)) return branch_gate(*gate, id, seed, step) == 0;
+  const auto* depth = std::get_if<StochasticDepth>(&op.attributes);
+  if (!depth || first >= last) return false;
+  const PhiloxKey key = random_key(seed, RandomUse::kStochasticDepth);
+  for (std::int64_t position = first; position < last; ++position)
+    if (keeps_branch(*depth, id, key, step, position)) return false;
+  return true;
+}
+
 }  // namespace lockstep

@@ -24,7 +24,8 @@ Executor::Executor(const Plan& plan, Backend& backend, ModelState& state, Arena&
                    const Communicator& group, Team& team, const AllReduceOptions& all_reduce,
                    const Communicator* stages)
     : plan_(plan), state_(state), arena_(arena), group_(group), team_(team),
-      all_reduce_(all_reduce), stages_(stages) {
+      all_reduce_(all_reduce), stages_(stages),
+      switches_(plan, state.graph(), [this](BufferId id) { return memory_of(id); }) {
   const auto micro_batches = static_cast<std::size_t>(plan.micro_batches);
   contexts_.resize(micro_batches);
   pixels_.resize(micro_batches);
@@ -182,6 +183,7 @@ void Executor::run(std::span<const StepContext> micro_batches, bool last) {
     if (labels_[m]) contexts_[m].labels = labels_[m];
     pixels_[m] = reinterpret_cast<std::byte*>(const_cast<float*>(contexts_[m].pixels));
   }
+  switches_.draw(contexts_.front());
   times_ = {};
   last_lap_ = seconds_now();
   const auto work = [&](int thread) { run_thread(found->second, last, thread); };
@@ -198,7 +200,10 @@ void Executor::run_entries(const std::vector<Entry>& entries, int thread) {
     if (micro_batch != e.micro_batch)
       std::tie(lane.begin, lane.end) = lane_images(context.images, plan_.lanes, thread);
     micro_batch = e.micro_batch;
-    e.kernel->run(context, lane, e.range);
+    if (switches_.is_off(e.call))
+      switches_.zero(e.call, context, lane, e.range);
+    else
+      e.kernel->run(context, lane, e.range);
     const std::uint64_t after = ticks_now();
     ticks[static_cast<std::size_t>(e.call)] += after - before;
     before = after;
@@ -243,6 +248,7 @@ void Executor::run_thread(const Program& program, bool last, int thread) {
 }
 
 void Executor::run_sums(const Message& message) {
+  if (switches_.is_off(message)) return;
   const Memory m = memory_of(message.buffer);
   const std::span<double> sums(m.of_lane<double>(), m.bytes / sizeof(double));
   if (message.kind == MessageKind::kAllReduceSums) {

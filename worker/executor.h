@@ -10,6 +10,7 @@
 #include "worker/comm/transfer.h"
 #include "worker/memory.h"
 #include "worker/plan.h"
+#include "worker/switches.h"
 #include "worker/team.h"
 
 namespace lockstep {
@@ -106,6 +107,7 @@ class Executor {
   std::vector<const std::int32_t*> labels_;  // received from another stage, or nullptr
   std::vector<int> images_;
   std::vector<std::unique_ptr<Kernel>> kernels_;  // by call
+  Switches switches_;
   std::map<std::vector<int>, Program> programs_;  // by images of each micro-batch
   std::vector<Arena> scratch_;                    // by lane
   std::vector<std::vector<std::uint64_t>> ticks_; // [lane][call]

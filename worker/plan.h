@@ -78,11 +78,19 @@ struct Message {
   int peer = kNone;         // transfers, kBroadcastSums: a stage
   int transfer = kNone;     // which of the plan's; start and finish have the same
   int tag = 0;              // of the transfer
+  std::vector<OpId> gates;  // sums: any of them off, and the message is left out on all ranks
 };
 
 struct PlanItem {
   std::variant<Phase, Message> what;
   bool last_micro_batch_only = false;  // reductions of gradients, update
+};
+
+/// What becomes of a call in a step that has switched its branch off: it is left out, and what others read of it is zero.
+struct Switch {
+  std::vector<OpId> gates;       // gates and stochastic depth; any of them off, and the call is off
+  std::vector<BufferId> zeroed;  // written by the call, read by what may be on
+  double on = 1;                 // how often the call runs
 };
 
 /// A contiguous range of the gradient segment that is reduced at once.
@@ -103,6 +111,7 @@ struct Plan {
   int micro_batches = 1;  // in this plan
   int transfers = 0;      // messages to and from other stages
   std::vector<Call> calls;
+  std::vector<Switch> switches;  // by call; empty if nothing is ever switched off
   std::vector<Buffer> buffers;
   std::vector<PlanItem> items;
   std::vector<Bucket> buckets;

@@ -127,6 +127,8 @@ void StepBench::prepare_steps() {
     contexts_.push_back({.seed = 1,
                          .loss_divisor = static_cast<double>(batch_),
                          .positions = std::span(positions_).first(static_cast<std::size_t>(images)),
+                         .step_begin = 0,
+                         .step_end = batch_,
                          .pixels = pixels_.data(),
                          .labels = labels_.data(),
                          .first_micro_batch = contexts_.empty(),

@@ -4,12 +4,15 @@
 #include "coordinator/plan/fuse.h"
 #include "coordinator/plan/lower.h"
 #include "coordinator/plan/schedule.h"
+#include "coordinator/plan/switches.h"
 
 namespace lockstep {
 
 Plan make_plan(const Graph& graph, const Backend& backend, const PlanOptions& options) {
   const Fusion fusion = fuse(graph);
-  return allocate(schedule(graph, lower(graph, fusion, backend, options), options));
+  Plan plan = allocate(schedule(graph, lower(graph, fusion, backend, options), options));
+  if (options.training) add_switches(graph, plan);
+  return plan;
 }
 
 std::uint64_t plan_hash(const Plan& plan) {

@@ -4,7 +4,7 @@
 
 namespace lockstep {
 
-/// graph -> plan: fuse, lower, bucket, schedule, allocate. Pure: the same graph and options give the
+/// graph -> plan: fuse, lower, bucket, schedule, allocate, switches. Pure: the same graph and options give the
 /// same plan on every rank.
 Plan make_plan(const Graph& graph, const Backend& backend, const PlanOptions& options);
 

@@ -54,6 +54,7 @@ struct TestStep {
   float learning_rate = 0;
   int micro_batches = 1;
   bool update_running = true;
+  bool leaves_out = true;
 };
 
 /// Runs all micro-batches of one step on this rank's part of the batch; the loss, a mean over the
@@ -69,6 +70,9 @@ inline double run_step(Executor& executor, LayoutKind layout, const Communicator
                               .seed = 5,
                               .loss_divisor = static_cast<double>(batch.count()),
                               .positions = part.positions,
+                              .step_begin = 0,
+                              .step_end = batch.count(),
+                              .leaves_out = how.leaves_out,
                               .pixels = part.pixels.data(),
                               .labels = part.labels.data(),
                               .first_micro_batch = micro == 0,

@@ -53,6 +53,8 @@ void run_stages(Executor& executor, LayoutKind layout, const TestBatch& batch, c
                         .seed = 5,
                         .loss_divisor = static_cast<double>(batch.count()),
                         .positions = part.positions,
+                        .step_begin = 0,
+                        .step_end = batch.count(),
                         .pixels = part.pixels.data(),
                         .labels = part.labels.data(),
                         .first_micro_batch = contexts.empty(),
@@ -177,6 +179,8 @@ TEST_F(Stages, ChangeNoBitOfGatedSkips) {
   const Net nets[] = {
       {"highway", {.family = "highway", .counts = {2, 1}, .widths = {16, 32}}, 8, {3, 8, 8}, 2},
       {"plain", {.family = "custom", .shortcut = "none", .counts = {2, 1}, .widths = {16, 32}}, 8, {3, 8, 8}, 2},
+      {"skips", custom({.conditional_skip = 0.9f})},
+      {"preact skips", custom({.pre_activation = true, .conditional_skip = 0.9f})},
       {"MLP", {.family = "mlp", .conditional_skip = 0.5f, .counts = {3}, .widths = {24}}, 8, {3, 8, 8}, 2}};
   for (const Net& net : nets) expect_same(net, {schedules(net).back()});
 }
