@@ -7,6 +7,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "coordinator/plan/switches.h"
+
 namespace lockstep {
 namespace {
 
@@ -107,13 +109,16 @@ void LayerHealth::find_stale(std::span<const float> before, std::int64_t step, s
   const auto old = [&](int id, std::size_t c) {
     return static_cast<double>(before[offsets[static_cast<std::size_t>(id)] + c]);
   };
-  for (const Op& op : state_.graph().ops()) {
+  const std::vector<std::vector<OpId>> gates = gates_behind(state_.graph());
+  for (std::size_t i = 0; i < state_.graph().ops().size(); ++i) {
+    const Op& op = state_.graph().ops()[i];
     const auto* norm = std::get_if<BatchNorm>(&op.attributes);
     if (!norm) continue;
     const int mean_id = op.first_statistic, var_id = mean_id + 1;
     const std::span<const float> mean = state_.statistic(mean_id), var = state_.statistic(var_id);
     const double kept = std::pow(1 - static_cast<double>(norm->momentum), micro_batches_), moved = 1 - kept;
-    if (mean.empty() || std::pow(kept, static_cast<double>(step)) > kSettled) continue;
+    const double seen = static_cast<double>(step) * share_of_steps(state_.graph(), gates[i]);
+    if (mean.empty() || std::pow(kept, seen) > kSettled) continue;
     double shift = 0, stretch = 0;
     for (std::size_t c = 0; c < mean.size(); ++c) {
       const double old_mean = old(mean_id, c), old_var = old(var_id, c), eps = static_cast<double>(norm->eps);

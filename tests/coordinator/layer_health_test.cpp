@@ -164,6 +164,18 @@ TEST_F(Branches, BehindAScaleOfZeroTheyAreWell) {
   EXPECT_TRUE(found(make_graph(LayerScale{}), {}, true).empty());
 }
 
+// A step that leaves a branch out tells its running statistics nothing.
+TEST_F(Branches, StatisticsSettleInTheStepsThatSeeThem) {
+  const Graph graph = make_graph(BranchGate{.keep = 0.5f});
+  ModelState state(graph);
+  state.initialize(1);
+  const std::vector<float> before(state.statistics().begin(), state.statistics().end());
+  std::ranges::fill(state.statistics(), 9.0f);
+  LayerHealth health(state, {.on_vanishing = "ignore", .on_dead = "ignore"}, 1);
+  EXPECT_EQ(health.look(before, 56).size(), 0u);  // 0.9^28 > 0.05
+  EXPECT_EQ(health.look(before, 58).size(), 1u);
+}
+
 TEST_F(Layers, WhatIsIgnoredIsNotLookedFor) {
   std::ranges::fill(state_.gradients(), 0.0f);
   LayerHealth health(state_, {.on_vanishing = "ignore", .on_dead = "ignore", .on_stale_bn = "ignore"}, 1);
