@@ -66,26 +66,37 @@ class Scheduler {
     }
   }
 
-  std::size_t bucket_of(const Call& call) const {
-    const std::size_t offset =
-        draft_.buffers[static_cast<std::size_t>(call.buffer(Role::kGradient))].offset / sizeof(float);
-    std::size_t b = 0;
-    while (offset < buckets_.buckets[b].begin) ++b;
-    return b;
+  /// Of the weights' gradient and of the bias's, which may be in the next one.
+  std::vector<std::size_t> buckets_of(const Call& call) const {
+    std::vector<std::size_t> found;
+    for (const Role role : {Role::kGradient, Role::kBiasGradient}) {
+      const BufferId gradient = call.buffer(role);
+      if (gradient == kNone) continue;
+      const std::size_t offset = draft_.buffers[static_cast<std::size_t>(gradient)].offset / sizeof(float);
+      std::size_t b = 0;
+      while (offset < buckets_.buckets[b].begin) ++b;
+      found.push_back(b);
+    }
+    return found;
   }
 
   /// In a pipeline each part completes what it has of a bucket.
   void find_fold_levels() {
     for (const DraftCall& d : draft_.calls) {
       if (d.call.kind != CallKind::kFoldGradient) continue;
-      int& level = fold_levels_[{bucket_of(d.call), d.part}];
-      level = std::max(level, d.level);
+      for (const std::size_t bucket : buckets_of(d.call)) {
+        int& level = fold_levels_[{bucket, d.part}];
+        level = std::max(level, d.level);
+      }
     }
   }
 
+  /// Before any of its buckets is sent.
   int fold_level(const DraftCall& d) const {
-    const std::size_t bucket = bucket_of(d.call);
-    return options_.staged() ? fold_levels_.at({bucket, d.part}) : buckets_.ready_level[bucket];
+    int level = DraftMessage::kEnd;
+    for (const std::size_t bucket : buckets_of(d.call))
+      level = std::min(level, options_.staged() ? fold_levels_.at({bucket, d.part}) : buckets_.ready_level[bucket]);
+    return level;
   }
 
   const Indices& calls(int level, Place place) const {

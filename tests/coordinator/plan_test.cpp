@@ -178,6 +178,34 @@ TEST(Buckets, AreReducedWhenTheirGradientsAreThere) {
 }
 
 /// Levels let every call run after what it reads was made.
+/// A bucket may end between the weights and the bias of one op.
+TEST(Buckets, AreSentWithTheBiasesInThem) {
+  const Graph graph = build_model({.family = "custom", .block = "bottleneck", .se_reduction = 4, .counts = {2, 2}, .widths = {16, 32}},
+                                  {3, 8, 8}, 10);
+  for (const std::size_t bytes : {1 << 10, 4 << 10, 16 << 10}) {
+    const Plan plan = plan_of(graph, {.bucket_bytes = bytes});
+    std::vector<bool> sent(plan.buckets.size(), false);
+    for (const PlanItem& item : plan.items) {
+      if (const auto* message = std::get_if<Message>(&item.what)) {
+        if (message->kind == MessageKind::kStartReduce) sent[static_cast<std::size_t>(message->bucket)] = true;
+        continue;
+      }
+      for (const int c : std::get<Phase>(item.what).calls) {
+        const Call& call = plan.calls[static_cast<std::size_t>(c)];
+        if (call.kind != CallKind::kFoldGradient) continue;
+        for (const Operand& o : call.operands) {
+          if (o.role != Role::kGradient && o.role != Role::kBiasGradient) continue;
+          const std::size_t at = plan.buffer(o.buffer).offset / sizeof(float);
+          for (std::size_t b = 0; b < plan.buckets.size(); ++b) {
+            const bool inside = at >= plan.buckets[b].begin && at < plan.buckets[b].begin + plan.buckets[b].count;
+            EXPECT_FALSE(inside && sent[b]) << plan.buffer(o.buffer).name << ", buckets of " << bytes;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(Schedule, EveryCallRunsOnceAndInItsPhase) {
   const Plan plan = plan_of(small_graph(), {.lanes = 3});
   std::vector<int> runs(plan.calls.size(), 0);

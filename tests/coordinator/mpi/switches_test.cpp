@@ -33,7 +33,7 @@ std::vector<Net> nets() {
   return {{"basic", custom({.conditional_skip = 0.9f})},
           {"pre-activation", custom({.pre_activation = true, .conditional_skip = 0.9f})},
           {"projections everywhere", custom({.shortcut = "C", .conditional_skip = 0.9f})},
-          {"bottleneck", custom({.block = "bottleneck", .conditional_skip = 0.9f})},
+          {"bottleneck", custom({.block = "bottleneck", .se_reduction = 4, .conditional_skip = 0.9f})},
           {"group norm", custom({.norm = "group", .norm_groups = 4, .conditional_skip = 0.9f, .activation = "gelu"})},
           {"stochastic depth", custom({.stochastic_depth = 0.999f})},
           {"both", custom({.stochastic_depth = 0.99f, .conditional_skip = 0.5f})},
