@@ -64,8 +64,9 @@ MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t last_step, boo
     }
     note_past(kept);
   }
-  stream_.open(path_, std::ios::app);
-  if (!stream_) throw IoError(path_.string() + ": cannot be opened for writing");
+  if (!std::filesystem::exists(path_)) write_file_durably(path_, "");
+  file_.emplace(OpenFile::for_update(path_));
+  end_ = file_->bytes();
 }
 
 void MetricsFile::note_past(const std::string& lines) {
@@ -84,15 +85,17 @@ void MetricsFile::note_past(const std::string& lines) {
 }
 
 void MetricsFile::append(const std::string& line) {
-  // A full disk must not end training: the line is lost, and said so once. A torn line is closed by
-  // the next one's newline.
-  if (failed_) stream_ << '\n';
-  stream_ << line << '\n';
-  stream_.flush();
-  if (!stream_ && !failed_)
-    spdlog::error("{} cannot be written; is the disk full? Training goes on", path_.string());
-  failed_ = !stream_;
-  stream_.clear();
+  // A full disk must not end training: the line is lost, and said so once; the next one is written over what there is of
+  // it. Not by a stream: libstdc++'s, cleared after a flush that failed, stores each further line's end beyond its buffer.
+  const std::string text = line + '\n';
+  try {
+    file_->write_at(end_, std::as_bytes(std::span(text)));
+    end_ += text.size();
+    failed_ = false;
+  } catch (const IoError&) {
+    if (!failed_) spdlog::error("{} cannot be written; is the disk full? Training goes on", path_.string());
+    failed_ = true;
+  }
 }
 
 void MetricsFile::write(const StepMetrics& m) {

@@ -1,11 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "data/files.h"
 #include "worker/executor.h"
 
 namespace lockstep {
@@ -69,7 +69,8 @@ class MetricsFile {
   void note_past(const std::string& lines);
 
   std::filesystem::path path_;
-  std::ofstream stream_;
+  std::optional<OpenFile> file_;
+  std::uint64_t end_ = 0;  // of the lines that are whole
   bool failed_ = false;
   std::int64_t last_step_ = 0;
   std::vector<PastStep> past_;

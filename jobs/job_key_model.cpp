@@ -16,7 +16,7 @@ std::vector<JobKey> model_keys() {
       word(FIELD(model.family), model_families(),
            "Which network. custom: a residual one of `counts` and `widths`."),
       number(FIELD(model.depth), at_least(1),
-             "Layers: CIFAR 20, 32, 44, 56, 110 (6n+2); ImageNet 18, 34, 50, 101, 152; densenet 40, "
+             "Layers: CIFAR 20, 32, 44, 56, 110 (6n+2; with block = bottleneck 9n+2: 164, 1001); ImageNet 18, 34, 50, 101, 152; densenet 40, "
              "100 (CIFAR), 121, 161, 169, 201, 264."),
       word(FIELD(model.stem), {"auto", "cifar", "imagenet", "resnet_d"},
            "First layers: 3x3; 7x7/2 and max pool; three 3x3 and max pool."),

@@ -44,6 +44,7 @@ expect 0 ' -n 3 .*/lockstep train a.cfg$' launch -n 3 --threads 2 train a.cfg --
 
 # A misspelt subcommand is found before MPI starts.
 expect 64 "error: unknown subcommand 'trian'; did you mean 'train'" launch -n 2 trian a.cfg
+expect 64 "error: 'a.cfg' is a job file, and no subcommand; did you mean: train a.cfg?" launch -n 2 a.cfg
 expect 0 '^  75  .*start the same command again' --help
 expect 64 'error: lockstep stop: which run' stop
 
