@@ -35,7 +35,14 @@ endforeach()
 install(FILES LICENSE NOTICE DESTINATION share/lockstep)
 install(DIRECTORY jobs/ DESTINATION share/lockstep/jobs FILES_MATCHING PATTERN "*.cfg")
 install(PROGRAMS slurm/train.sbatch slurm/scaling.sbatch DESTINATION share/lockstep/slurm)
-install(DIRECTORY docs/ DESTINATION share/doc/lockstep FILES_MATCHING PATTERN "*.md")
+# With the pages that docs/ points at, in the same places beside it, so that its links hold.
+file(GLOB_RECURSE pages CONFIGURE_DEPENDS RELATIVE "${CMAKE_SOURCE_DIR}" README.md CHANGELOG.md docs/* data/*.md layers/*.md
+     worker/*.md coordinator/*.md jobs/*.md slurm/*.md tests/*.md packaging/*.md)
+list(FILTER pages INCLUDE REGEX "\\.(md|svg|csv)$")
+foreach(page ${pages} tests/bench/versus_torch.svg)
+  cmake_path(GET page PARENT_PATH folder)
+  install(FILES "${page}" DESTINATION "share/doc/lockstep/${folder}")
+endforeach()
 install(FILES jobs/completion.bash DESTINATION share/bash-completion/completions RENAME lockstep)
 # The page is what the program says of itself.
 install(CODE "execute_process(COMMAND \"${CMAKE_SOURCE_DIR}/jobs/man-page.sh\" \"${CMAKE_BINARY_DIR}/lockstep\"

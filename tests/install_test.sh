@@ -30,6 +30,12 @@ tree=$1/elsewhere/moved
 for file in share/lockstep/{LICENSE,NOTICE,jobs/demo.cfg,slurm/train.sbatch} share/man/man1/lockstep.1; do
   [ -s "$tree/$file" ] || { echo "no $file"; exit 1; }
 done
+# Links of the documents hold where they are installed, but for sources.
+for page in "$tree"/share/doc/lockstep/docs/*.md; do
+  for link in $(grep -oE '\]\([^)#:]+\.(md|svg|csv)' "$page" | sed 's/^](//'); do
+    [ -e "$(dirname "$page")/$link" ] || { echo "$page: $link is not installed"; exit 1; }
+  done
+done
 grep -q '^\.SH LAUNCH' "$tree/share/man/man1/lockstep.1"
 bash -n "$tree/share/bash-completion/completions/lockstep"
 # Nothing may come from the place where it was built.

@@ -94,6 +94,12 @@ expect 64 'error: lockstep bench allreduce: --window must be 1 to 8' bench allre
 expect 64 'error: lockstep bench allreduce: one rank has nothing to sum' bench allreduce
 
 printf '[data]\nsource = synthetic\nsynthetic_samples = 8\n[model]\ndepth = 8\n' >"$job"
+# A budget that does not fit names the side; what recomputation cannot mend is said so.
+expect 64 'bench step: the job of --beside: memory.budget_mib: a rank has 1.00 MiB' bench step "$job" --set train.batch=8 --beside memory.budget_mib=1
+expect 64 'bench step: the job itself: memory.budget_mib: a rank has 1.00 MiB' bench step "$job" --set train.batch=8 --set memory.budget_mib=1 --beside model.depth=14
+expect 64 'recomputation does not make it less' plan "$job" --set parallel.probe=off --set model.family=mlp --set model.depth=20 \
+  --set model.counts=1 --set model.widths=64 --set memory.budget_mib=1 --set train.batch=8
+expect 0 'x + F(x)/L' train --help-job
 expect 0 '^Usage: lockstep bench loader' bench loader --help
 expect 64 'error: lockstep bench loader: --threads 1,x: give numbers' bench loader "$job" --threads 1,x
 expect 64 'error: lockstep bench loader: --images-per-second must be above 0' bench loader "$job" --images-per-second -1
