@@ -1,15 +1,13 @@
 #include "coordinator/overcommit.h"
 
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "coordinator/plan/report_text.h"
 #include "data/error.h"
-#include "data/files.h"
+#include "data/host.h"
 
 namespace lockstep {
 
@@ -65,9 +63,7 @@ std::string overcommit_text(const MachineUse& use, const std::string& would_fit)
 }
 
 void check_overcommit(const MemoryDemand& mine, const Communicator& workers, std::size_t machine_bytes, bool stops) {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  const RankNeed need{.machine = hash64(std::as_bytes(std::span(name))), .bytes = mine.bytes, .machine_bytes = machine_bytes};
+  const RankNeed need{.machine = host_key(), .bytes = mine.bytes, .machine_bytes = machine_bytes};
   const MachineUse use = fullest_machine(workers.all_gather_value(need, "memory of ranks"));
   if (use.fits()) return;
   std::string would_fit;

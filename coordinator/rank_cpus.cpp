@@ -2,14 +2,11 @@
 
 #include <sched.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
-#include <span>
 
-#include "data/files.h"
+#include "data/host.h"
 #include "layers/cpu/instruction_set.h"
 
 namespace lockstep {
@@ -55,9 +52,7 @@ SharedCpus shared_cpus(const Communicator& group) {
     cpu_set_t mask;
   } mine;
   CPU_ZERO(&mine.mask);
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  mine.host = hash64(std::as_bytes(std::span(name)));
+  mine.host = host_key();
   sched_getaffinity(0, sizeof mine.mask, &mine.mask);
   SharedCpus shared{.ranks = 0, .cpus = std::max(1, CPU_COUNT(&mine.mask))};
   for (const Cores& other : group.all_gather_value(mine, "cores"))

@@ -15,6 +15,7 @@
 
 #include "data/error.h"
 #include "data/files.h"
+#include "data/host.h"
 #include "data/timing.h"
 
 namespace lockstep {
@@ -55,14 +56,12 @@ struct Holder {
 };
 
 Holder this_process() {
-  std::array<char, 256> host{};
-  gethostname(host.data(), host.size() - 1);
   std::error_code unknown;
   std::array<char, 32> since{};
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
   std::strftime(since.data(), since.size(), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &utc));
-  return {host.data(),
+  return {host_name(),
           first_line("/proc/sys/kernel/random/boot_id"),
           fs::read_symlink("/proc/self/ns/pid", unknown).string(),  // containers count apart
           std::to_string(getpid()),

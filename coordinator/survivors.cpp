@@ -1,10 +1,9 @@
 #include "coordinator/survivors.h"
 
-#include <unistd.h>
-
 #include <span>
 
 #include "coordinator/recovery.h"
+#include "data/host.h"
 #include "worker/comm/mpi.h"
 
 namespace lockstep {
@@ -16,7 +15,7 @@ Survivors::Survivors(const ParallelOptions& options)
     throw ConfigError("parallel.spares = " + std::to_string(options.spares) + " of " +
                       std::to_string(world_->size()) + " ranks leaves none to train; start more");
   Member mine{.rank = world_->rank()};
-  gethostname(mine.host.data(), mine.host.size() - 1);
+  host_name().copy(mine.host.data(), mine.host.size() - 1);
   members_ = world_->all_gather_value(mine, "members");
 }
 

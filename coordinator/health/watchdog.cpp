@@ -15,6 +15,7 @@
 #include "coordinator/health/hang.h"
 #include "data/error.h"
 #include "data/files.h"
+#include "data/host.h"
 #include "data/timing.h"
 
 namespace lockstep {
@@ -183,11 +184,9 @@ fs::path Watchdog::report_file(int rank) const {
 }
 
 void Watchdog::report() {
-  std::array<char, 256> host{};
-  gethostname(host.data(), host.size() - 1);
   const std::int64_t now = CollectiveLog::now_ns();
   write_at_once(report_file(place_.rank),
-                to_json({.rank = place_.rank, .host = host.data(), .process = getpid(),
+                to_json({.rank = place_.rank, .host = host_name(), .process = getpid(),
                          .activity = to_string(activity_), .step = step_,
                          .activity_s = static_cast<double>(now - since_ns_) * 1e-9,
                          .operations = log_ ? operations_of(*log_) : std::vector<HangOperation>{}}));

@@ -1,15 +1,12 @@
 #include "coordinator/stages/grid.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <map>
 #include <numeric>
 #include <string>
 
 #include "data/error.h"
-#include "data/files.h"
+#include "data/host.h"
 
 namespace lockstep {
 
@@ -43,10 +40,7 @@ Grid::Grid(int workers, int stages, std::span<const std::uint64_t> host_of_worke
 }
 
 Grid make_grid(int stages, const Communicator& world, int first_worker) {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  const std::uint64_t host = hash64(std::as_bytes(std::span(name)));
-  const std::vector<std::uint64_t> hosts = world.all_gather_value(host, "hosts");
+  const std::vector<std::uint64_t> hosts = world.all_gather_value(host_key(), "hosts");
   return Grid(world.size() - first_worker, stages, std::span(hosts).subspan(at(first_worker)));
 }
 
