@@ -106,19 +106,19 @@ int submit(const LaunchRequest& launch, const BatchOptions& options, bool dry_ru
                              .ranks = launch.ranks,
                              .nodes = options.nodes,
                              .threads = threads,
-                             .mib_per_rank = mib_to_ask_for(needs.bytes),
+                             .mib_per_rank = mib_to_ask_for(needs.report.most_memory()),
                              .minutes = options.minutes > 0
                                             ? options.minutes
-                                            : minutes_to_ask_for(needs.steps, needs.step_seconds),
+                                            : minutes_to_ask_for(needs.steps, needs.report.seconds),
                              .program = launch.program,
                              .log = directory / (job->run.name + ".log"),
                              .sbatch_words = options.sbatch_words};
   const fs::path script = directory / (job->run.name + ".sbatch");
   LaunchPlan plan{.environment = {}, .command = {"sbatch", script.string()}};
   plan.command.insert(plan.command.end(), launch.arguments.begin() + 1, launch.arguments.end());
-  std::cerr << "planned: " << needs.steps << " steps of " << fixed(1e3 * needs.step_seconds, 1)
+  std::cerr << "planned: " << needs.steps << " steps of " << fixed(1e3 * needs.report.seconds, 1)
             << " ms (" << needs.origin << ", without messages between nodes), "
-            << (needs.bytes >> 20) << " MiB a rank\n";
+            << (needs.report.most_memory() >> 20) << " MiB a rank\n";
   if (dry_run) {
     std::cout << batch_script(request) << "# " << to_shell(plan) << "\n";
     return 0;

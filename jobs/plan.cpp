@@ -2,15 +2,12 @@
 #include <cstdio>
 #include <iostream>
 
-#include "coordinator/batches.h"
 #include "coordinator/engine.h"
 #include "coordinator/job_data.h"
-#include "coordinator/machine_memory.h"
 #include "coordinator/plan/report_text.h"
 #include "data/error.h"
 #include "jobs/command_line.h"
 #include "jobs/commands.h"
-#include "jobs/cores.h"
 #include "jobs/job_file.h"
 #include "jobs/plan_input.h"
 #include "jobs/plan_stages.h"
@@ -23,21 +20,40 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// A step of one rank of many, as Engine makes it, without the ranks.
-class PlannedStep {
- public:
-  PlannedStep(const Job& job, const PlanInput& in, const PlanRequest& request, const PlannedNeeds& needs)
-      : job_(job),
-        in_(in),
-        use_(needs.use),
-        workers_(needs.replicas),
-        graph_(build_model(job.model, in.input, in.classes)),
-        options_(limited(engine_options(job, graph_, workers_, needs.threads), request.machines.ranks)),
-        backend_(graph_, backend_options(options_)),
-        recomputation_(fit()),
-        train_(plan(true)),
-        eval_(plan(false)) {}
+std::string giga(double flops) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", flops / 1e9);
+  return text;
+}
 
+const char* name_of(LayoutKind layout) {
+  switch (layout) {
+    case LayoutKind::kNhwc:
+      return "nhwc";
+    case LayoutKind::kBlocked8:
+      return "blocked by 8";
+    case LayoutKind::kBlocked16:
+      return "blocked by 16";
+  }
+  return "";
+}
+
+/// The tables of a job whose ranks have the whole model.
+class StepTables {
+ public:
+  StepTables(const Job& job, const PlanInput& in, const PlannedJob& planned)
+      : job_(job), in_(in), needs_(planned.needs()), stage_(needs_.report.stages.front()), graph_(planned.graph()),
+        options_(planned.options()) {}
+
+  void print(TableDetail detail, bool with_phases) const {
+    print_model(detail);
+    print_ranks();
+    print_memory();
+    print_traffic();
+    if (with_phases) print_phases();
+  }
+
+ private:
   void print_model(TableDetail detail) const {
     const ModelRow total = model_total(graph_);
     const double flops = total.cost.forward_flops + total.cost.backward_flops;
@@ -53,95 +69,45 @@ class PlannedStep {
   }
 
   void print_ranks() const {
-    const int images = options_.max_images * job_.train.micro_batches;
-    std::cout << "\nranks " << workers_ << " x " << options_.lanes << " threads, up to " << images
-              << " images a rank and step";
+    std::cout << "\nranks " << needs_.replicas << " x " << needs_.threads << " threads, up to "
+              << needs_.images * job_.train.micro_batches << " images a rank and step";
     if (job_.train.micro_batches > 1)
       std::cout << " in " << job_.train.micro_batches << " micro-batches";
-    if (in_.train_samples > 0)
-      std::cout << ", " << steps_per_epoch(in_.train_samples, job_.train.batch)
-                << " steps an epoch";
+    if (needs_.steps_per_epoch > 0) std::cout << ", " << needs_.steps_per_epoch << " steps an epoch";
     if (job_.parallel.coordinator == "dedicated") std::cout << "; one more rank coordinates";
     std::cout << "\n";
   }
 
-  void print_memory() {
+  void print_memory() const {
     const bool scatters = job_.data.distribute == "scatter";
-    const auto memory = rank_memory(graph_, train_, eval_, backend_, options_.memory.question);
     std::cout << "\nmemory of a rank, bytes\n"
-              << memory_text(memory) << "  (besides: the program, MPI and oneDNN's generated code"
+              << memory_text(stage_.memory) << "  (besides: the program, MPI and oneDNN's generated code"
               << (scatters ? ", samples on their way" : "") << ")\n"
-              << machine_use_text(use_);
+              << machine_use_text(needs_.use);
   }
 
   void print_traffic() const {
-    const Traffic traffic =
-        step_traffic(train_, workers_, job_.train.micro_batches, options_.all_reduce);
     std::cout << "\nreduced over ranks in a step, bytes\n"
-              << traffic_text(traffic, workers_, options_.all_reduce) << "  buckets:";
-    for (std::size_t bytes : traffic.bucket_bytes) std::cout << "  " << in_units(bytes);
+              << traffic_text(stage_.traffic, needs_.replicas, options_.all_reduce) << "  buckets:";
+    for (std::size_t bytes : stage_.traffic.bucket_bytes) std::cout << "  " << in_units(bytes);
     std::cout << "\n";
   }
 
   void print_phases() const {
+    cpu::CpuBackend backend(graph_, backend_options(options_));
+    PlanOptions training = plan_options(options_, true, true);
+    training.recompute = fit_memory(graph_, backend, training, plan_options(options_, false, false), options_.memory);
     std::cout << "\nphases and messages of a training step, for each micro-batch\n"
-              << phases_text(train_, graph_);
-  }
-
- private:
-  static EngineOptions limited(EngineOptions options, int ranks_on_machine) {
-    limit_to_machine(options, ranks_on_machine);
-    return options;
-  }
-
-  Recomputation fit() {
-    options_.memory.question.dataset_bytes = held_sample_bytes(job_, in_);
-    return fit_memory(graph_, backend_, plan_options(options_, true, true),
-                      plan_options(options_, false, false), options_.memory);
-  }
-
-  Plan plan(bool training) const {
-    PlanOptions options = plan_options(options_, training, training);
-    if (training) options.recompute = recomputation_;
-    return make_plan(graph_, backend_, options);
-  }
-
-  static std::string giga(double flops) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.4g", flops / 1e9);
-    return text;
-  }
-
-  static const char* name_of(LayoutKind layout) {
-    switch (layout) {
-      case LayoutKind::kNhwc:
-        return "nhwc";
-      case LayoutKind::kBlocked8:
-        return "blocked by 8";
-      case LayoutKind::kBlocked16:
-        return "blocked by 16";
-    }
-    return "";
+              << phases_text(make_plan(graph_, backend, training), graph_);
   }
 
   const Job& job_;
   const PlanInput& in_;
-  MachineUse use_;
-  int workers_;
-  Graph graph_;
-  EngineOptions options_;
-  cpu::CpuBackend backend_;
-  Recomputation recomputation_;
-  Plan train_, eval_;
+  const PlannedNeeds& needs_;
+  const StageReport& stage_;
+  const Graph& graph_;
+  const EngineOptions& options_;
 };
-
-void print_step(PlannedStep step, const po::variables_map& values) {
-  step.print_model(values.count("ops") ? TableDetail::kOps : TableDetail::kBlocks);
-  step.print_ranks();
-  step.print_memory();
-  step.print_traffic();
-  if (values.count("phases")) step.print_phases();
-}
 
 }  // namespace
 
@@ -201,13 +167,13 @@ int run_plan(std::span<const std::string> arguments) {
   const PlannedJob planned(job, in, request);
   const PlannedNeeds& needs = planned.needs();
   if (values->count("json")) {
-    std::cout << plan_json(job, in, needs);
+    std::cout << plan_json(job, in, planned);
   } else {
     std::cout << verdict_text(needs) << "\n";
     if (job.parallel.stages > 1)
       print_stages(job, needs);
     else
-      print_step(PlannedStep(job, in, request, needs), *values);
+      StepTables(job, in, planned).print(values->count("ops") ? TableDetail::kOps : TableDetail::kBlocks, values->count("phases") > 0);
   }
   judge_memory(job, needs.use, [&](std::size_t share_bytes) { return planned.would_fit(share_bytes); });
   return 0;

@@ -52,16 +52,16 @@ std::string verdict_text(const PlannedNeeds& needs) {
   std::string text = use.fits() ? "fits          " : "does not fit  ";
   text += in_units(use.heaviest_bytes) + " a rank";
   if (use.ranks > 1) text += ", " + in_units(use.bytes) + " the " + std::to_string(use.ranks) + " ranks of a machine";
-  text += ", of " + in_units(use.usable_bytes()) + "\na step        " + duration(needs.step_seconds) + ", " + needs.origin +
+  text += ", of " + in_units(use.usable_bytes()) + "\na step        " + duration(needs.report.seconds) + ", " + needs.origin +
           ", messages between nodes aside\nthe job       ";
   if (needs.steps == 0) return text + "unknown: how many samples there are is not said\n";
   return text + with_commas(static_cast<std::size_t>(needs.steps)) + " steps" +
          (needs.validation_seconds > 0 ? " and validations: " : ": ") + duration(3600 * needs.hours()) + "\n";
 }
 
-std::string plan_json(const Job& job, const PlanInput& in, const PlannedNeeds& needs) {
-  const Graph graph = build_model(job.model, in.input, in.classes);
-  const ModelRow model = model_total(graph);
+std::string plan_json(const Job& job, const PlanInput& in, const PlannedJob& planned) {
+  const PlannedNeeds& needs = planned.needs();
+  const ModelRow model = model_total(planned.graph());
   Json stages = Json::array();
   for (const StageReport& stage : needs.report.stages) stages.push_back(stage_json(stage));
   return Json{{"fits", needs.use.fits()},
@@ -70,7 +70,7 @@ std::string plan_json(const Job& job, const PlanInput& in, const PlannedNeeds& n
                            {"bytes", needs.use.bytes},
                            {"usable_bytes", needs.use.usable_bytes()},
                            {"memory_bytes", needs.use.machine_bytes}}},
-              {"step_seconds", needs.step_seconds},
+              {"step_seconds", needs.report.seconds},
               {"step_seconds_are", needs.origin},
               {"steps", needs.steps},
               {"steps_per_epoch", needs.steps_per_epoch},

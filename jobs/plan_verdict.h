@@ -11,6 +11,6 @@ namespace lockstep {
 std::string verdict_text(const PlannedNeeds& needs);
 
 /// One object of JSON: the needs, whether the machine has them, and what each stage holds and sends; bytes and seconds.
-std::string plan_json(const Job& job, const PlanInput& in, const PlannedNeeds& needs);
+std::string plan_json(const Job& job, const PlanInput& in, const PlannedJob& planned);
 
 }  // namespace lockstep

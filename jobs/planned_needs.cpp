@@ -39,8 +39,6 @@ PlannedJob::PlannedJob(const Job& job, const PlanInput& in, const PlanRequest& r
              .images = times_.options().max_images,
              .origin = times_.origin()} {
   needs_.use = use_of(job, request, needs_.report);
-  needs_.bytes = needs_.report.most_memory();
-  needs_.step_seconds = needs_.report.seconds;
   if (in.train_samples == 0) return;
   needs_.steps = steps_of(job, in);
   needs_.steps_per_epoch = steps_per_epoch(in.train_samples, job.train.batch);

@@ -24,14 +24,12 @@ struct PlannedNeeds {
   MachineUse use;         // of the fullest machine
   int replicas = 1, threads = 1;
   int images = 1;         // of a rank's micro-batch, at most
-  std::size_t bytes = 0;  // of the rank that needs the most; what plan prints as its memory
-  double step_seconds = 0;
-  std::string origin;  // of the time: "from ops measured here"
+  std::string origin;     // of the report's times: "from ops measured here"
   std::int64_t steps = 0, steps_per_epoch = 0;  // 0: the samples are not known
   double validation_seconds = 0;                // of all validations
 
   /// Of the whole training, messages between nodes, checkpoints and waiting for data aside.
-  double hours() const { return (static_cast<double>(steps) * step_seconds + validation_seconds) / 3600; }
+  double hours() const { return (static_cast<double>(steps) * report.seconds + validation_seconds) / 3600; }
 };
 
 /// A job as it would be run. Starts MPI where it measures (parallel.probe). @throws as make_plan.
@@ -40,6 +38,9 @@ class PlannedJob {
   PlannedJob(const Job& job, const PlanInput& in, const PlanRequest& request);
 
   const PlannedNeeds& needs() const { return needs_; }
+  const Graph& graph() const { return times_.graph(); }
+  /// Of a rank of the first stage.
+  const EngineOptions& options() const { return times_.options(); }
 
   /// What would make a rank fit into so many bytes, for people; "": fit_memory does by itself.
   std::string would_fit(std::size_t share_bytes) const;

@@ -9,9 +9,10 @@ constexpr std::size_t kMib = std::size_t{1} << 20;
 
 PlannedNeeds needs(int ranks, std::size_t machine_mib) {
   const std::size_t rank = 100 * kMib;
-  return {.use = {.ranks = ranks, .bytes = rank * static_cast<std::size_t>(ranks), .heaviest_bytes = rank,
+  return {.report = {.stages = {}, .seconds = 0.5},
+          .use = {.ranks = ranks, .bytes = rank * static_cast<std::size_t>(ranks), .heaviest_bytes = rank,
                   .machine_bytes = machine_mib * kMib},
-          .bytes = rank, .step_seconds = 0.5, .origin = "measured", .steps = 7200, .validation_seconds = 0};
+          .origin = "measured", .steps = 7200, .validation_seconds = 0};
 }
 
 TEST(PlanVerdict, IsThreeLines) {
