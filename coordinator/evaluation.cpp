@@ -160,7 +160,7 @@ std::string stale_statistics(Engine& engine, const Dataset& dataset, std::int64_
   const std::int64_t images = batches.back().end;
   const ValidationMetrics own = evaluate_by_own_statistics(engine, dataset, batches, augment, loader_threads, group);
   const ValidationMetrics running = evaluate(engine, &dataset, images, augment, loader_threads, group);
-  if (running.loss <= kWorse * own.loss + kLeast) return "";  // a loss that is no number is another matter
+  if (!(running.loss > kWorse * own.loss + kLeast)) return "";  // also where a loss is no number, which is another matter
   return fmt::format("batch norm's running statistics do not suit the weights: by the statistics of the first {} images "
                      "themselves their loss is {:.4g} (accuracy {:.1f}%), by the running ones {:.4g} ({:.1f}%); "
                      "--reestimate-bn 20 takes them from training data, --save keeps them",
