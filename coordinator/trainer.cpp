@@ -169,8 +169,7 @@ CurvePlace Trainer::curve_place() const {
 }
 
 /// This rank's micro-batches; on a rank that only coordinates, just the data's way.
-void Trainer::compute(TrainingFeed& feed, StepMetrics& m) {
-  const Positions whole = step_positions(where_.cursor, data_.train_samples, job_.train.batch);
+void Trainer::compute(TrainingFeed& feed, const Positions& whole, StepMetrics& m) {
   int done = 0;
   while (done < job_.train.micro_batches) {
     const double asked = seconds_now();
@@ -217,7 +216,7 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
   faults_.before_step(where_.step + 1, works_ ? &state() : nullptr);
   health_->before_step(where_.step + 1, {.seed = job_.run.seed, .step = where_.step, .positions = whole});
   in_step_ = true;
-  compute(feed, m);
+  compute(feed, whole, m);
   m.step_seconds = seconds_now() - begin;
   m.step = ++where_.step;  // at once after the update: survivors tell by it what they hold
   where_.cursor = whole.end;
@@ -320,15 +319,13 @@ void Trainer::follow_plateau(const ValidationMetrics& v) {
 
 /// Of the first worker.
 void Trainer::tell_forecast() {
-  std::string kept;
-  if (works_ && workers_.rank() == 0) kept = to_json(forecast_->compare(engine_->planned_bytes()));
-  if (first_worker_ > 0) world_.broadcast(kept, first_worker_, "forecast");
-  if (world_.rank() > 0) return;
-  const Comparison comparison = comparison_from_json(kept);
-  if (comparison.steps == 0) return;
+  Comparison comparison;
+  if (works_ && workers_.rank() == 0) comparison = forecast_->compare(engine_->planned_bytes());
+  if (first_worker_ > 0) world_.broadcast_value(comparison, first_worker_, "forecast");
+  if (world_.rank() > 0 || comparison.steps == 0) return;
   spdlog::info("{}", summary(comparison));
   try {
-    write_file_durably(run_directory_ / kForecastFile, kept);
+    write_file_durably(run_directory_ / kForecastFile, to_json(comparison));
   } catch (const IoError& error) {
     spdlog::warn("the run is saved, its forecast is not: {}", error.what());
   }

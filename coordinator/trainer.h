@@ -66,7 +66,7 @@ class Trainer {
   std::int64_t last_step() const;
   TrainingFeed make_feed();
   StepMetrics step(TrainingFeed& feed);
-  void compute(TrainingFeed& feed, StepMetrics& metrics);
+  void compute(TrainingFeed& feed, const Positions& whole, StepMetrics& metrics);
   ValidationMetrics validate();
   void share_statistics();
   void tell_forecast();

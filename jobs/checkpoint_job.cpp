@@ -206,6 +206,11 @@ std::string job_text_of(const Job& job) {
   return text;
 }
 
+void tell(const JobFit& fit) {
+  for (const std::string& note : fit.notes) spdlog::info("{}", note);
+  for (const std::string& warning : fit.warnings) spdlog::warn("{}", warning);
+}
+
 JobFit fit_to_checkpoint(SaidJob& said, const std::string& checkpoint, const std::string& details,
                          CheckpointUse use) {
   CheckpointJob saved = checkpoint_job(details);
@@ -225,9 +230,7 @@ void fit_to_run(SaidJob& said, const Communicator& world) {
   world.broadcast(beginning.details, 0, "checkpoint");
   world.broadcast_value(beginning.use, 0, "checkpoint");
   const JobFit fit = fit_to_checkpoint(said, beginning.name, beginning.details, beginning.use);
-  if (world.rank() > 0) return;
-  for (const std::string& note : fit.notes) spdlog::info("{}", note);
-  for (const std::string& warning : fit.warnings) spdlog::warn("{}", warning);
+  if (world.rank() == 0) tell(fit);
 }
 
 }  // namespace lockstep

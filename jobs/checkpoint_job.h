@@ -30,6 +30,9 @@ struct JobFit {
   std::vector<std::string> notes, warnings;
 };
 
+/// Logs it.
+void tell(const JobFit& fit);
+
 /// Makes a job fit a checkpoint that is to be loaded. What decides what the network computes (keys of [model], mean
 /// and std, size of the input, resize) and is not said by the job becomes what the checkpoint has. Where the job
 /// says otherwise, `checkpoint.on_changed` decides. What trains only (dropout, ...) stays the job's, but for

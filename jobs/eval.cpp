@@ -59,9 +59,7 @@ std::string open_and_fit(SaidJob& said, const EvalRequest& request, std::optiona
   world.broadcast(name, 0, "checkpoint");
   world.broadcast(details, 0, "checkpoint");
   const JobFit fit = fit_to_checkpoint(said, name, details, CheckpointUse::kEvaluate);
-  if (world.rank() > 0) return details;
-  for (const std::string& note : fit.notes) spdlog::info("{}", note);
-  for (const std::string& warning : fit.warnings) spdlog::warn("{}", warning);
+  if (world.rank() == 0) tell(fit);
   return details;
 }
 

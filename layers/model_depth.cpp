@@ -94,13 +94,11 @@ BlockPattern preact(const ModelOptions& options, Shape input) {
   const auto imagenet = imagenet_pattern(depth);
   const bool is_imagenet =
       imagenet && (options.block == "auto" || (options.block == "bottleneck") == imagenet->bottleneck);
-  const bool is_cifar = options.block == "basic" ? basic.has_value() : options.block == "bottleneck" ? bottleneck.has_value() : basic || bottleneck;
-  if (is_imagenet && !(is_cifar && wants_cifar(options, input))) return *imagenet;
-  if (options.block == "basic" && basic) return *basic;
-  if (options.block == "bottleneck" && bottleneck) return *bottleneck;
-  if (options.block == "auto" && bottleneck && (!basic || depth >= kBottleneckFrom))
-    return *bottleneck;
-  if (options.block == "auto" && basic) return *basic;
+  const bool bottlenecks = options.block == "bottleneck" ||
+                           (options.block == "auto" && bottleneck && (!basic || depth >= kBottleneckFrom));
+  const auto& cifar = bottlenecks ? bottleneck : basic;
+  if (is_imagenet && !(cifar && wants_cifar(options, input))) return *imagenet;
+  if (cifar) return *cifar;
   fail(options, progression(6, 2, depth) + " with basic blocks or " + progression(9, 2, depth) +
                     " with bottlenecks, or 18, 34, 50, 101, 152");
 }

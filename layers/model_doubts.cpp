@@ -16,6 +16,13 @@ bool is_one_of(const std::string& word, std::initializer_list<std::string_view> 
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+/// What may be set besides the stem: depths whose networks are for large images.
+std::string or_depths(const std::string& family) {
+  if (family == "wide") return "";
+  if (family == "densenet") return ", or depth = 121, 161, 169, 201 or 264";
+  return ", or depth = 50, 101 or 152 for the ImageNet network";
+}
+
 /// What the network reads after its stem, and before the pixels are averaged.
 struct Ends {
   Shape after_stem, last;
@@ -56,12 +63,7 @@ std::vector<std::string> model_doubts(const ModelOptions& options, const Graph& 
   const std::string net = "model.family = " + options.family + ", depth = " + std::to_string(options.depth);
   if (has_stem && options.stem == "auto" && input.height >= kLargeImage && ends.after_stem.height == input.height)
     doubts.push_back(net + " is a network for small images: its first group works on all " + size_text(input) +
-                     " pixels; set model.stem = imagenet" +
-                     (is_one_of(options.family, {"wide"})
-                          ? ""
-                          : options.family == "densenet" ? ", or depth = 121, 161, 169, 201 or 264"
-                                                         : ", or depth = 50, 101 or 152 for the ImageNet network") +
-                     " (model.stem = cifar if it is meant)");
+                     " pixels; set model.stem = imagenet" + or_depths(options.family) + " (model.stem = cifar if it is meant)");
   if (has_stem && is_one_of(options.stem, {"imagenet", "resnet_d"}) && ends.last.height == 1 && ends.last.width == 1 &&
       input.height > 1)
     doubts.push_back("model.stem = " + options.stem + " leaves one pixel of " + size_text(input) +

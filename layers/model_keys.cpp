@@ -69,7 +69,7 @@ std::string digits_of(float value) {
   return std::string(digits.data(), end);
 }
 
-void refuse_other_keys(const ModelOptions& options, std::initializer_list<std::string_view> own) {
+void refuse_other_keys(const ModelOptions& options, const std::vector<std::string_view>& own) {
   static const ModelOptions defaults;
   const auto check = [&](std::string_view key, const auto& value, const auto& usual) {
     if (value == usual || std::find(own.begin(), own.end(), key) != own.end()) return;

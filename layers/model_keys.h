@@ -1,6 +1,5 @@
 #pragma once
 #include <array>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,6 +51,6 @@ using Choices3 = std::array<std::pair<const char*, T>, 3>;
 
 /// Refuses keys that differ from their defaults and mean nothing to options.family: all but `own`
 /// and those that every family has (norms, activation, dropout, label_smoothing).
-void refuse_other_keys(const ModelOptions& options, std::initializer_list<std::string_view> own);
+void refuse_other_keys(const ModelOptions& options, const std::vector<std::string_view>& own);
 
 }  // namespace lockstep

@@ -90,12 +90,10 @@ Architecture resolve_resnet(const ModelOptions& options, Shape input) {
 
 Transformer resolve_transformer(const ModelOptions& options, Shape input) {
   const bool hybrid = !options.hybrid.empty();
-  using Keys = std::initializer_list<std::string_view>;
-  refuse_other_keys(options, hybrid ? Keys{"counts", "widths", "patch", "mlp_ratio", "heads", "pre_norm", "stochastic_depth",
-                                           "conditional_skip", "hybrid", "stem", "stem_width", "block", "shortcut",
-                                           "se_reduction", "last_gamma"}
-                                    : Keys{"counts", "widths", "patch", "mlp_ratio", "heads", "pre_norm", "stochastic_depth",
-                                           "conditional_skip"});
+  std::vector<std::string_view> own{"counts", "widths", "patch", "mlp_ratio", "heads", "pre_norm", "stochastic_depth",
+                                    "conditional_skip"};
+  if (hybrid) own.insert(own.end(), {"hybrid", "stem", "stem_width", "block", "shortcut", "se_reduction", "last_gamma"});
+  refuse_other_keys(options, own);
   Transformer net{resolve_pixel_layers(options)};
   if (hybrid) net.resnet = resolve_resnet(options, input);
   const std::vector<BlockCount> groups = resolve_groups(options, {6}, {192});

@@ -76,9 +76,9 @@ class UNetBuilder : private LayerBuilder {
 }  // namespace
 
 UNet resolve_unet(const ModelOptions& options) {
-  refuse_other_keys(options, options.residual ? std::initializer_list<std::string_view>{"widths", "skip", "upsample", "residual",
-                                                                                        "last_gamma"}
-                                              : std::initializer_list<std::string_view>{"widths", "skip", "upsample"});
+  std::vector<std::string_view> own{"widths", "skip", "upsample"};
+  if (options.residual) own.insert(own.end(), {"residual", "last_gamma"});
+  refuse_other_keys(options, own);
   UNet net{resolve_layers(options)};
   net.widths = options.widths.empty() ? std::vector{64, 128, 256, 512, 1024} : options.widths;
   if (net.widths.size() < 2 || net.widths.size() > 12)

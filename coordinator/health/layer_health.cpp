@@ -34,6 +34,9 @@ bool is_norm(const Op& op) {
 
 }  // namespace
 
+LayerHealth::LayerHealth(ModelState& state, const HealthOptions& options, int micro_batches)
+    : state_(state), options_(options), micro_batches_(micro_batches), gates_(gates_behind(state.graph())) {}
+
 void LayerHealth::prepare(const StepDraws& draws) {
   reached_ = reached_by_gradient(state_.graph(), draws, [this](const Op& op) { return closed(op); });
 }
@@ -109,7 +112,6 @@ void LayerHealth::find_stale(std::span<const float> before, std::int64_t step, s
   const auto old = [&](int id, std::size_t c) {
     return static_cast<double>(before[offsets[static_cast<std::size_t>(id)] + c]);
   };
-  const std::vector<std::vector<OpId>> gates = gates_behind(state_.graph());
   for (std::size_t i = 0; i < state_.graph().ops().size(); ++i) {
     const Op& op = state_.graph().ops()[i];
     const auto* norm = std::get_if<BatchNorm>(&op.attributes);
@@ -117,7 +119,7 @@ void LayerHealth::find_stale(std::span<const float> before, std::int64_t step, s
     const int mean_id = op.first_statistic, var_id = mean_id + 1;
     const std::span<const float> mean = state_.statistic(mean_id), var = state_.statistic(var_id);
     const double kept = std::pow(1 - static_cast<double>(norm->momentum), micro_batches_), moved = 1 - kept;
-    const double seen = static_cast<double>(step) * share_of_steps(state_.graph(), gates[i]);
+    const double seen = static_cast<double>(step) * share_of_steps(state_.graph(), gates_[i]);
     if (mean.empty() || std::pow(kept, seen) > kSettled) continue;
     double shift = 0, stretch = 0;
     for (std::size_t c = 0; c < mean.size(); ++c) {

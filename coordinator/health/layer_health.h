@@ -32,8 +32,7 @@ struct LayerFinding {
 ///              the step has moved them by, over momentum; the mean over channels
 class LayerHealth {
  public:
-  LayerHealth(ModelState& state, const HealthOptions& options, int micro_batches)
-      : state_(state), options_(options), micro_batches_(micro_batches) {}
+  LayerHealth(ModelState& state, const HealthOptions& options, int micro_batches);
 
   /// Before the step that the next look is at: what its gradient will reach.
   void prepare(const StepDraws& draws);
@@ -53,6 +52,7 @@ class LayerHealth {
   ModelState& state_;
   HealthOptions options_;
   int micro_batches_;
+  std::vector<std::vector<OpId>> gates_;  // by op: gates_behind()
   std::vector<bool> reached_;  // by op; empty: all
   std::map<OpId, std::vector<bool>> silent_;  // by norm, channels without gradient at the last look
 };
