@@ -15,8 +15,7 @@ Positions part_of(Positions whole, int index, int parts) {
   return {whole.begin + n * index / parts, whole.begin + n * (index + 1) / parts};
 }
 
-Positions micro_batch_positions(Positions step, int rank, int ranks, int micro,
-                                int micro_batches) {
+Positions micro_batch_positions(Positions step, int rank, int ranks, int micro, int micro_batches) {
   return part_of(part_of(step, rank, ranks), micro, micro_batches);
 }
 
@@ -30,7 +29,8 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch) {
 }
 
 std::int64_t steps_of_epochs(double epochs, std::int64_t samples, std::int64_t batch) {
-  return static_cast<std::int64_t>(std::ceil(epochs * static_cast<double>(steps_per_epoch(samples, batch))));
+  return static_cast<std::int64_t>(
+      std::ceil(epochs * static_cast<double>(steps_per_epoch(samples, batch))));
 }
 
 }  // namespace lockstep

@@ -13,12 +13,16 @@ namespace lockstep {
 double checkpoint_interval_s(double cost_s, double mean_time_to_failure_s) {
   const double part = cost_s / (2 * mean_time_to_failure_s);
   if (part >= 1) return mean_time_to_failure_s;
-  return std::sqrt(2 * cost_s * mean_time_to_failure_s) * (1 + std::sqrt(part) / 3 + part / 9) - cost_s;
+  return std::sqrt(2 * cost_s * mean_time_to_failure_s) * (1 + std::sqrt(part) / 3 + part / 9) -
+         cost_s;
 }
 
-CheckpointPacer::CheckpointPacer(double mean_time_to_failure_s, double every_s, std::optional<double> ends_s,
-                                 double now_s)
-    : mean_time_to_failure_s_(mean_time_to_failure_s), every_s_(every_s), ends_s_(ends_s), last_s_(now_s) {}
+CheckpointPacer::CheckpointPacer(double mean_time_to_failure_s, double every_s,
+                                 std::optional<double> ends_s, double now_s)
+    : mean_time_to_failure_s_(mean_time_to_failure_s),
+      every_s_(every_s),
+      ends_s_(ends_s),
+      last_s_(now_s) {}
 
 void CheckpointPacer::step(double took_s, bool saving) {
   constexpr double kWeight = 0.1;
@@ -51,7 +55,9 @@ double CheckpointPacer::limit_margin_s() const {
   return std::max(kLeast_s, 3 * longest_save_s_ + 3 * step_s_);
 }
 
-double CheckpointPacer::interval_s() const { return checkpoint_interval_s(cost_s_, mean_time_to_failure_s_); }
+double CheckpointPacer::interval_s() const {
+  return checkpoint_interval_s(cost_s_, mean_time_to_failure_s_);
+}
 
 bool CheckpointPacer::due(double now_s) const {
   if (began_s_) return false;

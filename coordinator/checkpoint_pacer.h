@@ -14,7 +14,8 @@ double checkpoint_interval_s(double cost_s, double mean_time_to_failure_s);
 class CheckpointPacer {
  public:
   /// `mean_time_to_failure_s` 0: every `every_s` instead, if that is not 0 either. `ends_s`: when the job's time is over.
-  CheckpointPacer(double mean_time_to_failure_s, double every_s, std::optional<double> ends_s, double now_s);
+  CheckpointPacer(double mean_time_to_failure_s, double every_s, std::optional<double> ends_s,
+                  double now_s);
 
   void step(double took_s, bool saving);
   void save_began(double now_s, double waited_s);
@@ -33,13 +34,13 @@ class CheckpointPacer {
 
   double mean_time_to_failure_s_, every_s_;
   std::optional<double> ends_s_;
-  double last_s_;  // when the newest save ended, or the job began
-  std::optional<double> began_s_;        // the save under way
+  double last_s_;                  // when the newest save ended, or the job began
+  std::optional<double> began_s_;  // the save under way
   std::optional<double> latest_began_s_;
-  double step_s_ = 0;                    // of steps without a save beside them
-  double spent_s_ = 0;                   // on the save under way
+  double step_s_ = 0;   // of steps without a save beside them
+  double spent_s_ = 0;  // on the save under way
   double cost_s_ = kGuess_s;
-  bool known_ = false;                   // the cost
+  bool known_ = false;  // the cost
   double longest_save_s_ = 0;
 };
 

@@ -22,11 +22,13 @@ std::optional<DataFingerprint> fingerprint_in(const std::string& record, const s
   return parse_fingerprint(json[split].dump());
 }
 
-std::vector<std::string> changes_of(const std::string& split, const std::optional<DataFingerprint>& before,
+std::vector<std::string> changes_of(const std::string& split,
+                                    const std::optional<DataFingerprint>& before,
                                     const std::optional<DataFingerprint>& now) {
   if (!before || !now) return {};
   std::vector<std::string> changes = differences(*before, *now);
-  for (std::string& change : changes) change.insert(0, split == "train" ? "training data: " : "validation data: ");
+  for (std::string& change : changes)
+    change.insert(0, split == "train" ? "training data: " : "validation data: ");
   return changes;
 }
 
@@ -34,7 +36,8 @@ std::string find_out(const JobData& data) {
   const double begun_s = seconds_now();
   Json json;
   json["train"] = Json::parse(to_json_text(fingerprint_of(data.train_set())));
-  if (data.val || data.val_scatter) json["val"] = Json::parse(to_json_text(fingerprint_of(data.val_set())));
+  if (data.val || data.val_scatter)
+    json["val"] = Json::parse(to_json_text(fingerprint_of(data.val_set())));
   if (const double seconds = seconds_now() - begun_s; seconds > kWorthTelling_s)
     spdlog::info("the data's fingerprint took {:.1f} s", seconds);
   return json.dump();
@@ -57,7 +60,8 @@ std::string data_record_of(const std::string& details) {
 std::vector<std::string> data_changes(const std::string& before, const std::string& now) {
   std::vector<std::string> changes;
   for (const char* split : {"train", "val"})
-    for (std::string& change : changes_of(split, fingerprint_in(before, split), fingerprint_in(now, split)))
+    for (std::string& change :
+         changes_of(split, fingerprint_in(before, split), fingerprint_in(now, split)))
       changes.push_back(std::move(change));
   return changes;
 }

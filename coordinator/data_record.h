@@ -10,7 +10,8 @@ namespace lockstep {
 /// What the data of a run are, for its starts and checkpoints: fingerprints (data/fingerprint.h) as a JSON object, "train"
 /// and, where the job validates, "val". Rank 0 finds out, from what it reads, and gives it to all. `known`: of before ranks were
 /// lost, it need not find out again. Collective. @throws as fingerprint_of.
-std::string data_record(const JobData& data, const Communicator& world, const std::string& known = "");
+std::string data_record(const JobData& data, const Communicator& world,
+                        const std::string& known = "");
 
 /// Of TrainingState::details; "" where they tell nothing of the data.
 std::string data_record_of(const std::string& details);

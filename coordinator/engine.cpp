@@ -12,8 +12,11 @@
 namespace lockstep {
 
 cpu::CpuBackendOptions backend_options(const EngineOptions& options) {
-  return {.layout = options.layout, .activations = options.activations, .sgd = options.sgd,
-          .clip_norm = options.clip_norm, .winograd = options.winograd};
+  return {.layout = options.layout,
+          .activations = options.activations,
+          .sgd = options.sgd,
+          .clip_norm = options.clip_norm,
+          .winograd = options.winograd};
 }
 
 namespace {
@@ -42,25 +45,38 @@ MemoryLimits memory_limits(const EngineOptions& options, const OwnedTensors& own
 }  // namespace
 
 PlanOptions plan_options(const EngineOptions& options, bool training, bool batch_statistics) {
-  return {.training = training, .batch_statistics = batch_statistics, .sync_bn = options.sync_bn,
-          .lanes = options.lanes, .max_images = options.max_images, .layout = options.layout,
-          .activations = options.activations, .bucket_bytes = options.bucket_bytes, .recompute = {},
+  return {.training = training,
+          .batch_statistics = batch_statistics,
+          .sync_bn = options.sync_bn,
+          .lanes = options.lanes,
+          .max_images = options.max_images,
+          .layout = options.layout,
+          .activations = options.activations,
+          .bucket_bytes = options.bucket_bytes,
+          .recompute = {},
           .pipeline = training ? options.pipeline : forward_only(options.pipeline),
           .stage = options.stage};
 }
 
 Engine::Engine(Graph graph, const EngineOptions& options, const Communicator& group,
                const Communicator* stages)
-    : graph_(std::move(graph)), options_(options), group_(group), stages_(stages),
+    : graph_(std::move(graph)),
+      options_(options),
+      group_(group),
+      stages_(stages),
       owned_(owned_tensors(graph_, plan_options(options, true, true))),
       backend_(graph_, backend_options(options, owned_)),
       recomputation_(fit_memory(graph_, backend_, plan_options(options, true, true),
                                 plan_options(options, false, false),
                                 memory_limits(options, owned_))),
-      train_plan_(plan(true, true)), eval_plan_(plan(false, false)), planned_bytes_(ask_for_memory()),
+      train_plan_(plan(true, true)),
+      eval_plan_(plan(false, false)),
+      planned_bytes_(ask_for_memory()),
       state_(graph_, gradient_memory(graph_, owned_, options, group), owned_),
-      arena_(std::max(train_plan_.arena_bytes, eval_plan_.arena_bytes)), team_(options.lanes),
-      trainer_(make_executor(train_plan_)), evaluator_(make_executor(eval_plan_)) {}
+      arena_(std::max(train_plan_.arena_bytes, eval_plan_.arena_bytes)),
+      team_(options.lanes),
+      trainer_(make_executor(train_plan_)),
+      evaluator_(make_executor(eval_plan_)) {}
 
 std::size_t Engine::ask_for_memory() {
   planned_bytes_ = 0;
@@ -70,13 +86,15 @@ std::size_t Engine::ask_for_memory() {
     limits.budget_bytes = share_bytes;
     limits.of_machine = limits.must_fit = true;
     try {
-      fit_memory(graph_, backend_, plan_options(options_, true, true), plan_options(options_, false, false), limits);
+      fit_memory(graph_, backend_, plan_options(options_, true, true),
+                 plan_options(options_, false, false), limits);
       return "";
     } catch (const ConfigError& error) {
       return error.what();
     }
   };
-  std::exchange(options_.admit, nullptr)({.bytes = planned_bytes(), .what_would_fit = what_would_fit});
+  std::exchange(options_.admit,
+                nullptr)({.bytes = planned_bytes(), .what_would_fit = what_would_fit});
   return planned_bytes_;
 }
 
@@ -116,9 +134,10 @@ Storage choose_storage(const std::string& precision, const Graph& graph) {
   std::string obstacle = bf16_obstacle(graph);
   const cpu::Bf16Support support = cpu::bf16_support();
   if (support == cpu::Bf16Support::kEmulated)
-    obstacle = "this CPU computes bfloat16 by emulation only, slower than f32 (it needs AVX-512 with "
-               "avx512_bf16, or AMX; in use on all ranks: " +
-               cpu::instruction_set_name(cpu::instruction_set_in_use()) + ")";
+    obstacle =
+        "this CPU computes bfloat16 by emulation only, slower than f32 (it needs AVX-512 with "
+        "avx512_bf16, or AMX; in use on all ranks: " +
+        cpu::instruction_set_name(cpu::instruction_set_in_use()) + ")";
   else if (obstacle.empty() && !cpu::has_kernels(graph, LayoutKind::kNhwc, Storage::kBf16))
     obstacle = "oneDNN has no sound bfloat16 kernels for some of the model's convolutions";
   if (precision == "auto")
@@ -146,7 +165,9 @@ EngineOptions engine_options(const Job& job, const Graph& graph, int workers, in
   if (job.parallel.wire == "bf16") o.all_reduce.wire = Wire::kBf16;
   o.memory.recompute = parse_recompute(job.memory.recompute);
   o.memory.budget_bytes = static_cast<std::size_t>(job.memory.budget_mib) << 20;
-  o.memory.question = {.workers = workers, .all_reduce = o.all_reduce, .prefetch = job.data.prefetch,
+  o.memory.question = {.workers = workers,
+                       .all_reduce = o.all_reduce,
+                       .prefetch = job.data.prefetch,
                        .validates = job.train.validate_every > 0};
   return o;
 }

@@ -12,14 +12,15 @@ namespace lockstep {
 struct JobEngine {
   std::unique_ptr<Engine> engine;
   std::optional<PipelineChoice> pipeline;  // if the replica has stages
-  double predicted_seconds = 0;  // of a step, by what its ops took in a probe, without messages; 0: none was made
+  double predicted_seconds =
+      0;  // of a step, by what its ops took in a probe, without messages; 0: none was made
 };
 
 /// `options` are those of a replica, `workers` all that train; `groups` are this rank's, if replicas
 /// have stages, and must outlive the engine. Times the ops first where plans are chosen by times
 /// (stages, recompute = auto), or if `predicts`. Without memory.budget_mib what all ranks will take is held against
 /// their machines before they take it. Collective. @throws ConfigError.
-JobEngine make_engine(const Job& job, Graph graph, EngineOptions options, const Communicator& workers,
-                      const GridGroups* groups, bool predicts = false);
+JobEngine make_engine(const Job& job, Graph graph, EngineOptions options,
+                      const Communicator& workers, const GridGroups* groups, bool predicts = false);
 
 }  // namespace lockstep

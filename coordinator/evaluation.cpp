@@ -33,19 +33,23 @@ ValidationMetrics evaluate(Engine& engine, const Dataset* dataset, std::int64_t 
                            const AugmentOptions& augment, int loader_threads,
                            const Communicator& group) {
   const Plan& plan = engine.eval_plan();
-  const std::int64_t at_once = std::int64_t{plan.max_images} * plan.micro_batches;  // of a stage: several
-  const std::vector<Positions> runs = in_parts(part_of({0, samples}, group.rank(), group.size()), at_once);
+  const std::int64_t at_once =
+      std::int64_t{plan.max_images} * plan.micro_batches;  // of a stage: several
+  const std::vector<Positions> runs =
+      in_parts(part_of({0, samples}, group.rank(), group.size()), at_once);
   std::optional<Loader> loader;
   if (dataset)
-    loader.emplace(*dataset, augment, 0,
-                   LoaderOptions{.threads = loader_threads, .batch_capacity = static_cast<int>(at_once)});
+    loader.emplace(
+        *dataset, augment, 0,
+        LoaderOptions{.threads = loader_threads, .batch_capacity = static_cast<int>(at_once)});
   Executor& executor = engine.evaluator();
   std::vector<std::vector<Positions>> micro_batches;
   for (const Positions& run : runs) {
     micro_batches.push_back(in_parts(run, plan.max_images));
     micro_batches.back().resize(static_cast<std::size_t>(plan.micro_batches), {run.end, run.end});
     std::vector<int> sizes;
-    for (const Positions& part : micro_batches.back()) sizes.push_back(static_cast<int>(part.count()));
+    for (const Positions& part : micro_batches.back())
+      sizes.push_back(static_cast<int>(part.count()));
     executor.prepare(sizes);
     if (!dataset) continue;
     std::vector<std::int64_t> indices(static_cast<std::size_t>(run.count()));
@@ -58,16 +62,20 @@ ValidationMetrics evaluate(Engine& engine, const Dataset* dataset, std::int64_t 
     contexts.clear();
     for (const Positions& part : micro_batches[r]) {
       const auto images = slice(batch, {}, {part.begin - runs[r].begin, part.end - runs[r].begin});
-      contexts.push_back({.pixels = images.pixels.data(), .labels = images.labels.data(),
+      contexts.push_back({.pixels = images.pixels.data(),
+                          .labels = images.labels.data(),
                           .first_micro_batch = r == 0 && contexts.empty(),
-                          .images = static_cast<int>(part.count()), .update_running = false});
+                          .images = static_cast<int>(part.count()),
+                          .update_running = false});
     }
     executor.run(contexts, r + 1 == runs.size());
   }
   const auto sums = executor.loss_sums();
   const double count = std::max(sums[3], 1.0);
-  ValidationMetrics metrics{.samples = samples, .loss = without_nan_sign(sums[0] / count),
-                            .accuracy = sums[1] / count, .top5 = sums[2] / count};
+  ValidationMetrics metrics{.samples = samples,
+                            .loss = without_nan_sign(sums[0] / count),
+                            .accuracy = sums[1] / count,
+                            .top5 = sums[2] / count};
   if (sums.size() > kLossSums) metrics.mean_iou = mean_iou(sums.subspan(kLossSums));
   return metrics;
 }
@@ -101,7 +109,8 @@ void reestimate_statistics(Engine& engine, const Dataset& dataset, std::int64_t 
     const Batch data = loader.next();
     // Each batch blends into the statistics before, with momentum m: undo the blend afterwards.
     std::ranges::copy(before, statistics.begin());
-    executor.run({.pixels = data.pixels.data(), .labels = data.labels.data(),
+    executor.run({.pixels = data.pixels.data(),
+                  .labels = data.labels.data(),
                   .images = static_cast<int>(part.count())});
     for (std::size_t i = 0; i < mean.size(); ++i)
       mean[i] += static_cast<double>(statistics[i]) / static_cast<double>(parts.size());
@@ -123,9 +132,12 @@ void reestimate_statistics(Engine& engine, const Dataset& dataset, std::int64_t 
 namespace {
 
 /// Of the first images, by their own statistics; `batches` of reestimation_batches().
-ValidationMetrics evaluate_by_own_statistics(Engine& engine, const Dataset& dataset, std::span<const Positions> batches,
-                                             const AugmentOptions& augment, int loader_threads, const Communicator& group) {
-  Loader loader(dataset, augment, 0, {.threads = loader_threads, .batch_capacity = engine.train_plan().max_images});
+ValidationMetrics evaluate_by_own_statistics(Engine& engine, const Dataset& dataset,
+                                             std::span<const Positions> batches,
+                                             const AugmentOptions& augment, int loader_threads,
+                                             const Communicator& group) {
+  Loader loader(dataset, augment, 0,
+                {.threads = loader_threads, .batch_capacity = engine.train_plan().max_images});
   Executor& executor = engine.estimator();
   ValidationMetrics metrics;
   double count = 0;
@@ -136,7 +148,9 @@ ValidationMetrics evaluate_by_own_statistics(Engine& engine, const Dataset& data
     loader.request({.epoch = 0, .samples = std::move(indices), .training = false});
     executor.prepare(static_cast<int>(part.count()));
     const Batch data = loader.next();
-    executor.run({.pixels = data.pixels.data(), .labels = data.labels.data(), .images = static_cast<int>(part.count()),
+    executor.run({.pixels = data.pixels.data(),
+                  .labels = data.labels.data(),
+                  .images = static_cast<int>(part.count()),
                   .update_running = false});
     const auto sums = executor.loss_sums();
     metrics.loss += sums[0];
@@ -150,21 +164,28 @@ ValidationMetrics evaluate_by_own_statistics(Engine& engine, const Dataset& data
 
 }  // namespace
 
-std::string stale_statistics(Engine& engine, const Dataset& dataset, std::int64_t samples, const AugmentOptions& augment,
-                             int loader_threads, const Communicator& group) {
+std::string stale_statistics(Engine& engine, const Dataset& dataset, std::int64_t samples,
+                             const AugmentOptions& augment, int loader_threads,
+                             const Communicator& group) {
   constexpr int kBatches = 2;
-  constexpr double kWorse = 1.5, kLeast = 0.1;  // of the loss: more than what small batches do to it
+  constexpr double kWorse = 1.5,
+                   kLeast = 0.1;  // of the loss: more than what small batches do to it
   if (engine.state().statistics().empty()) return "";
   const auto batches = reestimation_batches(engine, samples, kBatches, group.size());
   if (batches.empty()) return "";
   const std::int64_t images = batches.back().end;
-  const ValidationMetrics own = evaluate_by_own_statistics(engine, dataset, batches, augment, loader_threads, group);
-  const ValidationMetrics running = evaluate(engine, &dataset, images, augment, loader_threads, group);
-  if (!(running.loss > kWorse * own.loss + kLeast)) return "";  // also where a loss is no number, which is another matter
-  return fmt::format("batch norm's running statistics do not suit the weights: by the statistics of the first {} images "
-                     "themselves their loss is {:.4g} (accuracy {:.1f}%), by the running ones {:.4g} ({:.1f}%); "
-                     "--reestimate-bn 20 takes them from training data, --save keeps them",
-                     images, own.loss, 100 * own.accuracy, running.loss, 100 * running.accuracy);
+  const ValidationMetrics own =
+      evaluate_by_own_statistics(engine, dataset, batches, augment, loader_threads, group);
+  const ValidationMetrics running =
+      evaluate(engine, &dataset, images, augment, loader_threads, group);
+  if (!(running.loss > kWorse * own.loss + kLeast))
+    return "";  // also where a loss is no number, which is another matter
+  return fmt::format(
+      "batch norm's running statistics do not suit the weights: by the statistics of the first {} "
+      "images "
+      "themselves their loss is {:.4g} (accuracy {:.1f}%), by the running ones {:.4g} ({:.1f}%); "
+      "--reestimate-bn 20 takes them from training data, --save keeps them",
+      images, own.loss, 100 * own.accuracy, running.loss, 100 * running.accuracy);
 }
 
 }  // namespace lockstep

@@ -23,8 +23,9 @@ std::vector<Positions> reestimation_batches(const Engine& engine, std::int64_t s
 
 /// What batch norm's running statistics are worth on the first batches of `dataset`: a sentence, if the loss is half
 /// as large again by them as by the statistics of those images; else "". Statistics stay. Collective.
-std::string stale_statistics(Engine& engine, const Dataset& dataset, std::int64_t samples, const AugmentOptions& augment,
-                             int loader_threads, const Communicator& group);
+std::string stale_statistics(Engine& engine, const Dataset& dataset, std::int64_t samples,
+                             const AugmentOptions& augment, int loader_threads,
+                             const Communicator& group);
 
 /// Adaptive batch norm (Li et al. 2016, arXiv:1603.04779): runs `batches` batches of training data
 /// forward and sets the running statistics to the average of their statistics. Weights stay.

@@ -11,7 +11,11 @@ constexpr int kWindowSteps = 16;  // scattered at once
 
 TrainingFeed::TrainingFeed(Loader* loader, SampleScatter* scatter, const Options& options,
                            std::int64_t epoch, std::int64_t cursor)
-    : loader_(loader), scatter_(scatter), options_(options), epoch_(epoch), cursor_(cursor),
+    : loader_(loader),
+      scatter_(scatter),
+      options_(options),
+      epoch_(epoch),
+      cursor_(cursor),
       scattered_(cursor) {
   parts_.reserve(static_cast<std::size_t>(options.micro_batches));
 }
@@ -20,7 +24,8 @@ TrainingFeed::TrainingFeed(Loader* loader, SampleScatter* scatter, const Options
 Positions TrainingFeed::mine(Positions step) const {
   if (options_.replica < 0) return {step.begin, step.begin};
   if (options_.at_once) return part_of(step, options_.replica, options_.replicas);
-  return micro_batch_positions(step, options_.replica, options_.replicas, micro_, options_.micro_batches);
+  return micro_batch_positions(step, options_.replica, options_.replicas, micro_,
+                               options_.micro_batches);
 }
 
 /// Sends those that load the samples of the next steps of this epoch.
@@ -57,7 +62,8 @@ void TrainingFeed::ask() {
   const Positions part = mine(step);
   std::vector<std::int64_t> positions(static_cast<std::size_t>(part.count()));
   std::iota(positions.begin(), positions.end(), part.begin);
-  if (loader_) loader_->request({.epoch = epoch_, .samples = order_->samples(part.begin, part.end)});
+  if (loader_)
+    loader_->request({.epoch = epoch_, .samples = order_->samples(part.begin, part.end)});
   asked_.push_back({std::move(positions), window_});
   if (options_.at_once || ++micro_ == options_.micro_batches) {
     micro_ = 0;
@@ -73,18 +79,22 @@ std::span<const TrainingFeed::MicroBatch> TrainingFeed::next() {
   const int parts = options_.at_once ? options_.micro_batches : 1;
   parts_.clear();
   for (int i = 0; i < parts; ++i)
-    parts_.push_back(slice(batch, current_, part_of({0, static_cast<std::int64_t>(current_.size())}, i, parts)));
+    parts_.push_back(
+        slice(batch, current_, part_of({0, static_cast<std::int64_t>(current_.size())}, i, parts)));
   return parts_;
 }
 
-TrainingFeed::MicroBatch slice(const Batch& batch, std::span<const std::int64_t> positions, Positions part) {
-  const auto begin = static_cast<std::size_t>(part.begin), count = static_cast<std::size_t>(part.count());
+TrainingFeed::MicroBatch slice(const Batch& batch, std::span<const std::int64_t> positions,
+                               Positions part) {
+  const auto begin = static_cast<std::size_t>(part.begin),
+             count = static_cast<std::size_t>(part.count());
   const std::size_t images = batch.samples.size();
   const auto of = [&](auto values) {
     const std::size_t each = images ? values.size() / images : 0;
     return values.empty() ? values : values.subspan(begin * each, count * each);
   };
-  return {of(batch.pixels), of(batch.labels), positions.empty() ? positions : positions.subspan(begin, count)};
+  return {of(batch.pixels), of(batch.labels),
+          positions.empty() ? positions : positions.subspan(begin, count)};
 }
 
 }  // namespace lockstep

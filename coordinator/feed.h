@@ -18,7 +18,7 @@ class TrainingFeed {
  public:
   struct Options {
     std::int64_t samples = 0;
-    std::int64_t batch = 1;  // global
+    std::int64_t batch = 1;         // global
     int replica = 0, replicas = 1;  // replica: kNone on a rank that only coordinates
     int world_size = 1;
     std::vector<int> loading_rank;  // scatter: by replica, the world rank that loads; empty: itself
@@ -53,7 +53,7 @@ class TrainingFeed {
   std::optional<EpochOrder> order_;
   std::int64_t order_epoch_ = -1;
   std::int64_t scattered_ = 0;  // of the order's epoch, samples before this position are sent
-  std::int64_t window_ = 0;    // the last that was scattered
+  std::int64_t window_ = 0;     // the last that was scattered
   struct Asked {
     std::vector<std::int64_t> positions;
     std::int64_t window;
@@ -64,6 +64,7 @@ class TrainingFeed {
 };
 
 /// The images `part` of a batch; `positions` (of the whole batch) may be empty.
-TrainingFeed::MicroBatch slice(const Batch& batch, std::span<const std::int64_t> positions, Positions part);
+TrainingFeed::MicroBatch slice(const Batch& batch, std::span<const std::int64_t> positions,
+                               Positions part);
 
 }  // namespace lockstep

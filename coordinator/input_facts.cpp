@@ -89,7 +89,8 @@ InputFacts input_facts_of(const std::string& details) {
   return facts;
 }
 
-std::string class_change(const InputFacts& checkpoint, int classes, const std::vector<std::string>& class_names) {
+std::string class_change(const InputFacts& checkpoint, int classes,
+                         const std::vector<std::string>& class_names) {
   if (checkpoint.classes > 0 && checkpoint.classes != classes)
     return "the data has " + std::to_string(classes) + " classes, the checkpoint was trained on " +
            std::to_string(checkpoint.classes);
@@ -97,8 +98,8 @@ std::string class_change(const InputFacts& checkpoint, int classes, const std::v
   for (std::size_t label = 0; label < class_names.size(); ++label) {
     const std::string name = as_stored(class_names[label]);
     if (checkpoint.class_names[label] != name)
-      return "label " + std::to_string(label) + " is '" + name + "' in the data, '" + checkpoint.class_names[label] +
-             "' where the checkpoint was trained";
+      return "label " + std::to_string(label) + " is '" + name + "' in the data, '" +
+             checkpoint.class_names[label] + "' where the checkpoint was trained";
   }
   return "";
 }

@@ -27,6 +27,7 @@ InputFacts input_facts_of(const std::string& details);
 
 /// In what the data's classes are others than those of a checkpoint, as a sentence; "": in nothing that is known.
 /// `classes` and `class_names` are the data's.
-std::string class_change(const InputFacts& checkpoint, int classes, const std::vector<std::string>& class_names);
+std::string class_change(const InputFacts& checkpoint, int classes,
+                         const std::vector<std::string>& class_names);
 
 }  // namespace lockstep

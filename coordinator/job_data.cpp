@@ -43,8 +43,9 @@ AugmentOptions augment_options(const Job& job, const DatasetInfo& info, const Sh
 int input_side(int from_job, int from_data) {
   const int side = from_job > 0 ? from_job : from_data;
   if (side <= 0)
-    throw ConfigError("the pictures have sizes of their own: set data.height and data.width to the network's, "
-                      "e.g. 224 and 224");
+    throw ConfigError(
+        "the pictures have sizes of their own: set data.height and data.width to the network's, "
+        "e.g. 224 and 224");
   return side;
 }
 
@@ -82,7 +83,8 @@ JobData open_shared(const Job& job) {
 
 void tell_warnings(const JobData& data) {
   const auto tell = [](const DatasetInfo& info) {
-    for (const std::string& warning : info.warnings) spdlog::warn("{} data: {}", info.split, warning);
+    for (const std::string& warning : info.warnings)
+      spdlog::warn("{} data: {}", info.split, warning);
   };
   tell(data.train_set().info());
   if (data.val || data.val_scatter) tell(data.val_set().info());
@@ -98,7 +100,8 @@ std::size_t bytes_in_memory(const JobData& data) {
   if (!data.train) return 0;
   const DatasetInfo& info = data.train->info();
   if (info.source != "idx" && info.source != "cifar10" && info.source != "cifar100") return 0;
-  return bytes_in_memory({info.channels, info.height, info.width}, data.train->size() + (data.val ? data.val->size() : 0));
+  return bytes_in_memory({info.channels, info.height, info.width},
+                         data.train->size() + (data.val ? data.val->size() : 0));
 }
 
 DatasetOptions dataset_options(const Job& job, const std::string& split) {
@@ -126,18 +129,23 @@ int input_channels(int from_job, const DatasetInfo& info) {
   if (from_job == 0) return info.channels > 0 ? info.channels : 3;
   const std::string asked = "data.channels = " + std::to_string(from_job);
   if (info.channels == 0 && from_job != 1 && from_job != 3)
-    throw ConfigError(asked + ": picture files give 1 channel or 3; for others use raw pixels, [N,H,W,C] in IDX files "
-                              "(data.source = idx) or packed");
+    throw ConfigError(
+        asked +
+        ": picture files give 1 channel or 3; for others use raw pixels, [N,H,W,C] in IDX files "
+        "(data.source = idx) or packed");
   if (info.channels > 0 && !can_become(info.channels, from_job))
-    throw ConfigError(asked + ", but " + info.path + " has pictures of " + std::to_string(info.channels) +
+    throw ConfigError(asked + ", but " + info.path + " has pictures of " +
+                      std::to_string(info.channels) +
                       ": leave the key out, or pack the channels that are meant");
   return from_job;
 }
 
 void check_shares(const Job& job, std::int64_t train_samples, int replicas) {
   const auto refuse = [&](const std::string& what, const std::string& more) {
-    const std::string shares = std::to_string(replicas) + (job.parallel.stages > 1 ? " replicas" : " ranks");
-    throw ConfigError(what + " for " + shares + ": some would never have one; " + more + ", or start fewer ranks");
+    const std::string shares =
+        std::to_string(replicas) + (job.parallel.stages > 1 ? " replicas" : " ranks");
+    throw ConfigError(what + " for " + shares + ": some would never have one; " + more +
+                      ", or start fewer ranks");
   };
   if (train_samples < replicas)
     refuse("the training data has " + std::to_string(train_samples) + " images", "use more data");

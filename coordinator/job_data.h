@@ -19,7 +19,7 @@ struct JobData {
   const Dataset& train_set() const { return train_scatter ? train_scatter->dataset() : *train; }
   const Dataset& val_set() const { return val_scatter ? val_scatter->dataset() : *val; }
 
-  std::int64_t train_samples = 0;       // after data.train_samples
+  std::int64_t train_samples = 0;  // after data.train_samples
   std::int64_t val_samples = 0;
   AugmentOptions augment;
   Shape input;  // of the network

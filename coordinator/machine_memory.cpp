@@ -33,7 +33,8 @@ std::size_t least_limit(const fs::path& mount, fs::path group, const char* file)
 std::size_t control_group_limit(const fs::path& root) {
   const fs::path mount = root / "sys/fs/cgroup";
   std::size_t least = SIZE_MAX;
-  std::ifstream lines(root / "proc/self/cgroup");  // "ID:CONTROLLERS:PATH"; version 2 has no controllers
+  std::ifstream lines(root /
+                      "proc/self/cgroup");  // "ID:CONTROLLERS:PATH"; version 2 has no controllers
   for (std::string line; std::getline(lines, line);) {
     const std::size_t first = line.find(':'), second = line.find(':', first + 1);
     if (first == line.npos || second == line.npos) continue;
@@ -62,7 +63,8 @@ void set_share(EngineOptions& options, std::size_t bytes) {
 std::size_t machine_memory(const fs::path& root) {
   const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
   const std::size_t physical =
-      pages > 0 && page > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(page) : SIZE_MAX;
+      pages > 0 && page > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(page)
+                            : SIZE_MAX;
   return std::min(physical, control_group_limit(root));
 }
 
@@ -73,7 +75,8 @@ void limit_to_machine(EngineOptions& options, int ranks_on_machine) {
 void limit_to_machine(EngineOptions& options, const Communicator& world) {
   if (!wants_limit(options)) return;
   const auto share = static_cast<std::int64_t>(rank_share(machine_memory(), world.node_size()));
-  set_share(options, static_cast<std::size_t>(world.all_reduce(share, ReduceOp::kMin, "memory of a rank")));
+  set_share(options,
+            static_cast<std::size_t>(world.all_reduce(share, ReduceOp::kMin, "memory of a rank")));
 }
 
 }  // namespace lockstep

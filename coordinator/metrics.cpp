@@ -1,9 +1,9 @@
 #include "coordinator/metrics.h"
 
+#include <spdlog/spdlog.h>
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <spdlog/spdlog.h>
 
 #include "data/error.h"
 #include "data/files.h"
@@ -79,7 +79,8 @@ void MetricsFile::note_past(const std::string& lines) {
     end = begin;
     if (!json.is_object() || !json.contains("grad_norm")) continue;
     const Json& norm = json["grad_norm"];
-    past_.push_back({norm.is_number() ? norm.get<double>() : std::nan(""), json.value("held", false)});
+    past_.push_back(
+        {norm.is_number() ? norm.get<double>() : std::nan(""), json.value("held", false)});
   }
   std::ranges::reverse(past_);
 }
@@ -93,7 +94,8 @@ void MetricsFile::append(const std::string& line) {
     end_ += text.size();
     failed_ = false;
   } catch (const IoError&) {
-    if (!failed_) spdlog::error("{} cannot be written; is the disk full? Training goes on", path_.string());
+    if (!failed_)
+      spdlog::error("{} cannot be written; is the disk full? Training goes on", path_.string());
     failed_ = true;
   }
 }
@@ -108,8 +110,7 @@ void MetricsFile::write(const StepMetrics& m) {
   json["grad_norm"] = number(m.gradient_norm);
   if (m.held) json["held"] = true;
   json["samples"] = m.samples;
-  json["images_per_second"] =
-      std::round(static_cast<double>(m.samples) / m.step_seconds * 10) / 10;
+  json["images_per_second"] = std::round(static_cast<double>(m.samples) / m.step_seconds * 10) / 10;
   json["step_ms"] = milliseconds(m.step_seconds);
   json["data_ms"] = milliseconds(m.data_seconds);
   json["compute_ms"] = milliseconds(m.times.compute);

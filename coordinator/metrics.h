@@ -13,14 +13,14 @@ namespace lockstep {
 /// What one step tells; loss and counts are over the whole group.
 struct StepMetrics {
   std::int64_t step = 0, epoch = 0;
-  double loss = 0;       // mean over the step's samples
-  double accuracy = 0;   // of the training samples, 0 to 1
+  double loss = 0;      // mean over the step's samples
+  double accuracy = 0;  // of the training samples, 0 to 1
   double learning_rate = 0;
   double gradient_norm = 0;  // before clipping
   bool held = false;         // sick: nothing was updated
   std::int64_t samples = 0;
-  double step_seconds = 0;   // wall clock, waiting for data included
-  double data_seconds = 0;   // waiting for the loader
+  double step_seconds = 0;  // wall clock, waiting for data included
+  double data_seconds = 0;  // waiting for the loader
   StepTimes times;
 };
 

@@ -14,14 +14,16 @@ namespace lockstep {
 namespace {
 
 double part_used(const MachineUse& use) {
-  return static_cast<double>(use.bytes) / static_cast<double>(std::max<std::size_t>(use.machine_bytes, 1));
+  return static_cast<double>(use.bytes) /
+         static_cast<double>(std::max<std::size_t>(use.machine_bytes, 1));
 }
 
 }  // namespace
 
 std::size_t usable_memory(std::size_t machine_bytes, int ranks) {
   constexpr std::size_t kProgramBytes = std::size_t{64} << 20;
-  const std::size_t besides = std::max(machine_bytes / 10, kProgramBytes * static_cast<std::size_t>(ranks));
+  const std::size_t besides =
+      std::max(machine_bytes / 10, kProgramBytes * static_cast<std::size_t>(ranks));
   return machine_bytes - std::min(besides, machine_bytes / 2);
 }
 
@@ -32,7 +34,9 @@ std::size_t rank_share(std::size_t machine_bytes, int ranks) {
 
 std::size_t MachineUse::usable_bytes() const { return usable_memory(machine_bytes, ranks); }
 
-std::size_t MachineUse::share_bytes() const { return rank_share(machine_bytes, std::max(ranks, 1)); }
+std::size_t MachineUse::share_bytes() const {
+  return rank_share(machine_bytes, std::max(ranks, 1));
+}
 
 MachineUse fullest_machine(std::span<const RankNeed> needs) {
   std::map<std::uint64_t, MachineUse> machines;
@@ -53,16 +57,22 @@ MachineUse fullest_machine(std::span<const RankNeed> needs) {
 }
 
 std::string overcommit_text(const MachineUse& use, const std::string& would_fit) {
-  std::string text = std::to_string(use.ranks) + (use.ranks == 1 ? " rank on a machine needs " : " ranks on one machine need ") +
-                     in_units(use.bytes);
+  std::string text =
+      std::to_string(use.ranks) +
+      (use.ranks == 1 ? " rank on a machine needs " : " ranks on one machine need ") +
+      in_units(use.bytes);
   if (use.ranks > 1) text += " together, the largest " + in_units(use.heaviest_bytes);
-  text += ", but it has " + in_units(use.machine_bytes) + " (its memory, or its control group's limit), " +
-          in_units(use.usable_bytes()) + " for what is planned";
+  text += ", but it has " + in_units(use.machine_bytes) +
+          " (its memory, or its control group's limit), " + in_units(use.usable_bytes()) +
+          " for what is planned";
   if (!would_fit.empty()) text += ": " + would_fit;
-  return text + ". memory.budget_mib sets a limit of your own instead; memory.on_overcommit = warn goes on all the same";
+  return text +
+         ". memory.budget_mib sets a limit of your own instead; memory.on_overcommit = warn goes "
+         "on all the same";
 }
 
-void check_overcommit(const MemoryDemand& mine, const Communicator& workers, std::size_t machine_bytes, bool stops) {
+void check_overcommit(const MemoryDemand& mine, const Communicator& workers,
+                      std::size_t machine_bytes, bool stops) {
   const RankNeed need{.machine = host_key(), .bytes = mine.bytes, .machine_bytes = machine_bytes};
   const MachineUse use = fullest_machine(workers.all_gather_value(need, "memory of ranks"));
   if (use.fits()) return;

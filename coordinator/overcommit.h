@@ -11,15 +11,16 @@ namespace lockstep {
 
 /// What one rank will take of its machine.
 struct RankNeed {
-  std::uint64_t machine = 0;             // equal where ranks share one
-  std::size_t bytes = 0;                 // planned
-  std::size_t machine_bytes = SIZE_MAX;  // what this rank sees of it (machine_memory.h); the least counts
+  std::uint64_t machine = 0;  // equal where ranks share one
+  std::size_t bytes = 0;      // planned
+  std::size_t machine_bytes =
+      SIZE_MAX;  // what this rank sees of it (machine_memory.h); the least counts
 };
 
 /// What the ranks of one machine will take together.
 struct MachineUse {
   int ranks = 0;
-  int heaviest = 0;                      // the rank that takes the most of them
+  int heaviest = 0;  // the rank that takes the most of them
   std::size_t bytes = 0, heaviest_bytes = 0;
   std::size_t machine_bytes = SIZE_MAX;
 
@@ -45,6 +46,7 @@ std::string overcommit_text(const MachineUse& use, const std::string& would_fit)
 /// Holds what this rank and the others will take against their machines, before they take it. `machine_bytes`: what
 /// this one's has. Where it does not fit, `stops` decides whether all ranks throw, or rank 0 of `workers` warns.
 /// Collective. @throws ConfigError, the same on all ranks, with what would fit.
-void check_overcommit(const MemoryDemand& mine, const Communicator& workers, std::size_t machine_bytes, bool stops);
+void check_overcommit(const MemoryDemand& mine, const Communicator& workers,
+                      std::size_t machine_bytes, bool stops);
 
 }  // namespace lockstep

@@ -17,7 +17,8 @@ constexpr std::size_t kArenaBytes = 512u << 20;
 std::vector<bool> lane_calls(const Plan& plan) {
   std::vector<bool> of_lanes(plan.calls.size(), false);
   for (const PlanItem& item : plan.items)
-    if (const auto* phase = std::get_if<Phase>(&item.what); phase && phase->kind == PhaseKind::kLanes)
+    if (const auto* phase = std::get_if<Phase>(&item.what);
+        phase && phase->kind == PhaseKind::kLanes)
       for (int c : phase->calls) of_lanes[static_cast<std::size_t>(c)] = true;
   return of_lanes;
 }
@@ -31,7 +32,8 @@ int probe_images(const Graph& graph, const EngineOptions& options) {
   const cpu::CpuBackend backend(graph, backend_options(options));
   PlanOptions plan = plan_options(options, true, true);
   const std::size_t budget = options.memory.budget_bytes, state = state_bytes(graph);
-  const std::size_t arena_bytes = budget == 0 ? kArenaBytes : std::min(kArenaBytes, budget - std::min(budget, state));
+  const std::size_t arena_bytes =
+      budget == 0 ? kArenaBytes : std::min(kArenaBytes, budget - std::min(budget, state));
   while (plan.max_images > plan.lanes && make_plan(graph, backend, plan).arena_bytes > arena_bytes)
     plan.max_images = std::max(plan.lanes, plan.max_images / 2);
   return plan.max_images;
@@ -42,7 +44,8 @@ struct Input {
   Input(const Graph& graph, int images) : positions(static_cast<std::size_t>(images), 0) {
     std::mt19937 random(1);
     std::normal_distribution<float> normal;
-    pixels.resize(positions.size() * static_cast<std::size_t>(graph.value(graph.input()).shape.elements()));
+    pixels.resize(positions.size() *
+                  static_cast<std::size_t>(graph.value(graph.input()).shape.elements()));
     std::ranges::generate(pixels, [&] { return normal(random); });
     labels.assign(positions.size() * static_cast<std::size_t>(labels_of_image(graph)), 0);
   }
@@ -148,9 +151,13 @@ CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communica
   Executor& executor = engine.trainer();
   executor.prepare(options.max_images);
   Input input(graph, options.max_images);
-  const StepContext context{.seed = 1, .loss_divisor = static_cast<double>(options.max_images),
-                            .positions = input.positions, .leaves_out = false, .pixels = input.pixels.data(),
-                            .labels = input.labels.data(), .images = options.max_images};
+  const StepContext context{.seed = 1,
+                            .loss_divisor = static_cast<double>(options.max_images),
+                            .positions = input.positions,
+                            .leaves_out = false,
+                            .pixels = input.pixels.data(),
+                            .labels = input.labels.data(),
+                            .images = options.max_images};
   for (int i = 0; i < kWarmUp; ++i) executor.run(context);
   std::vector<std::vector<double>> seconds(engine.train_plan().calls.size());
   std::vector<std::uint64_t> before = executor.call_ticks();
@@ -158,7 +165,8 @@ CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communica
     const double begin = seconds_now();
     const std::uint64_t first = ticks_now();
     executor.run(context);
-    const double tick = (seconds_now() - begin) / static_cast<double>(std::max<std::uint64_t>(ticks_now() - first, 1));
+    const double tick = (seconds_now() - begin) /
+                        static_cast<double>(std::max<std::uint64_t>(ticks_now() - first, 1));
     const std::vector<std::uint64_t> after = executor.call_ticks();
     for (std::size_t c = 0; c < seconds.size(); ++c)
       seconds[c].push_back(static_cast<double>(after[c] - before[c]) * tick);
@@ -173,7 +181,8 @@ std::size_t probe_bytes(const Graph& graph, EngineOptions options) {
   options.pipeline = {};
   options.max_images = probe_images(graph, options);
   const cpu::CpuBackend backend(graph, backend_options(options));
-  return state_bytes(graph) + make_plan(graph, backend, plan_options(options, true, true)).arena_bytes;
+  return state_bytes(graph) +
+         make_plan(graph, backend, plan_options(options, true, true)).arena_bytes;
 }
 
 OpTimes probe_op_times(const Graph& graph, EngineOptions options, const Communicator& group) {

@@ -23,13 +23,16 @@ std::string clock_time(double seconds) {
 }  // namespace
 
 Progress::Progress(std::int64_t total_steps, double every_s)
-    : total_steps_(total_steps), every_s_(every_s), terminal_(isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr) {}
+    : total_steps_(total_steps),
+      every_s_(every_s),
+      terminal_(isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr) {}
 
 std::string Progress::line(const StepMetrics& m) const {
   const double left = static_cast<double>(total_steps_ - m.step) * step_seconds_;
-  return fmt::format("epoch {} step {}/{}  loss {:.4f}  acc {:.1f}%  lr {:.4g}  {:.0f} images/s  ETA {}",
-                     m.epoch, m.step, total_steps_, m.loss, 100 * m.accuracy, m.learning_rate,
-                     images_per_second_, clock_time(left));
+  return fmt::format(
+      "epoch {} step {}/{}  loss {:.4f}  acc {:.1f}%  lr {:.4g}  {:.0f} images/s  ETA {}", m.epoch,
+      m.step, total_steps_, m.loss, 100 * m.accuracy, m.learning_rate, images_per_second_,
+      clock_time(left));
 }
 
 void Progress::step(const StepMetrics& m) {
@@ -50,12 +53,14 @@ void Progress::validation(const ValidationMetrics& m) {
   if (terminal_) std::fprintf(stderr, "\r\033[K");
   if (m.mean_iou) {
     spdlog::info(
-        "epoch {} step {}: validation loss {:.4f}, mean IoU {:.2f}%, pixel accuracy {:.2f}% of {} images",
+        "epoch {} step {}: validation loss {:.4f}, mean IoU {:.2f}%, pixel accuracy {:.2f}% of {} "
+        "images",
         m.epoch, m.step, m.loss, 100 * *m.mean_iou, 100 * m.accuracy, m.samples);
     return;
   }
-  spdlog::info("epoch {} step {}: validation loss {:.4f}, accuracy {:.2f}% (top-5 {:.2f}%) of {} images",
-               m.epoch, m.step, m.loss, 100 * m.accuracy, 100 * m.top5, m.samples);
+  spdlog::info(
+      "epoch {} step {}: validation loss {:.4f}, accuracy {:.2f}% (top-5 {:.2f}%) of {} images",
+      m.epoch, m.step, m.loss, 100 * m.accuracy, 100 * m.top5, m.samples);
 }
 
 void Progress::finish() {

@@ -25,7 +25,8 @@ ThreadRequest thread_request(int job) {
     const char* text = std::getenv(variable);
     return text ? std::max(0, std::atoi(text)) : 0;
   };
-  return {.job = job, .launch = number_in(kThreadsVariable), .openmp = number_in("OMP_NUM_THREADS")};
+  return {
+      .job = job, .launch = number_in(kThreadsVariable), .openmp = number_in("OMP_NUM_THREADS")};
 }
 
 int choose_threads(const ThreadRequest& request, const SharedCpus& shared) {
@@ -40,8 +41,9 @@ std::string threads_not_taken(const ThreadRequest& request, const SharedCpus& sh
   if (request.job > 0 || request.launch > 0 || request.openmp <= threads) return "";
   return "OMP_NUM_THREADS = " + std::to_string(request.openmp) + ", but " +
          (shared.ranks == 1 ? "a rank has " : std::to_string(shared.ranks) + " ranks share ") +
-         std::to_string(shared.cpus) + (shared.cpus == 1 ? " CPU" : " CPUs") + ": a rank takes " + std::to_string(threads) +
-         (threads == 1 ? " thread" : " threads") + "; parallel.threads or launch --threads has its way";
+         std::to_string(shared.cpus) + (shared.cpus == 1 ? " CPU" : " CPUs") + ": a rank takes " +
+         std::to_string(threads) + (threads == 1 ? " thread" : " threads") +
+         "; parallel.threads or launch --threads has its way";
 }
 
 namespace {
@@ -66,7 +68,8 @@ int lanes_of_rank(int wanted, const Communicator& world) {
   const ThreadRequest request = thread_request(wanted);
   const SharedCpus shared = shared_cpus(world);
   if (world.rank() == 0)
-    if (const std::string said = threads_not_taken(request, shared); !said.empty()) spdlog::warn("{}", said);
+    if (const std::string said = threads_not_taken(request, shared); !said.empty())
+      spdlog::warn("{}", said);
   return choose_threads(request, shared);
 }
 
@@ -74,11 +77,12 @@ std::string crowding(int threads, const SharedCpus& shared) {
   if (shared.ranks > shared.cpus || threads * shared.ranks <= shared.cpus) return "";
   const int fitting = shared.cpus / shared.ranks;
   return std::to_string(shared.ranks) + (shared.ranks == 1 ? " rank has " : " ranks share ") +
-         std::to_string(shared.cpus) + (shared.cpus == 1 ? " CPU" : " CPUs") + " for " + std::to_string(threads) +
+         std::to_string(shared.cpus) + (shared.cpus == 1 ? " CPU" : " CPUs") + " for " +
+         std::to_string(threads) +
          " threads each: slow; set parallel.threads = " + std::to_string(fitting) +
-         " (or OMP_NUM_THREADS), or give a rank more CPUs: srun --cpus-per-task=" + std::to_string(threads) +
-         ", mpirun --map-by slot:PE=" + std::to_string(threads) + " --bind-to core, lockstep launch --threads " +
-         std::to_string(threads);
+         " (or OMP_NUM_THREADS), or give a rank more CPUs: srun --cpus-per-task=" +
+         std::to_string(threads) + ", mpirun --map-by slot:PE=" + std::to_string(threads) +
+         " --bind-to core, lockstep launch --threads " + std::to_string(threads);
 }
 
 void warn_of_crowding(int threads, const Communicator& group) {

@@ -15,9 +15,9 @@ struct SharedCpus {
 
 /// Who asks for how many threads; 0: does not.
 struct ThreadRequest {
-  int job = 0;       // parallel.threads
-  int launch = 0;    // --threads of `lockstep launch`, which sets kThreadsVariable
-  int openmp = 0;    // OMP_NUM_THREADS, which sites set for all programs
+  int job = 0;     // parallel.threads
+  int launch = 0;  // --threads of `lockstep launch`, which sets kThreadsVariable
+  int openmp = 0;  // OMP_NUM_THREADS, which sites set for all programs
 };
 inline constexpr const char* kThreadsVariable = "LOCKSTEP_THREADS";
 

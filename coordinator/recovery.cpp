@@ -19,14 +19,17 @@ int newest_state(std::span<const StateOffer> offers) {
     const StateOffer& offer = offers[r];
     if (offer.step < 0) continue;
     const StateOffer* best = newest < 0 ? nullptr : &offers[static_cast<std::size_t>(newest)];
-    if (!best || offer.step > best->step || (offer.step == best->step && offer.finished && !best->finished))
+    if (!best || offer.step > best->step ||
+        (offer.step == best->step && offer.finished && !best->finished))
       newest = static_cast<int>(r);
   }
   return newest;
 }
 
 CarriedState carry(ModelState& state, const TrainingState& where) {
-  const auto copy = [](std::span<float> values) { return std::vector<float>(values.begin(), values.end()); };
+  const auto copy = [](std::span<float> values) {
+    return std::vector<float>(values.begin(), values.end());
+  };
   CarriedState carried;
   carried.where = where;
   carried.parameters = copy(state.parameters());
@@ -35,9 +38,11 @@ CarriedState carry(ModelState& state, const TrainingState& where) {
   return carried;
 }
 
-CarriedState give(const Recovery& recovery, int giver, ModelState& state, const Communicator& world) {
+CarriedState give(const Recovery& recovery, int giver, ModelState& state,
+                  const Communicator& world) {
   const bool gives = world.rank() == giver;
-  const auto share = [&](const std::vector<float>& mine, std::span<float> values, const char* name) {
+  const auto share = [&](const std::vector<float>& mine, std::span<float> values,
+                         const char* name) {
     if (gives) std::ranges::copy(mine, values.begin());
     world.broadcast(std::as_writable_bytes(values), giver, name);
   };

@@ -31,9 +31,9 @@ int newest_state(std::span<const StateOffer> offers);
 /// What a survivor of a replica has in memory: a whole state, of before or after a step.
 struct CarriedState {
   TrainingState where;
-  bool finished = true;  // so is what comes after the last step's update
+  bool finished = true;           // so is what comes after the last step's update
   std::int64_t saving_step = -1;  // of the checkpoint that was being written; -1: none
-  StepMetrics last;      // of the last step, which the metrics file may lack
+  StepMetrics last;               // of the last step, which the metrics file may lack
   std::optional<ValidationMetrics> validation;  // the newest
   std::vector<float> parameters, momentum, statistics;
 };
@@ -51,6 +51,7 @@ CarriedState carry(ModelState& state, const TrainingState& where);
 
 /// Gives all ranks what `giver` has brought along: the tensors into `state`, the rest as the result (without
 /// tensors). Collective.
-CarriedState give(const Recovery& recovery, int giver, ModelState& state, const Communicator& world);
+CarriedState give(const Recovery& recovery, int giver, ModelState& state,
+                  const Communicator& world);
 
 }  // namespace lockstep

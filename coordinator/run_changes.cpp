@@ -43,13 +43,17 @@ struct StartGrid {
   std::string ranks, stages, threads, activations;
 
   explicit StartGrid(const Json& start)
-      : ranks(text_of(start, "ranks")), stages("1"), threads(text_of(start, "threads")),
+      : ranks(text_of(start, "ranks")),
+        stages("1"),
+        threads(text_of(start, "threads")),
         activations(text_of(start, "activations")) {
     const auto keys = keys_of(text_of(start, "job"));
-    if (const auto found = keys.find("parallel.stages"); found != keys.end()) stages = found->second;
+    if (const auto found = keys.find("parallel.stages"); found != keys.end())
+      stages = found->second;
   }
   std::string text() const {
-    return ranks + " ranks" + (stages == "1" ? "" : " in " + stages + " stages") + " x " + threads + " threads";
+    return ranks + " ranks" + (stages == "1" ? "" : " in " + stages + " stages") + " x " + threads +
+           " threads";
   }
   bool same_bits(const StartGrid& other) const {
     const double replicas = std::atof(ranks.c_str()) / std::atof(stages.c_str());
@@ -62,9 +66,11 @@ void add_job_changes(const Json& saved, const Json& now, std::vector<std::string
   const auto before = keys_of(text_of(saved, "job"));
   for (const auto& [key, value] : keys_of(text_of(now, "job"))) {
     const auto found = before.find(key);
-    if ((key == "augment.mean" || key == "augment.std") && found != before.end() && found->second.empty())
+    if ((key == "augment.mean" || key == "augment.std") && found != before.end() &&
+        found->second.empty())
       continue;  // checkpoints of before do not tell which they were
-    if (key != "run.seed" && found != before.end() && found->second != value)  // seed_change tells of that
+    if (key != "run.seed" && found != before.end() &&
+        found->second != value)  // seed_change tells of that
       changes.push_back("the job has " + key + " = " + value + " now; it was " + found->second);
   }
 }
@@ -97,7 +103,9 @@ std::string seed_change(const TrainingState& saved, std::uint64_t seed) {
   return "run.seed = " + std::to_string(seed) + " counts from step " + std::to_string(saved.step) +
          " on, for the order of samples, augmentation and dropout; the weights began with " +
          std::to_string(saved.seed) +
-         (saved.cursor > 0 ? "; in what is left of this epoch some samples come again and others not at all" : "");
+         (saved.cursor > 0
+              ? "; in what is left of this epoch some samples come again and others not at all"
+              : "");
 }
 
 std::string started_from(const std::string& details) {

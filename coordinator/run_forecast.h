@@ -10,10 +10,11 @@ namespace lockstep {
 
 /// What was expected of a rank before it began to train. 0: nothing was.
 struct Expected {
-  std::size_t base_bytes = 0; // resident before the plan's memory was asked for, samples aside: program, MPI
-  double step_seconds = 0;    // without messages
-  double waiting = 0;         // part of a step in which it waits for other stages, 0 to 1
-  std::size_t step_bytes = 0; // given to all-reduces and to other stages
+  std::size_t base_bytes =
+      0;  // resident before the plan's memory was asked for, samples aside: program, MPI
+  double step_seconds = 0;     // without messages
+  double waiting = 0;          // part of a step in which it waits for other stages, 0 to 1
+  std::size_t step_bytes = 0;  // given to all-reduces and to other stages
 };
 
 /// Of a rank at `stage`, in a job of so many replicas and micro-batches.
@@ -26,17 +27,18 @@ struct Pair {
 /// What was predicted of the first worker beside what came, like with like.
 struct Comparison {
   std::size_t steps = 0;  // that were counted; 0: nothing else is set
-  Pair memory;            // bytes: what was resident before and the plan's, and the most that was resident
-  Pair computing;         // seconds of a step without waiting for sums over ranks
-  Pair waiting;           // part of a step in which it waits for other stages, 0 to 1
-  Pair sent;              // bytes given to all-reduces and other stages in a step
+  Pair memory;     // bytes: what was resident before and the plan's, and the most that was resident
+  Pair computing;  // seconds of a step without waiting for sums over ranks
+  Pair waiting;    // part of a step in which it waits for other stages, 0 to 1
+  Pair sent;       // bytes given to all-reduces and other stages in a step
   double step_seconds = 0;  // the whole, without waiting for data
 };
 
 /// "predicted / measured: 367 / 371 MiB a rank; computing 95.1 / 99.8 ms of a step's 101.3"; empty: no steps.
 std::string summary(const Comparison& comparison);
 
-inline constexpr const char* kForecastFile = "forecast.json";  // in the run directory, of the newest start
+inline constexpr const char* kForecastFile =
+    "forecast.json";  // in the run directory, of the newest start
 
 /// One object of JSON for that file, and the lines that tell people of it.
 std::string to_json(const Comparison& comparison);

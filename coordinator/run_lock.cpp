@@ -106,7 +106,8 @@ Life life_of(const Holder& holder) {
 
 std::string counter(std::uint64_t value) {
   std::string digits = std::to_string(value);
-  return "beat " + std::string(kCounterDigits - std::min(kCounterDigits, digits.size()), '0') + digits + "\n";
+  return "beat " + std::string(kCounterDigits - std::min(kCounterDigits, digits.size()), '0') +
+         digits + "\n";
 }
 
 /// Nothing if the file is not there.
@@ -221,7 +222,8 @@ void RunLock::take() {
     spdlog::warn("taking over the lock of {}, which is gone", who);
     remove_stale(text);
   }
-  throw IoError(path_.string() + ": changes hands all the time; do several jobs start in one directory?");
+  throw IoError(path_.string() +
+                ": changes hands all the time; do several jobs start in one directory?");
 }
 
 /// Renames it away; if by then it is another's, puts it back.
@@ -230,7 +232,8 @@ void RunLock::remove_stale(const std::string& text) {
   if (::rename(path_.c_str(), away.c_str()) != 0) return;  // somebody else did
   const bool same = read_lock(away) == text;
   if (!same && ::link(away.c_str(), path_.c_str()) != 0)
-    spdlog::error("{}: two jobs have come into this directory at once", path_.parent_path().string());
+    spdlog::error("{}: two jobs have come into this directory at once",
+                  path_.parent_path().string());
   std::error_code ignored;
   fs::remove(away, ignored);
 }

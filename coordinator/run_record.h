@@ -22,10 +22,11 @@ struct RunEnvironment {
   std::vector<int> threads;        // by rank
   std::string mpi_library, instruction_set;
   std::string activations;  // "f32" or "bf16": what train.precision came to
-  std::string cpu;      // model, of rank 0
-  std::string started;  // UTC, ISO 8601
-  std::string data = {};          // data_record(); "": not known
-  std::string started_from = {};  // the checkpoint of another run that this one began with; or empty
+  std::string cpu;          // model, of rank 0
+  std::string started;      // UTC, ISO 8601
+  std::string data = {};    // data_record(); "": not known
+  std::string started_from =
+      {};  // the checkpoint of another run that this one began with; or empty
 };
 
 /// Collective; rank 0 gets all of it. `threads` are this rank's.

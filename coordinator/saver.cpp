@@ -41,7 +41,8 @@ std::vector<StateTensor> tensors_of(ModelState& state) {
   }
   for (std::size_t i = 0; i < graph.statistics().size(); ++i)
     tensors.push_back({"statistics/" + graph.statistics()[i].name,
-                       {graph.statistics()[i].channels}, state.statistic(static_cast<int>(i))});
+                       {graph.statistics()[i].channels},
+                       state.statistic(static_cast<int>(i))});
   return tensors;
 }
 
@@ -60,22 +61,25 @@ std::vector<TensorView> checkpoint_tensors(ModelState& state) {
 
 std::vector<int> checkpoint_writers(const Graph& graph, const std::vector<int>& stage_of_op,
                                     const Grid& grid, int first_rank) {
-  std::vector<int> stages;           // by tensor, in the order of tensors_of
+  std::vector<int> stages;  // by tensor, in the order of tensors_of
   std::vector<std::int64_t> bytes;
   const auto add = [&](int stage, std::int64_t floats) {
     stages.push_back(stage);
     bytes.push_back(floats * static_cast<std::int64_t>(sizeof(float)));
   };
-  std::vector<int> of_parameter(graph.parameters().size(), 0), of_statistic(graph.statistics().size(), 0);
+  std::vector<int> of_parameter(graph.parameters().size(), 0),
+      of_statistic(graph.statistics().size(), 0);
   for (std::size_t op = 0; op < stage_of_op.size(); ++op) {
-    for (ParameterId p : graph.ops()[op].parameters) of_parameter[static_cast<std::size_t>(p)] = stage_of_op[op];
+    for (ParameterId p : graph.ops()[op].parameters)
+      of_parameter[static_cast<std::size_t>(p)] = stage_of_op[op];
     if (const int first = graph.ops()[op].first_statistic; first != kNone)
       for (int i : {first, first + 1}) of_statistic[static_cast<std::size_t>(i)] = stage_of_op[op];
   }
   for (std::size_t p = 0; p < of_parameter.size(); ++p)
     for (int copies = 0; copies < 2; ++copies)  // itself and its momentum
       add(of_parameter[p], graph.parameters()[p].elements());
-  for (std::size_t i = 0; i < of_statistic.size(); ++i) add(of_statistic[i], graph.statistics()[i].channels);
+  for (std::size_t i = 0; i < of_statistic.size(); ++i)
+    add(of_statistic[i], graph.statistics()[i].channels);
 
   std::vector<int> writers(stages.size(), 0);
   for (int s = 0; s < grid.stages(); ++s) {
@@ -91,8 +95,11 @@ std::vector<int> checkpoint_writers(const Graph& graph, const std::vector<int>& 
 
 Saver::Saver(std::filesystem::path checkpoints, ModelState& state, const Communicator& group,
              int first_writer, const std::vector<int>& writers, int keep_newest)
-    : checkpoints_(std::move(checkpoints)), group_(group), first_writer_(first_writer),
-      keep_newest_(keep_newest), tensors_(checkpoint_tensors(state)) {
+    : checkpoints_(std::move(checkpoints)),
+      group_(group),
+      first_writer_(first_writer),
+      keep_newest_(keep_newest),
+      tensors_(checkpoint_tensors(state)) {
   std::size_t floats = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (writers[i] != group.rank()) continue;
@@ -121,7 +128,8 @@ bool Saver::start(const TrainingState& where) {
   }
   group_.broadcast(failure, 0, "checkpoint directory");
   if (!failure.empty()) {
-    if (group_.rank() == 0) spdlog::error("checkpoint of step {} not saved: {}", where.step, failure);
+    if (group_.rank() == 0)
+      spdlog::error("checkpoint of step {} not saved: {}", where.step, failure);
     return false;
   }
   saving_ = where;
@@ -132,15 +140,15 @@ bool Saver::start(const TrainingState& where) {
   for (std::size_t i : mine_) {
     const TensorView& t = tensors_[i];
     if (first_not_finite(t.values) >= 0) {
-      refused_ = kFailed + t.name + " holds values that are not finite numbers: training has diverged";
+      refused_ =
+          kFailed + t.name + " holds values that are not finite numbers: training has diverged";
       return true;  // publish() says so to all
     }
     std::ranges::copy(t.values, space.begin());
     views.push_back({t.name, t.dims, space.first(t.values.size())});
     space = space.subspan(t.values.size());
   }
-  const std::filesystem::path directory =
-      checkpoints_ / (".tmp-" + checkpoint_name(where.step));
+  const std::filesystem::path directory = checkpoints_ / (".tmp-" + checkpoint_name(where.step));
   writer_->start_shard(directory, group_.rank() - first_writer_, std::move(views));
   return true;
 }
@@ -191,13 +199,16 @@ void check_tensors(const Checkpoint& checkpoint, const std::vector<StateTensor>&
   for (const StateTensor& t : tensors) {
     const bool there = checkpoint.contains(t.name);
     if (there && checkpoint.dims(t.name) == t.dims) continue;
-    throw CheckpointError(where + ": " + (there ? "has " + t.name + " of shape " + dims_text(checkpoint.dims(t.name))
-                                                : "lacks " + t.name) +
+    throw CheckpointError(where + ": " +
+                          (there
+                               ? "has " + t.name + " of shape " + dims_text(checkpoint.dims(t.name))
+                               : "lacks " + t.name) +
                           ", the model has it of shape " + dims_text(t.dims) + kAnotherModel);
   }
   if (checkpoint.names().size() != tensors.size())
     throw CheckpointError(where + ": holds " + std::to_string(checkpoint.names().size()) +
-                          " tensors, the model has " + std::to_string(tensors.size()) + kAnotherModel);
+                          " tensors, the model has " + std::to_string(tensors.size()) +
+                          kAnotherModel);
 }
 
 /// Tensor by tensor, so that no rank needs memory for what it does not hold.
@@ -238,8 +249,9 @@ TrainingState share_training_state(TrainingState where, int root, const Communic
     double best_metric;
     std::int64_t best_step;
     PlateauState plateau;
-  } plain{where.step, where.epoch, where.cursor, where.seed, where.best_metric,
-          where.best_step.value_or(-1), where.plateau};
+  } plain{where.step,   where.epoch,       where.cursor,
+          where.seed,   where.best_metric, where.best_step.value_or(-1),
+          where.plateau};
   group.broadcast_value(plain, root, "training state");
   group.broadcast(where.details, root, "training state");
   where.step = plain.step;
@@ -260,19 +272,24 @@ std::optional<Checkpoint> find_own(const StartingPoint& from) {
     spdlog::info("removed {}: left by a save that did not finish", name);
   if (!from.resume) return std::nullopt;
   NewestGood found = open_newest_good(from.checkpoints);
-  for (const std::string& message : found.rejected) spdlog::warn("checkpoint rejected: {}", message);
+  for (const std::string& message : found.rejected)
+    spdlog::warn("checkpoint rejected: {}", message);
   if (!found.checkpoint && !found.rejected.empty())
     throw CheckpointError(from.checkpoints.string() + ": no checkpoint there can be used (" +
-                          found.rejected.front() + "). To begin anew, use another run.name, or "
+                          found.rejected.front() +
+                          "). To begin anew, use another run.name, or "
                           "run.resume = false, which sets this one's files aside");
   return std::move(found.checkpoint);
 }
 
 /// On rank 0: another run's checkpoint that this one is to begin with.
 Checkpoint find_other(const StartingPoint& from, TrainingState& where) {
-  Checkpoint other = open_checkpoint(parse_checkpoint_choice(from.start_from), from.checkpoints.parent_path());
-  spdlog::info("a new run begins with the weights and statistics of {}", other.directory().string());
-  if (const std::string change = class_change(input_facts_of(other.state().details), from.classes, from.class_names);
+  Checkpoint other =
+      open_checkpoint(parse_checkpoint_choice(from.start_from), from.checkpoints.parent_path());
+  spdlog::info("a new run begins with the weights and statistics of {}",
+               other.directory().string());
+  if (const std::string change =
+          class_change(input_facts_of(other.state().details), from.classes, from.class_names);
       !change.empty())
     spdlog::warn("run.start_from = {}: {}", from.start_from, change);
   where.details = nlohmann::ordered_json{{"started_from", other.directory().string()}}.dump(
@@ -282,8 +299,8 @@ Checkpoint find_other(const StartingPoint& from, TrainingState& where) {
 
 }  // namespace
 
-TrainingState load_or_initialize(const StartingPoint& from, ModelState& state, const Communicator& group,
-                                 const Communicator& replicas) {
+TrainingState load_or_initialize(const StartingPoint& from, ModelState& state,
+                                 const Communicator& group, const Communicator& replicas) {
   TrainingState where{.seed = from.seed};
   std::optional<Checkpoint> checkpoint;
   if (group.rank() == 0) {
@@ -295,7 +312,9 @@ TrainingState load_or_initialize(const StartingPoint& from, ModelState& state, c
       where = checkpoint->state();
       spdlog::info("resuming from {}", checkpoint->directory().string());
       if (!from.start_from.empty())
-        spdlog::info("run.start_from = {} is of no use any more: the run has checkpoints of its own", from.start_from);
+        spdlog::info(
+            "run.start_from = {} is of no use any more: the run has checkpoints of its own",
+            from.start_from);
     }
   }
   where = share_training_state(std::move(where), 0, group);

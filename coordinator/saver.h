@@ -36,7 +36,9 @@ class Saver {
   /// This rank's part is on the disk; ranks agree on it before calling publish().
   bool ready() const { return !saving_ || !writer_->busy() || writer_->finished(); }
   bool saving() const { return saving_.has_value(); }
-  std::optional<std::int64_t> saving_step() const { return saving_ ? std::optional(saving_->step) : std::nullopt; }
+  std::optional<std::int64_t> saving_step() const {
+    return saving_ ? std::optional(saving_->step) : std::nullopt;
+  }
 
   /// Publishes what all ranks have written. `metrics` (rank 0) is synced first. Waits if needed.
   /// False, on all ranks, if it failed; true where there was nothing to do.
@@ -62,7 +64,8 @@ struct StartingPoint {
   bool resume = true;
   std::uint64_t seed = 0;
   std::string start_from;  // parse_checkpoint_choice; empty: from the seed
-  std::vector<std::string> class_names = {};  // of the data: what start_from was trained on may be another task
+  std::vector<std::string> class_names =
+      {};  // of the data: what start_from was trained on may be another task
   int classes = 0;
 };
 
@@ -71,8 +74,8 @@ struct StartingPoint {
 /// what was rejected and why. Returns where training goes on (step 0: anew, with started_from in its
 /// details). `replicas`: the ranks that hold the same tensors. @throws CheckpointError if the checkpoint
 /// is of another model; MissingFileError where start_from does not exist.
-TrainingState load_or_initialize(const StartingPoint& from, ModelState& state, const Communicator& group,
-                                 const Communicator& replicas);
+TrainingState load_or_initialize(const StartingPoint& from, ModelState& state,
+                                 const Communicator& group, const Communicator& replicas);
 
 /// Reads one checkpoint into the state (this rank alone). @throws CheckpointError.
 TrainingState load_checkpoint(const Checkpoint& checkpoint, ModelState& state);

@@ -13,11 +13,21 @@ constexpr int kTag = 7;
 
 /// DatasetInfo as text: what ranks need to decode samples and to build the model.
 std::string to_text(const DatasetInfo& info) {
-  nlohmann::json j{{"source", info.source}, {"origin", info.origin}, {"path", info.path}, {"split", info.split},
-                   {"format", static_cast<int>(info.format)}, {"channels", info.channels},
-                   {"height", info.height}, {"width", info.width}, {"classes", info.classes},
-                   {"masks", info.masks}, {"ignore_label", info.ignore_label}, {"class_names", info.class_names}, {"samples", info.samples}};
-  return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // names of folders are any bytes
+  nlohmann::json j{{"source", info.source},
+                   {"origin", info.origin},
+                   {"path", info.path},
+                   {"split", info.split},
+                   {"format", static_cast<int>(info.format)},
+                   {"channels", info.channels},
+                   {"height", info.height},
+                   {"width", info.width},
+                   {"classes", info.classes},
+                   {"masks", info.masks},
+                   {"ignore_label", info.ignore_label},
+                   {"class_names", info.class_names},
+                   {"samples", info.samples}};
+  return j.dump(-1, ' ', false,
+                nlohmann::json::error_handler_t::replace);  // names of folders are any bytes
 }
 
 DatasetInfo from_text(const std::string& text) {

@@ -31,8 +31,8 @@ class SampleScatter {
   void receive(const std::vector<std::int64_t>& samples);
 
   const Communicator& world_;
-  std::unique_ptr<Dataset> source_;             // rank 0
-  std::unique_ptr<ReceivedDataset> received_;   // the others
+  std::unique_ptr<Dataset> source_;            // rank 0
+  std::unique_ptr<ReceivedDataset> received_;  // the others
   std::int64_t window_ = 0;
 };
 

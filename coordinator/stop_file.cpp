@@ -15,7 +15,8 @@ bool take_stop_file(const fs::path& run_directory) {
 }
 
 bool StopFileWatch::watch(const fs::path& run_directory, bool first_start) {
-  constexpr std::chrono::minutes kOld{1};  // a younger one may be meant for this training, which has been starting
+  constexpr std::chrono::minutes kOld{
+      1};  // a younger one may be meant for this training, which has been starting
   file_ = stop_file(run_directory);
   if (!first_start) return false;
   std::error_code error;

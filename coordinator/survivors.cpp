@@ -9,8 +9,10 @@
 namespace lockstep {
 
 Survivors::Survivors(const ParallelOptions& options)
-    : options_(options), goes_on_(options.on_rank_lost == "shrink" && ulfm_is_on()),
-      world_(Communicator::world()), wanted_(world_->size() - options.spares) {
+    : options_(options),
+      goes_on_(options.on_rank_lost == "shrink" && ulfm_is_on()),
+      world_(Communicator::world()),
+      wanted_(world_->size() - options.spares) {
   if (wanted_ < 1)
     throw ConfigError("parallel.spares = " + std::to_string(options.spares) + " of " +
                       std::to_string(world_->size()) + " ranks leaves none to train; start more");
@@ -22,10 +24,12 @@ Survivors::Survivors(const ParallelOptions& options)
 int Survivors::training() const {
   if (losses_ == 0) return wanted_;  // the job says how many, and is told if that cannot be
   const int coordinators = options_.coordinator == "dedicated" ? 1 : 0;
-  if (const auto ranks = ranks_to_train(world_->size(), wanted_, options_.stages, coordinators)) return *ranks;
-  throw CommError(std::to_string(world_->size()) + " ranks are left, too few for parallel.stages = " +
-                  std::to_string(options_.stages) + (coordinators ? " and a dedicated coordinator" : "") +
-                  ": start again, with parallel.spares to be safe from it");
+  if (const auto ranks = ranks_to_train(world_->size(), wanted_, options_.stages, coordinators))
+    return *ranks;
+  throw CommError(
+      std::to_string(world_->size()) + " ranks are left, too few for parallel.stages = " +
+      std::to_string(options_.stages) + (coordinators ? " and a dedicated coordinator" : "") +
+      ": start again, with parallel.spares to be safe from it");
 }
 
 bool Survivors::is_loss(const CommError& error) const {
@@ -64,7 +68,8 @@ std::string Survivors::come_together() {
       ++next;
       continue;
     }
-    lost += (lost.empty() ? "" : ", ") + ("rank " + std::to_string(member.rank)) + " (" + member.host.data() + ")";
+    lost += (lost.empty() ? "" : ", ") + ("rank " + std::to_string(member.rank)) + " (" +
+            member.host.data() + ")";
   }
   members_ = std::move(living);
   return lost;

@@ -25,20 +25,26 @@ namespace lockstep {
 Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
                  const volatile std::sig_atomic_t& stop, Watchdog& watchdog, FaultInjector& faults,
                  Recovery* recovery)
-    : job_(job), world_(world), recovery_(recovery),
+    : job_(job),
+      world_(world),
+      recovery_(recovery),
       works_(job.parallel.coordinator != "dedicated" || world.rank() > 0),
       first_worker_(job.parallel.coordinator == "dedicated" ? 1 : 0),
       workers_(world.split(works_ ? 1 : 0, world.rank(), "workers")),
-      grid_(make_grid(job.parallel.stages, world, first_worker_)), stop_(stop),
-      watchdog_(watchdog), faults_(faults),
+      grid_(make_grid(job.parallel.stages, world, first_worker_)),
+      stop_(stop),
+      watchdog_(watchdog),
+      faults_(faults),
       data_(open_job_data(job, world)),
       run_directory_(std::filesystem::path(job.run.directory) / job.run.name),
-      pacer_(job.checkpoint.mean_time_to_failure_s, 60 * job.checkpoint.every_minutes, end_of_job_s(),
-             seconds_now()) {
+      pacer_(job.checkpoint.mean_time_to_failure_s, 60 * job.checkpoint.every_minutes,
+             end_of_job_s(), seconds_now()) {
   if (world.size() == first_worker_)
     throw ConfigError("parallel.coordinator = dedicated needs at least 2 ranks; use worker");
   check_shares(job, data_.train_samples, grid_.replicas());
-  data_record_ = data_record(data_, world, recovery_ && recovery_->mine ? data_record_of(recovery_->mine->where.details) : "");
+  data_record_ = data_record(
+      data_, world,
+      recovery_ && recovery_->mine ? data_record_of(recovery_->mine->where.details) : "");
   agree_on_instruction_set(world);
   if (staged() && works_) groups_.emplace(split_grid(grid_, workers_));
   Graph graph = build_model(job.model, data_.input, data_.classes);
@@ -80,10 +86,12 @@ EngineOptions Trainer::make_options(const Graph& graph) {
 }
 
 void Trainer::make_engine(Graph graph, const EngineOptions& options) {
-  const std::size_t before = resident_bytes(), samples = options.memory.question.dataset_bytes;  // both planned and there
-  JobEngine made =
-      lockstep::make_engine(job_, std::move(graph), options, workers_, groups_ ? &*groups_ : nullptr);
-  Expected expected = expect(made, grid_.stage_of(workers_.rank()), grid_.replicas(), job_.train.micro_batches);
+  const std::size_t before = resident_bytes(),
+                    samples = options.memory.question.dataset_bytes;  // both planned and there
+  JobEngine made = lockstep::make_engine(job_, std::move(graph), options, workers_,
+                                         groups_ ? &*groups_ : nullptr);
+  Expected expected =
+      expect(made, grid_.stage_of(workers_.rank()), grid_.replicas(), job_.train.micro_batches);
   expected.base_bytes = before - std::min(before, samples);
   forecast_.emplace(expected);
   engine_ = std::move(made.engine);
@@ -95,7 +103,8 @@ void Trainer::make_engine(Graph graph, const EngineOptions& options) {
 /// Of micro-batches; of whole steps where a pipeline takes all of their micro-batches at once.
 void Trainer::make_loader(int micro_batch_images) {
   const int micro_batches = job_.train.micro_batches;
-  LoaderOptions options{.threads = job_.data.threads, .depth = job_.data.prefetch,
+  LoaderOptions options{.threads = job_.data.threads,
+                        .depth = job_.data.prefetch,
                         .batch_capacity = micro_batch_images};
   if (staged()) {
     options.depth = (job_.data.prefetch + micro_batches - 1) / micro_batches;
@@ -109,11 +118,13 @@ void Trainer::prepare_sizes() {
   if (!works_) return;
   const int micro_batches = job_.train.micro_batches;
   const std::int64_t last = data_.train_samples % job_.train.batch;
-  for (std::int64_t samples : {std::min<std::int64_t>(job_.train.batch, data_.train_samples), last}) {
+  for (std::int64_t samples :
+       {std::min<std::int64_t>(job_.train.batch, data_.train_samples), last}) {
     std::vector<int> sizes;
     for (int i = 0; i < micro_batches; ++i)
       sizes.push_back(static_cast<int>(
-          micro_batch_positions({0, samples}, replica(), grid_.replicas(), i, micro_batches).count()));
+          micro_batch_positions({0, samples}, replica(), grid_.replicas(), i, micro_batches)
+              .count()));
     const std::size_t at_once = staged() ? sizes.size() : 1;
     for (std::size_t i = 0; i < sizes.size(); i += at_once)
       engine_->trainer().prepare(std::span(sizes).subspan(i, at_once));
@@ -123,7 +134,8 @@ void Trainer::prepare_sizes() {
 /// Where this run ends: what is left of its epochs from where it is, in steps of today's batch.
 std::int64_t Trainer::last_step() const {
   const std::int64_t per_epoch = steps_per_epoch(data_.train_samples, job_.train.batch);
-  const std::int64_t whole = steps_of_epochs(job_.train.epochs, data_.train_samples, job_.train.batch);
+  const std::int64_t whole =
+      steps_of_epochs(job_.train.epochs, data_.train_samples, job_.train.batch);
   const std::int64_t done =
       where_.epoch * per_epoch + steps_per_epoch(where_.cursor, job_.train.batch);
   const std::int64_t last = where_.step + std::max<std::int64_t>(0, whole - done);
@@ -132,7 +144,8 @@ std::int64_t Trainer::last_step() const {
 
 std::vector<int> Trainer::world_ranks_of_stage(int stage) const {
   std::vector<int> ranks;
-  for (int r = 0; r < grid_.replicas(); ++r) ranks.push_back(first_worker_ + grid_.worker(r, stage));
+  for (int r = 0; r < grid_.replicas(); ++r)
+    ranks.push_back(first_worker_ + grid_.worker(r, stage));
   return ranks;
 }
 
@@ -149,7 +162,8 @@ TrainingFeed Trainer::make_feed() {
            .micro_batches = micro_batches,
            .at_once = staged(),
            .seed = job_.run.seed,
-           .ahead = staged() ? (job_.data.prefetch + micro_batches - 1) / micro_batches : job_.data.prefetch},
+           .ahead = staged() ? (job_.data.prefetch + micro_batches - 1) / micro_batches
+                             : job_.data.prefetch},
           where_.epoch,
           where_.cursor};
 }
@@ -181,10 +195,12 @@ void Trainer::compute(TrainingFeed& feed, const Positions& whole, StepMetrics& m
     contexts_.clear();
     faults_.spoil(where_.step + 1, parts.front().pixels);
     for (const TrainingFeed::MicroBatch& part : parts)
-      contexts_.push_back({.step = where_.step, .seed = job_.run.seed,
+      contexts_.push_back({.step = where_.step,
+                           .seed = job_.run.seed,
                            .loss_divisor = static_cast<double>(m.samples),
                            .positions = part.positions,
-                           .step_begin = whole.begin, .step_end = whole.end,
+                           .step_begin = whole.begin,
+                           .step_end = whole.end,
                            .pixels = part.pixels.data(),
                            .labels = part.labels.data(),
                            .first_micro_batch = first && contexts_.empty(),
@@ -214,7 +230,8 @@ StepMetrics Trainer::step(TrainingFeed& feed) {
   m.learning_rate = scheduled_rate(job_.optimizer, job_.schedule, curve_place(), job_.train.batch);
   const double begin = seconds_now();
   faults_.before_step(where_.step + 1, works_ ? &state() : nullptr);
-  health_->before_step(where_.step + 1, {.seed = job_.run.seed, .step = where_.step, .positions = whole});
+  health_->before_step(where_.step + 1,
+                       {.seed = job_.run.seed, .step = where_.step, .positions = whole});
   in_step_ = true;
   compute(feed, whole, m);
   m.step_seconds = seconds_now() - begin;
@@ -240,18 +257,21 @@ Trainer::Next Trainer::boundary(const StepMetrics& m) {
     throw RankLostError("a rank that no other waited for is lost, a spare perhaps");
   const HealthVerdict verdict = health_->after_step(m);
   pacer_.step(m.step_seconds, saver_->saving());
-  constexpr std::int64_t kSick = std::int64_t{1} << 16, kWritten = kSick << 16, kDue = kWritten << 16, kAsked = kDue << 1;
+  constexpr std::int64_t kSick = std::int64_t{1} << 16, kWritten = kSick << 16,
+                         kDue = kWritten << 16, kAsked = kDue << 1;
   const bool sick = verdict.action > HealthAction::kWarn;
   const bool due = world_.rank() == 0 && pacer_.due(seconds_now());
   const bool asked = world_.rank() == 0 && stop_file_.asked(seconds_now());
-  const std::int64_t mine = (stop_ != 0 ? 1 : 0) + (sick ? kSick : 0) + (saver_->ready() ? kWritten : 0) +
-                            (due ? kDue : 0) + (asked ? kAsked : 0);
+  const std::int64_t mine = (stop_ != 0 ? 1 : 0) + (sick ? kSick : 0) +
+                            (saver_->ready() ? kWritten : 0) + (due ? kDue : 0) +
+                            (asked ? kAsked : 0);
   const std::int64_t sum = world_.all_reduce(mine, ReduceOp::kSum, "step boundary");
   if (sum % kDue / kWritten == world_.size()) publish();
   asked_to_stop_ = sum >= kAsked;
   stopped_ = asked_to_stop_ || sum % kSick > 0;
   if (lock_ && lock_->lost())
-    throw ConfigError(run_directory_.string() + ": another job has taken this directory; one of them "
+    throw ConfigError(run_directory_.string() +
+                      ": another job has taken this directory; one of them "
                       "must have another run.name");
   if (act_on(verdict, sum % kWritten / kSick)) return Next::kRollBack;
   if (!sick && job_.health.every_steps > 0 && where_.step % job_.health.every_steps == 0) {
@@ -259,7 +279,8 @@ Trainer::Next Trainer::boundary(const StepMetrics& m) {
     look_for_stragglers();
   }
   const bool saves = due_for_checkpoint() || stopped_ || sum >= kDue;
-  if (saves || (job_.train.hash_every > 0 && where_.step % job_.train.hash_every == 0)) compare_parameters();
+  if (saves || (job_.train.hash_every > 0 && where_.step % job_.train.hash_every == 0))
+    compare_parameters();
   if (saves) save();
   return stopped_ ? Next::kStop : Next::kGoOn;
 }
@@ -271,7 +292,8 @@ ValidationMetrics Trainer::validate() {
     const std::vector<int> ranks = world_ranks_of_stage(0);
     for (int i = 0; i < grid_.replicas(); ++i) {
       const Positions part = part_of({0, data_.val_samples}, i, grid_.replicas());
-      wanted[static_cast<std::size_t>(ranks[static_cast<std::size_t>(i)])] = order.samples(part.begin, part.end);
+      wanted[static_cast<std::size_t>(ranks[static_cast<std::size_t>(i)])] =
+          order.samples(part.begin, part.end);
     }
     data_.val_scatter->send(wanted);
     val_scattered_ = true;
@@ -307,14 +329,19 @@ void Trainer::end_of_epoch() {
 /// Only at the ends of epochs that are due in any case: a training that was ended earlier and then goes on has
 /// the rates of one that was not.
 void Trainer::follow_plateau(const ValidationMetrics& v) {
-  if (job_.schedule.policy != "plateau" || where_.cursor > 0 || where_.epoch % job_.train.validate_every != 0) return;
+  if (job_.schedule.policy != "plateau" || where_.cursor > 0 ||
+      where_.epoch % job_.train.validate_every != 0)
+    return;
   if (static_cast<double>(where_.epoch) < job_.schedule.warmup_epochs) return;
   const bool of_loss = job_.schedule.plateau_metric == "loss";
-  if (!count_validation(job_.schedule, where_.step, of_loss ? v.loss : v.score(), where_.plateau)) return;
+  if (!count_validation(job_.schedule, where_.step, of_loss ? v.loss : v.score(), where_.plateau))
+    return;
   if (world_.rank() == 0)
-    spdlog::info("the learning rate falls to {:.4g}: {} validations without a better {} than {:.4g}",
-                 scheduled_rate(job_.optimizer, job_.schedule, curve_place(), job_.train.batch), job_.schedule.patience,
-                 of_loss ? "loss" : "accuracy", where_.plateau.best.value_or(std::nan("")));
+    spdlog::info(
+        "the learning rate falls to {:.4g}: {} validations without a better {} than {:.4g}",
+        scheduled_rate(job_.optimizer, job_.schedule, curve_place(), job_.train.batch),
+        job_.schedule.patience, of_loss ? "loss" : "accuracy",
+        where_.plateau.best.value_or(std::nan("")));
 }
 
 /// Of the first worker.

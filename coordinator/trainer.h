@@ -112,13 +112,13 @@ class Trainer {
 
   const Job& job_;
   const Communicator& world_;
-  Recovery* recovery_;   // nullptr: none, or told
-  int giver_ = -1;       // rank of the state that survivors go on with
-  bool carried_ = false; // it is theirs, and not a checkpoint's
-  bool works_;           // false: rank 0 of a job with coordinator = dedicated
-  int first_worker_;     // world rank of worker 0
-  Communicator workers_; // those that train (on a rank that only coordinates: itself alone)
-  Grid grid_;            // of the workers
+  Recovery* recovery_;    // nullptr: none, or told
+  int giver_ = -1;        // rank of the state that survivors go on with
+  bool carried_ = false;  // it is theirs, and not a checkpoint's
+  bool works_;            // false: rank 0 of a job with coordinator = dedicated
+  int first_worker_;      // world rank of worker 0
+  Communicator workers_;  // those that train (on a rank that only coordinates: itself alone)
+  Grid grid_;             // of the workers
   std::optional<GridGroups> groups_;  // staged
   Pipeline pipeline_;                 // staged
   const volatile std::sig_atomic_t& stop_;
@@ -130,11 +130,11 @@ class Trainer {
   Storage activations_ = Storage::kF32;
   std::string all_reduce_table_;  // the text of the file; empty: none
   std::filesystem::path run_directory_;
-  std::unique_ptr<RunLock> lock_;           // rank 0
-  std::unique_ptr<Engine> engine_;          // works_
-  std::unique_ptr<Graph> graph_;            // !works_: the model's state alone, for checkpoints
+  std::unique_ptr<RunLock> lock_;   // rank 0
+  std::unique_ptr<Engine> engine_;  // works_
+  std::unique_ptr<Graph> graph_;    // !works_: the model's state alone, for checkpoints
   std::unique_ptr<ModelState> idle_state_;
-  std::unique_ptr<Loader> loader_;  // loads()
+  std::unique_ptr<Loader> loader_;     // loads()
   std::vector<StepContext> contexts_;  // of one run of the executor
   std::vector<int> sizes_;
   std::unique_ptr<Saver> saver_;
@@ -148,14 +148,14 @@ class Trainer {
   std::int64_t total_steps_ = 0, started_at_ = 0;
   StepMetrics last_step_;
   RepeatedWarning spike_warnings_, not_finite_warnings_, straggler_warnings_;
-  bool sound_ = false;        // the state is one of before or after a step, but for in_step_
-  bool in_step_ = false;      // before the update
-  bool unfinished_ = false;   // what comes after the last step's update is not all done
-  bool save_lost_ = false;    // a checkpoint was being written when a rank was lost
-  StopFileWatch stop_file_;   // rank 0
+  bool sound_ = false;       // the state is one of before or after a step, but for in_step_
+  bool in_step_ = false;     // before the update
+  bool unfinished_ = false;  // what comes after the last step's update is not all done
+  bool save_lost_ = false;   // a checkpoint was being written when a rank was lost
+  StopFileWatch stop_file_;  // rank 0
   bool stopped_ = false;
   bool asked_to_stop_ = false;  // by the file; it ends with 0
-  bool saved_ = true;  // the newest save has not failed
+  bool saved_ = true;           // the newest save has not failed
   bool val_scattered_ = false;
   std::optional<ValidationMetrics> last_validation_;
 };

@@ -15,8 +15,8 @@ namespace lockstep {
 /// A function of what checkpoints keep, so that a resumed run stops where an uninterrupted one does.
 bool Trainer::no_longer_improves() const {
   if (job_.train.early_stopping == 0 || !where_.best_step) return false;
-  const std::int64_t between = steps_per_epoch(data_.train_samples, job_.train.batch) *
-                               job_.train.validate_every;
+  const std::int64_t between =
+      steps_per_epoch(data_.train_samples, job_.train.batch) * job_.train.validate_every;
   return where_.step - *where_.best_step >= between * job_.train.early_stopping;
 }
 
@@ -43,14 +43,16 @@ void Trainer::publish() {
   saved_ = saver_->publish(metrics_.get());
   const bool first = pacer_.save_ended(seconds_now(), seconds_now() - begin);
   if (first && job_.checkpoint.mean_time_to_failure_s > 0 && world_.rank() == 0)
-    spdlog::info("checkpoints every {:.3g} s from now on: one costs {:.2g} s", pacer_.interval_s(), pacer_.cost_s());
+    spdlog::info("checkpoints every {:.3g} s from now on: one costs {:.2g} s", pacer_.interval_s(),
+                 pacer_.cost_s());
 }
 
 /// Without SyncBN every replica has running statistics of its own; the first one's are the run's.
 void Trainer::share_statistics() {
   if (job_.train.sync_bn || !works_) return;
   const std::span<float> mine = state().statistics();
-  std::vector<float> shared(mine.begin(), mine.end());  // if a rank is lost meanwhile, the others' stay whole
+  std::vector<float> shared(mine.begin(),
+                            mine.end());  // if a rank is lost meanwhile, the others' stay whole
   replicas().broadcast(std::as_writable_bytes(std::span(shared)), 0, "statistics");
   std::ranges::copy(shared, mine.begin());
 }
@@ -58,11 +60,13 @@ void Trainer::share_statistics() {
 /// At the end of a training whose last checkpoint failed.
 void Trainer::not_saved() const {
   if (!std::isfinite(last_step_.loss))
-    throw HealthError(fmt::format("{}: training has diverged (the last loss is {}); nothing was saved since. Start "
-                                  "again from the newest checkpoint with a lower optimizer.learning_rate, and with "
-                                  "health.on_nan = stop",
-                                  run_directory_.string(), last_step_.loss));
-  throw IoError(run_directory_.string() + ": the last checkpoint could not be saved (see above); "
+    throw HealthError(fmt::format(
+        "{}: training has diverged (the last loss is {}); nothing was saved since. Start "
+        "again from the newest checkpoint with a lower optimizer.learning_rate, and with "
+        "health.on_nan = stop",
+        run_directory_.string(), last_step_.loss));
+  throw IoError(run_directory_.string() +
+                ": the last checkpoint could not be saved (see above); "
                 "make room and start again: training goes on from the one before");
 }
 

@@ -19,15 +19,19 @@ namespace lockstep {
 
 /// Keeps this start in the run directory, and says what has changed since the checkpoint.
 void Trainer::record(const RunStart& as_given) {
-  const InputFacts facts{.input = data_.input, .mean = data_.augment.mean, .std = data_.augment.std,
-                         .resize = data_.augment.resize, .class_names = data_.class_names, .classes = data_.classes};
+  const InputFacts facts{.input = data_.input,
+                         .mean = data_.augment.mean,
+                         .std = data_.augment.std,
+                         .resize = data_.augment.resize,
+                         .class_names = data_.class_names,
+                         .classes = data_.classes};
   const RunStart run_start{.job_text = with_input_facts(as_given.job_text, facts),
                            .command_line = as_given.command_line};
-  RunEnvironment environment =
-      collect_environment(world_, lanes_, activations_);
+  RunEnvironment environment = collect_environment(world_, lanes_, activations_);
   environment.started_from = started_from(where_.details);
   environment.data = data_record_;
-  const std::string details = details_with_input_facts(checkpoint_details(run_start, environment), facts);
+  const std::string details =
+      details_with_input_facts(checkpoint_details(run_start, environment), facts);
   if (world_.rank() == 0) {
     if (where_.step > 0) tell_changes(details);
     record_start(run_directory_, run_start, environment);
@@ -43,14 +47,18 @@ void Trainer::check_data() const {
   const std::string before = data_record_of(where_.details);
   const bool speaks = world_.rank() == 0;
   if (before.empty() && speaks)
-    spdlog::warn("resuming: the checkpoint does not tell what data it was trained on (older versions did not write it): "
-                 "they are not compared");
+    spdlog::warn(
+        "resuming: the checkpoint does not tell what data it was trained on (older versions did "
+        "not write it): "
+        "they are not compared");
   const std::vector<std::string> changes = data_changes(before, data_record_);
   if (!changes.empty() && job_.data.on_changed == "stop") {
     std::string all;
     for (const std::string& change : changes) all += (all.empty() ? "" : "; ") + change;
-    throw DataError(run_directory_.string() + ": the data are not those that it was trained on until step " +
-                    std::to_string(where_.step) + ": " + all + ". Bring back the old ones; or begin anew, with another "
+    throw DataError(run_directory_.string() +
+                    ": the data are not those that it was trained on until step " +
+                    std::to_string(where_.step) + ": " + all +
+                    ". Bring back the old ones; or begin anew, with another "
                     "run.name; or set data.on_changed = warn, to go on with these");
   }
   if (!speaks) return;
@@ -59,10 +67,12 @@ void Trainer::check_data() const {
 
 /// Since the checkpoint that training resumes from.
 void Trainer::tell_changes(const std::string& details) const {
-  for (const std::string& change : changes_since(where_.details, details)) spdlog::warn("resuming: {}", change);
-  if (const std::string seeds = seed_change(where_, job_.run.seed); !seeds.empty()) spdlog::warn("resuming: {}", seeds);
-  const std::string jump = rate_jump(job_.optimizer, job_.schedule, curve_epochs(where_.details), curve_place(),
-                                     job_.train.batch);
+  for (const std::string& change : changes_since(where_.details, details))
+    spdlog::warn("resuming: {}", change);
+  if (const std::string seeds = seed_change(where_, job_.run.seed); !seeds.empty())
+    spdlog::warn("resuming: {}", seeds);
+  const std::string jump = rate_jump(job_.optimizer, job_.schedule, curve_epochs(where_.details),
+                                     curve_place(), job_.train.batch);
   if (!jump.empty()) spdlog::warn("resuming: {}", jump);
 }
 
@@ -82,7 +92,8 @@ void Trainer::check_start_from() const {
   const std::filesystem::path found = open_checkpoint(choice, run_directory_).directory();
   const auto own = std::filesystem::weakly_canonical(run_directory_ / "checkpoints");
   if (std::filesystem::weakly_canonical(found).parent_path() == own)
-    throw ConfigError("run.start_from = " + job_.run.start_from + " is a checkpoint of this run, which run.resume = "
+    throw ConfigError("run.start_from = " + job_.run.start_from +
+                      " is a checkpoint of this run, which run.resume = "
                       "false sets aside; use another run.name");
 }
 
@@ -93,9 +104,11 @@ void Trainer::start(const RunStart& run_start) {
     create_directories_durably(run_directory_);
     spdlog::info("run directory {}", run_directory_.string());
     // Of a rank 0 that is known to be dead it is taken over without much waiting.
-    lock_ = std::make_unique<RunLock>(run_directory_, recovery_ ? RunLockOptions{.patience_s = 1} : RunLockOptions{});
+    lock_ = std::make_unique<RunLock>(
+        run_directory_, recovery_ ? RunLockOptions{.patience_s = 1} : RunLockOptions{});
     if (stop_file_.watch(run_directory_, recovery_ == nullptr))
-      spdlog::info("removed {}, which was left from before this start", stop_file(run_directory_).string());
+      spdlog::info("removed {}, which was left from before this start",
+                   stop_file(run_directory_).string());
     if (!job_.run.resume && !goes_on) {
       check_start_from();
       set_aside_run(run_directory_);
@@ -105,14 +118,16 @@ void Trainer::start(const RunStart& run_start) {
   if (giver_ >= 0)
     take_carried(checkpoints);
   else
-    where_ = load_or_initialize(starting_point(job_.run.resume || goes_on), state(), world_, replicas());
+    where_ =
+        load_or_initialize(starting_point(job_.run.resume || goes_on), state(), world_, replicas());
   check_data();
   begin_where_left();
   record(run_start);
   const Graph& graph = state().graph();
   const std::vector<int> stages = staged() ? stage_of_ops(graph, pipeline_) : std::vector<int>{};
   saver_ = std::make_unique<Saver>(checkpoints, state(), world_, first_worker_,
-                                   checkpoint_writers(graph, stages, grid_, first_worker_), job_.checkpoint.keep);
+                                   checkpoint_writers(graph, stages, grid_, first_worker_),
+                                   job_.checkpoint.keep);
   if (world_.rank() == 0) {
     open_metrics();
     progress_ = std::make_unique<Progress>(total_steps_, job_.run.log_every_s);
@@ -120,8 +135,9 @@ void Trainer::start(const RunStart& run_start) {
   health_.emplace(job_.health, works_ ? &state() : nullptr, job_.train.micro_batches,
                   job_.parallel.on_rank_lost == "shrink");
   if (works_ && grid_.replicas() > 1 && job_.health.on_straggler != "ignore")
-    stragglers_.emplace(job_.health, replicas(), staged() ? "replicas of" : "workers",
-                        workers_.rank() == 0 ? run_directory_ / "waits.jsonl" : std::filesystem::path());
+    stragglers_.emplace(
+        job_.health, replicas(), staged() ? "replicas of" : "workers",
+        workers_.rank() == 0 ? run_directory_ / "waits.jsonl" : std::filesystem::path());
   remember_steps();
   const std::int64_t images = job_.train.batch / job_.train.micro_batches;
   if (world_.rank() == 0)
@@ -130,7 +146,8 @@ void Trainer::start(const RunStart& run_start) {
         !few.empty())
       spdlog::warn("{}", few);
   if (world_.rank() == 0)
-    if (const std::string many = large_batch_warning(job_.optimizer, job_.train.batch); !many.empty())
+    if (const std::string many = large_batch_warning(job_.optimizer, job_.train.batch);
+        !many.empty())
       spdlog::warn("{}", many);
   if (works_) compare_plans();
   sound_ = true;
@@ -151,11 +168,12 @@ void Trainer::begin_where_left() {
 }
 
 void Trainer::open_metrics() {
-  metrics_ = std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step, !unfinished_);
+  metrics_ =
+      std::make_unique<MetricsFile>(run_directory_ / "metrics.jsonl", where_.step, !unfinished_);
   if (carried_ && metrics_->last_step() < last_step_.step) metrics_->write(last_step_);
   if (const MetricsFile::LostWork& lost = metrics_->lost(); lost.steps > 0)
-    spdlog::warn("lost: {} steps after step {}, {:.1f} s of work, are done again", lost.steps, where_.step,
-                 lost.seconds);
+    spdlog::warn("lost: {} steps after step {}, {:.1f} s of work, are done again", lost.steps,
+                 where_.step, lost.seconds);
 }
 
 void Trainer::compare_plans() {
@@ -164,8 +182,9 @@ void Trainer::compare_plans() {
       plan_hash(engine_->train_plan()) ^ hash64(std::as_bytes(std::span(onednn)));
   for (std::uint64_t other : replicas().all_gather_value(hash, "plan hash"))
     if (other != hash)
-      throw ConfigError("ranks have made different plans of this job, or use different versions of "
-                        "oneDNN; start the same binary with the same job and libraries everywhere");
+      throw ConfigError(
+          "ranks have made different plans of this job, or use different versions of "
+          "oneDNN; start the same binary with the same job and libraries everywhere");
 }
 
 /// Finds out who has the newest state. False: the training had not begun.
@@ -176,7 +195,8 @@ bool Trainer::meet_survivors() {
     mine.finished = recovery_->mine->finished;
   }
   const std::vector<StateOffer> offers = world_.all_gather_value(mine, "states of survivors");
-  for (const StateOffer& offer : offers) recovery_->reached = std::max(recovery_->reached, offer.reached);
+  for (const StateOffer& offer : offers)
+    recovery_->reached = std::max(recovery_->reached, offer.reached);
   giver_ = newest_state(offers);
   return recovery_->reached >= 0;
 }
@@ -190,11 +210,15 @@ void Trainer::take_carried(const std::filesystem::path& checkpoints) {
   last_validation_ = given.validation;
   save_lost_ = given.saving_step >= 0;
   carried_ = true;
-  if (!save_lost_ || where_.best_step != given.saving_step || where_.step == given.saving_step) return;
+  if (!save_lost_ || where_.best_step != given.saving_step || where_.step == given.saving_step)
+    return;
   where_.best_step.reset();
   if (world_.rank() == 0)
-    spdlog::warn("the best checkpoint so far, of step {}, was being written when a rank was lost, and is lost; the "
-                 "next validation counts as the best", given.saving_step);
+    spdlog::warn(
+        "the best checkpoint so far, of step {}, was being written when a rank was lost, and is "
+        "lost; the "
+        "next validation counts as the best",
+        given.saving_step);
 }
 
 /// What was to come after the step that survivors bring along, and may not have been.
@@ -216,7 +240,8 @@ void Trainer::carry_into(Recovery& recovery) {
   recovery.mine->finished = !unfinished_;
   recovery.mine->last = last_step_;
   recovery.mine->validation = last_validation_;
-  recovery.mine->saving_step = carried_ && save_lost_ ? where_.step : saver_->saving_step().value_or(-1);
+  recovery.mine->saving_step =
+      carried_ && save_lost_ ? where_.step : saver_->saving_step().value_or(-1);
 }
 
 /// After the first step without those that were lost, or none if there was none left to do.
@@ -226,10 +251,13 @@ void Trainer::tell_recovery() {
   const double seconds = seconds_now() - std::exchange(r.noticed_s, 0);
   if (world_.rank() > 0) return;
   // Where nobody brought a state along, the metrics tell how far it was.
-  const std::int64_t again = std::max({std::int64_t{0}, r.reached - started_at_, metrics_->lost().steps});
-  spdlog::warn("without {}: {} workers go on after step {}; {}; the next step was done {:.2f} s after the loss was noticed",
-               lost, grid_.workers(), started_at_,
-               again == 0 ? "no step is lost" : fmt::format("{} steps are done again", again), seconds);
+  const std::int64_t again =
+      std::max({std::int64_t{0}, r.reached - started_at_, metrics_->lost().steps});
+  spdlog::warn(
+      "without {}: {} workers go on after step {}; {}; the next step was done {:.2f} s after the "
+      "loss was noticed",
+      lost, grid_.workers(), started_at_,
+      again == 0 ? "no step is lost" : fmt::format("{} steps are done again", again), seconds);
 }
 
 }  // namespace lockstep

@@ -12,7 +12,9 @@ std::optional<CheckpointHead> newest_checkpoint_head(const std::filesystem::path
     const std::filesystem::path directory = checkpoints / checkpoint_name(*step);
     const std::filesystem::path manifest = directory / kManifestName;
     try {
-      return CheckpointHead{directory, parse_manifest(read_text_file(manifest, kMostManifestBytes), manifest.string()).state};
+      return CheckpointHead{
+          directory,
+          parse_manifest(read_text_file(manifest, kMostManifestBytes), manifest.string()).state};
     } catch (const Error&) {  // damaged: loading says so
     }
   }

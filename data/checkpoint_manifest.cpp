@@ -51,7 +51,8 @@ Json to_json(const PlateauState& plateau) {
 PlateauState parse_plateau(const Json& json) {
   PlateauState plateau;
   const auto metric = json.at("metric").get<std::string>();
-  if (metric != "loss" && metric != "accuracy") throw CheckpointError("\"" + metric + "\" is no metric of a plateau");
+  if (metric != "loss" && metric != "accuracy")
+    throw CheckpointError("\"" + metric + "\" is no metric of a plateau");
   plateau.of_loss = metric == "loss";
   if (!json.at("best").is_null()) plateau.best = parse_number_or_word(json.at("best"));
   json.at("step").get_to(plateau.step);
@@ -81,7 +82,8 @@ TrainingState parse_state(const Json& json) {
   json.at("seed").get_to(state.seed);
   state.best_metric = parse_number_or_word(json.at("best_metric"));
   if (!json.at("best_step").is_null()) state.best_step = json.at("best_step").get<std::int64_t>();
-  if (const auto plateau = json.find("plateau"); plateau != json.end()) state.plateau = parse_plateau(*plateau);
+  if (const auto plateau = json.find("plateau"); plateau != json.end())
+    state.plateau = parse_plateau(*plateau);
   state.details = json.at("details").dump();
   return state;
 }

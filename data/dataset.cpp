@@ -25,8 +25,8 @@ void Dataset::read(std::int64_t index, Image& out) const {
 }
 
 bool is_possible_size(int channels, std::int64_t height, std::int64_t width) {
-  return channels >= 1 && channels <= kMaxChannels && height >= 1 && width >= 1 && height <= kMaxImagePixels / width &&
-         height * width <= 4 * kMaxImagePixels / channels;
+  return channels >= 1 && channels <= kMaxChannels && height >= 1 && width >= 1 &&
+         height <= kMaxImagePixels / width && height * width <= 4 * kMaxImagePixels / channels;
 }
 
 void Dataset::read_reduced(std::int64_t index, Image& out, const LeastScale& least_scale) const {
@@ -122,9 +122,10 @@ std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options) {
   if (options.source == "folder") return open_image_folder(options);
   if (options.source == "masks") return open_mask_folder(options);
   if (options.source == "packed") return open_packed(options);
-  throw ConfigError("dataset source '" + options.source +
-                    "' is not known: use idx, cifar10, cifar100, folder, masks, packed, synthetic or "
-                    "synthetic_masks");
+  throw ConfigError(
+      "dataset source '" + options.source +
+      "' is not known: use idx, cifar10, cifar100, folder, masks, packed, synthetic or "
+      "synthetic_masks");
 }
 
 std::vector<std::int64_t> class_counts(const Dataset& dataset,

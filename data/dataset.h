@@ -30,7 +30,7 @@ bool is_possible_size(int channels, std::int64_t height, std::int64_t width);
 
 struct DatasetOptions {
   std::string source;  // idx | cifar10 | cifar100 | folder | masks | packed | synthetic[_masks]
-  std::string path;             // folder of the files (packed: the file); unused by synthetic
+  std::string path;    // folder of the files (packed: the file); unused by synthetic
   std::string split = "train";  // train | val
   // idx: explicit files, relative to `path`, instead of the usual names. Both or none.
   std::string images_file;

@@ -20,7 +20,8 @@ class Tiff {
   std::optional<std::uint32_t> number(std::size_t at, std::size_t bytes) const {
     if (at > block_.size() || block_.size() - at < bytes) return std::nullopt;
     std::uint32_t value = 0;
-    for (std::size_t i = 0; i < bytes; ++i) value = value << 8 | block_[at + (little_ ? bytes - 1 - i : i)];
+    for (std::size_t i = 0; i < bytes; ++i)
+      value = value << 8 | block_[at + (little_ ? bytes - 1 - i : i)];
     return value;
   }
 
@@ -32,7 +33,8 @@ class Tiff {
 int orientation_of(Bytes block) {
   constexpr std::uint32_t kTag = 0x0112, kShort = 3;
   constexpr std::size_t kEntryBytes = 12;
-  const bool has_order = block.size() >= 2 && block[0] == block[1] && (block[0] == 'I' || block[0] == 'M');
+  const bool has_order =
+      block.size() >= 2 && block[0] == block[1] && (block[0] == 'I' || block[0] == 'M');
   const Tiff tiff(block);
   if (!has_order || tiff.number(2, 2) != 42u) return 1;
   const auto directory = tiff.number(4, 4);
@@ -63,7 +65,8 @@ int exif_orientation(Bytes jpeg) {
     const std::size_t length = std::size_t{jpeg[at + 2]} << 8 | jpeg[at + 3];
     if (length < 2 || length > jpeg.size() - at - 2) break;
     const Bytes content = jpeg.subspan(at + 4, length - 2);
-    if (marker == 0xE1 && content.size() >= kExif.size() && std::equal(kExif.begin(), kExif.end(), content.begin()))
+    if (marker == 0xE1 && content.size() >= kExif.size() &&
+        std::equal(kExif.begin(), kExif.end(), content.begin()))
       return orientation_of(content.subspan(kExif.size()));
     at += 2 + length;
   }
@@ -73,19 +76,28 @@ int exif_orientation(Bytes jpeg) {
 void turn_upright(Image& image, int orientation) {
   if (orientation <= 1) return;
   const std::ptrdiff_t channels = image.channels, row = image.width * channels;
-  const std::ptrdiff_t down = row * (image.height - 1), right = row - channels;  // to the last row, the last column
-  struct Walk {  // in the stored pixels: where the upright picture's first is, and the steps to its next and the one below
+  const std::ptrdiff_t down = row * (image.height - 1),
+                       right = row - channels;  // to the last row, the last column
+  struct
+      Walk {  // in the stored pixels: where the upright picture's first is, and the steps to its next and the one below
     std::ptrdiff_t first, along_row, along_column;
   };
   const Walk walk = [&]() -> Walk {
     switch (orientation) {
-      case 2: return {right, -channels, row};
-      case 3: return {down + right, -channels, -row};
-      case 4: return {down, channels, -row};
-      case 5: return {0, row, channels};
-      case 6: return {down, -row, channels};
-      case 7: return {down + right, -row, -channels};
-      default: return {right, row, -channels};
+      case 2:
+        return {right, -channels, row};
+      case 3:
+        return {down + right, -channels, -row};
+      case 4:
+        return {down, channels, -row};
+      case 5:
+        return {0, row, channels};
+      case 6:
+        return {down, -row, channels};
+      case 7:
+        return {down + right, -row, -channels};
+      default:
+        return {right, row, -channels};
     }
   }();
   static thread_local std::vector<std::uint8_t> upright;

@@ -86,8 +86,9 @@ IdxFile read_images(const std::string& path) {
   IdxFile images = read_idx(path);
   if (images.dims.size() == 3) images.dims.push_back(1);
   if (images.dims.size() != 4 || images.dims[3] > kMaxChannels) {
-    throw DataError(path + ", offset 3: images are [N,H,W] or [N,H,W,C], C at most " + std::to_string(kMaxChannels) +
-                    "; this has " + std::to_string(images.bytes[3]) + " dimensions" +
+    throw DataError(path + ", offset 3: images are [N,H,W] or [N,H,W,C], C at most " +
+                    std::to_string(kMaxChannels) + "; this has " + std::to_string(images.bytes[3]) +
+                    " dimensions" +
                     (images.dims.size() == 4 ? ", C " + std::to_string(images.dims[3]) : ""));
   }
   if (!is_possible_size(static_cast<int>(images.dims[3]), images.dims[1], images.dims[2])) {
@@ -134,9 +135,8 @@ std::unique_ptr<Dataset> open_idx(const DatasetOptions& options) {
   }
   int classes = largest_label(labels) + 1;
   if (usual && options.split == "val") {  // training knows the classes; a small split may miss one
-    const int known = largest_label(read_labels(
-                          find_file(options.path, usual_names("train", "labels")))) +
-                      1;
+    const int known =
+        largest_label(read_labels(find_file(options.path, usual_names("train", "labels")))) + 1;
     if (classes > known) {
       throw DataError(labels_path + ": label " + std::to_string(classes - 1) +
                       " does not occur in training, whose largest is " + std::to_string(known - 1));

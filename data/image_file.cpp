@@ -180,8 +180,9 @@ void decode_png_mask(std::span<const std::uint8_t> file, Image& out) {
   const bool one_byte = header.bit_depth == 8 && (header.color_type == SPNG_COLOR_TYPE_GRAYSCALE ||
                                                   header.color_type == SPNG_COLOR_TYPE_INDEXED);
   if (!one_byte)
-    throw DataError("a mask must be a PNG of 8-bit grey or with an 8-bit palette, whose values are "
-                    "the classes");
+    throw DataError(
+        "a mask must be a PNG of 8-bit grey or with an 8-bit palette, whose values are "
+        "the classes");
   if (static_cast<int>(header.height) != out.height || static_cast<int>(header.width) != out.width)
     throw DataError("a mask of " + std::to_string(header.height) + " x " +
                     std::to_string(header.width) + " pixels for a picture of " +

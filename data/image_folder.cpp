@@ -31,8 +31,12 @@ class ImageFolder : public Dataset {
   std::vector<std::uint8_t> encoded(std::int64_t index) const override {
     return read_file(where(index), kMaxFileBytes);
   }
-  std::string file_name(std::int64_t index) const override { return files_[static_cast<std::size_t>(index)]; }
-  std::uint64_t encoded_bytes(std::int64_t index) const override { return file_bytes(where(index)); }
+  std::string file_name(std::int64_t index) const override {
+    return files_[static_cast<std::size_t>(index)];
+  }
+  std::uint64_t encoded_bytes(std::int64_t index) const override {
+    return file_bytes(where(index));
+  }
   std::string where(std::int64_t index) const override {
     return (root_ / files_[static_cast<std::size_t>(index)]).string();
   }
@@ -90,11 +94,12 @@ struct Listing {
   std::vector<std::string> warnings() const {
     std::vector<std::string> texts;
     if (!others.empty())
-      texts.push_back("files that are neither .jpg, .jpeg nor .png are passed over: " + count_text(others) + ", e.g. " +
-                      other);
+      texts.push_back("files that are neither .jpg, .jpeg nor .png are passed over: " +
+                      count_text(others) + ", e.g. " + other);
     if (repeated_links > 0)
-      texts.push_back("links to folders that are read already, or that they lie in, are passed over: " +
-                      std::to_string(repeated_links) + ", e.g. " + repeated_link);
+      texts.push_back(
+          "links to folders that are read already, or that they lie in, are passed over: " +
+          std::to_string(repeated_links) + ", e.g. " + repeated_link);
     return texts;
   }
 };
@@ -119,7 +124,8 @@ class ClassLister {
     }
     if (listing_.pictures.size() == first)
       throw DataError((root_ / name).string() + ": a class without pictures (.jpg, .jpeg, .png)");
-    std::sort(listing_.pictures.begin() + static_cast<std::ptrdiff_t>(first), listing_.pictures.end());
+    std::sort(listing_.pictures.begin() + static_cast<std::ptrdiff_t>(first),
+              listing_.pictures.end());
   }
 
  private:
@@ -165,11 +171,11 @@ fs::path find_split(const fs::path& path, const std::string& split) {
   const std::string other = split == "train" ? "val" : "train";
   if (fs::is_directory(path / split)) return path / split;
   if (fs::is_directory(path / other)) {
-    throw MissingFileError((path / split).string() + ": no such folder, beside " +
-                           (path / other).string() +
-                           (split == "val" ? "; make it, or do not validate (train.validate_every = 0; of lockstep "
-                                             "data check and pack: --split train)"
-                                           : ""));
+    throw MissingFileError(
+        (path / split).string() + ": no such folder, beside " + (path / other).string() +
+        (split == "val" ? "; make it, or do not validate (train.validate_every = 0; of lockstep "
+                          "data check and pack: --split train)"
+                        : ""));
   }
   if (split == "val")  // else it would be the training pictures
     throw MissingFileError((path / split).string() + ": no such folder; make train/ and val/ in " +

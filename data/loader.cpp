@@ -87,8 +87,8 @@ class Loader::State {
                     static_cast<std::size_t>(augment_.width) *
                     static_cast<std::size_t>(augment_.channels);
     if (dataset.info().masks)
-      label_values_ = static_cast<std::size_t>(augment_.height) *
-                      static_cast<std::size_t>(augment_.width);
+      label_values_ =
+          static_cast<std::size_t>(augment_.height) * static_cast<std::size_t>(augment_.width);
     const auto capacity = static_cast<std::size_t>(options_.batch_capacity);
     places_.resize(static_cast<std::size_t>(options_.depth) + 1);
     for (Place& place : places_) {

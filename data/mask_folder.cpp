@@ -43,7 +43,9 @@ class MaskFolder : public Dataset {
 
   std::string file_name(std::int64_t index) const override {
     const Pair& pair = pairs_[static_cast<std::size_t>(index)];
-    const auto relative = [&](const std::string& file) { return fs::path(file).lexically_relative(info_.path).string(); };
+    const auto relative = [&](const std::string& file) {
+      return fs::path(file).lexically_relative(info_.path).string();
+    };
     return relative(pair.picture) + "\n" + relative(pair.mask);
   }
 
@@ -135,8 +137,9 @@ std::unique_ptr<Dataset> open_mask_folder(const DatasetOptions& options) {
     std::vector<Pair> pairs = list_pairs(folders_of(options.path, options.split), &passed_over);
     DatasetInfo info;
     if (!passed_over.empty())
-      info.warnings.push_back("files and folders that are neither .jpg, .jpeg nor .png are passed over: " +
-                              std::to_string(passed_over.size()) + ", e.g. " + *passed_over.begin());
+      info.warnings.push_back(
+          "files and folders that are neither .jpg, .jpeg nor .png are passed over: " +
+          std::to_string(passed_over.size()) + ", e.g. " + *passed_over.begin());
     info.source = "masks";
     info.path = options.path;
     info.split = options.split;

@@ -42,7 +42,8 @@ void MemoryDataset::read(std::int64_t index, Image& out) const {
 
 std::uint64_t MemoryDataset::checksum(std::int64_t index) const {
   const std::span pixels(pixels_);
-  return hash64(std::as_bytes(pixels.subspan(static_cast<std::size_t>(index) * sample_bytes_, sample_bytes_)));
+  return hash64(std::as_bytes(
+      pixels.subspan(static_cast<std::size_t>(index) * sample_bytes_, sample_bytes_)));
 }
 
 std::string MemoryDataset::where(std::int64_t index) const {

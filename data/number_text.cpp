@@ -17,8 +17,10 @@ std::string four_digits(double value) {
     std::snprintf(text.data(), text.size(), "%.3e", value);
   } else {
     const int before = size >= 1 ? static_cast<int>(std::floor(std::log10(size))) + 1 : 0;
-    const int leading_zeros = size > 0 && size < 1 ? -static_cast<int>(std::floor(std::log10(size))) - 1 : 0;
-    std::snprintf(text.data(), text.size(), "%.*f", size == 0 ? 0 : std::max(0, 4 - before) + leading_zeros, value);
+    const int leading_zeros =
+        size > 0 && size < 1 ? -static_cast<int>(std::floor(std::log10(size))) - 1 : 0;
+    std::snprintf(text.data(), text.size(), "%.*f",
+                  size == 0 ? 0 : std::max(0, 4 - before) + leading_zeros, value);
   }
   return text.data();
 }

@@ -71,7 +71,8 @@ DatasetInfo parse_info(const PackedFile& packed, const std::string& split) {
 /// Bytes of every sample; 0 where they differ.
 std::uint64_t raw_bytes(const DatasetInfo& info) {
   if (info.format != SampleFormat::kRaw) return 0;
-  if (!is_possible_size(info.channels, info.height, info.width)) fail(info, "pictures of an impossible size");
+  if (!is_possible_size(info.channels, info.height, info.width))
+    fail(info, "pictures of an impossible size");
   return static_cast<std::uint64_t>(info.height) * static_cast<std::uint64_t>(info.width) *
          static_cast<std::uint64_t>(info.channels + (info.masks ? 1 : 0));
 }

@@ -97,7 +97,8 @@ std::vector<std::uint8_t> read_file(const std::string& path, std::int64_t max_by
 std::uint64_t file_bytes(const std::string& path) {
   std::error_code error;
   const std::uintmax_t bytes = std::filesystem::file_size(path, error);
-  if (error == std::errc::no_such_file_or_directory) throw MissingFileError(path + ": does not exist");
+  if (error == std::errc::no_such_file_or_directory)
+    throw MissingFileError(path + ": does not exist");
   if (error) throw IoError(path + ": cannot be measured: " + error.message());
   return bytes;
 }

@@ -64,7 +64,8 @@ void scale_row(const float* src, const Taps& taps, std::uint8_t* dst) {
 }
 
 /// The same of any number of channels.
-void scale_row(const float* src, std::size_t channels, const Taps& taps, std::vector<float>& sums, std::uint8_t* dst) {
+void scale_row(const float* src, std::size_t channels, const Taps& taps, std::vector<float>& sums,
+               std::uint8_t* dst) {
   for (std::size_t o = 0; o < taps.first.size(); ++o) {
     const float* weights = &taps.weights[o * taps.per_output];
     const float* at = src + static_cast<std::size_t>(taps.first[o]) * channels;

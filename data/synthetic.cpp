@@ -75,7 +75,8 @@ class SyntheticDataset : public Dataset {
 }  // namespace
 
 std::unique_ptr<Dataset> open_synthetic(const DatasetOptions& options) {
-  const bool possible = is_possible_size(options.synthetic_channels, options.synthetic_height, options.synthetic_width);
+  const bool possible = is_possible_size(options.synthetic_channels, options.synthetic_height,
+                                         options.synthetic_width);
   if (options.synthetic_samples < 1 || options.synthetic_classes < 1 || !possible) {
     throw ConfigError(
         "synthetic dataset: samples, classes, height and width must be at least 1, channels 1 to " +

@@ -88,12 +88,14 @@ class SyntheticMasks : public Dataset {
 }  // namespace
 
 std::unique_ptr<Dataset> open_synthetic_masks(const DatasetOptions& options) {
-  const bool possible = is_possible_size(options.synthetic_channels, options.synthetic_height, options.synthetic_width);
+  const bool possible = is_possible_size(options.synthetic_channels, options.synthetic_height,
+                                         options.synthetic_width);
   if (options.synthetic_samples < 1 || options.synthetic_classes < 2 ||
       options.synthetic_classes > kNoLabel || !possible) {
     throw ConfigError(
         "synthetic masks: samples, height and width must be at least 1, classes 2 to 255, channels "
-        "1 to " + std::to_string(kMaxChannels) + ", a picture at most " + std::to_string(kMaxImagePixels) +
+        "1 to " +
+        std::to_string(kMaxChannels) + ", a picture at most " + std::to_string(kMaxImagePixels) +
         " pixels, and four times as many values");
   }
   DatasetInfo info;

@@ -136,7 +136,8 @@ std::string class_name(std::size_t number, std::span<const std::string> names) {
 void check_balance(const Dataset& dataset, const std::string& name, const SplitReport& split,
                    const ValidateOptions& options, DatasetReport& report) {
   if (split.samples == 0 || dataset.info().masks) return;
-  for (const std::string& warning : class_warnings(split.class_counts, dataset.info().class_names, options.balance))
+  for (const std::string& warning :
+       class_warnings(split.class_counts, dataset.info().class_names, options.balance))
     report.warnings.push_back(name + ": " + warning);
 }
 
@@ -236,7 +237,8 @@ void take_moments(const PixelSums& sums, SplitReport& split) {
 
 Readings check_split(const Dataset& dataset, const std::string& name,
                      const ValidateOptions& options, SplitReport& split, DatasetReport& report) {
-  for (const std::string& warning : dataset.info().warnings) report.warnings.push_back(name + ": " + warning);
+  for (const std::string& warning : dataset.info().warnings)
+    report.warnings.push_back(name + ": " + warning);
   check_labels(dataset, name, options, split, report);
   check_balance(dataset, name, split, options, report);
   if (!options.read && !options.decode) return {};
@@ -261,14 +263,17 @@ DatasetReport validate(const Dataset& train, const Dataset* val, const ValidateO
   return report;
 }
 
-std::vector<std::string> class_warnings(std::span<const std::int64_t> counts, std::span<const std::string> names,
+std::vector<std::string> class_warnings(std::span<const std::int64_t> counts,
+                                        std::span<const std::string> names,
                                         const BalanceLimits& limits) {
   std::vector<std::string> found;
   const auto first_empty = std::find(counts.begin(), counts.end(), 0);
   if (first_empty != counts.end())
-    found.push_back(std::to_string(std::count(counts.begin(), counts.end(), 0)) + " classes have no sample, e.g. " +
+    found.push_back(std::to_string(std::count(counts.begin(), counts.end(), 0)) +
+                    " classes have no sample, e.g. " +
                     class_name(static_cast<std::size_t>(first_empty - counts.begin()), names));
-  if (std::string uneven = uneven_classes(counts, names, limits); !uneven.empty()) found.push_back(std::move(uneven));
+  if (std::string uneven = uneven_classes(counts, names, limits); !uneven.empty())
+    found.push_back(std::move(uneven));
   return found;
 }
 
@@ -283,15 +288,18 @@ std::string uneven_classes(std::span<const std::int64_t> counts, std::span<const
   }
   if (all == 0 || counts.size() < 2) return "";
   const double most = static_cast<double>(counts[largest]);
-  const double share = most / static_cast<double>(all), ratio = most / static_cast<double>(counts[smallest]);
+  const double share = most / static_cast<double>(all),
+               ratio = most / static_cast<double>(counts[smallest]);
   if (share <= limits.max_share && ratio <= limits.max_ratio) return "";
   char limit[96];
-  std::snprintf(limit, sizeof limit, share > limits.max_share ? "%.3g%% of all are in one class, %.3g%% may be"
-                                                              : "%.3g times as many, %.3g times may be",
+  std::snprintf(limit, sizeof limit,
+                share > limits.max_share ? "%.3g%% of all are in one class, %.3g%% may be"
+                                         : "%.3g times as many, %.3g times may be",
                 share > limits.max_share ? 100 * share : ratio,
                 share > limits.max_share ? 100 * limits.max_share : limits.max_ratio);
-  return "classes are uneven: " + std::to_string(counts[largest]) + " of " + class_name(largest, names) + ", " +
-         std::to_string(counts[smallest]) + " of " + class_name(smallest, names) + " (" + limit + ")";
+  return "classes are uneven: " + std::to_string(counts[largest]) + " of " +
+         class_name(largest, names) + ", " + std::to_string(counts[smallest]) + " of " +
+         class_name(smallest, names) + " (" + limit + ")";
 }
 
 double class_skew(std::span<const std::int64_t> shard_counts,

@@ -18,7 +18,7 @@ struct ValidateOptions {
   bool read = true;     // read every sample: finds files that are gone, duplicates and leakage
   bool decode = false;  // decode every sample too: finds damage, and gives mean and std
   int threads = 1;
-  int examples = 3;  // samples named per kind of finding
+  int examples = 3;             // samples named per kind of finding
   std::int64_t max_leaked = 0;  // validation samples that may occur in training
   BalanceLimits balance = {};
 };
@@ -54,7 +54,8 @@ DatasetReport validate(const Dataset& train, const Dataset* val, const ValidateO
 
 /// What is wrong with the numbers of samples in the classes of a split, for people: classes without any, and uneven
 /// ones. `names`: of the classes; may be empty.
-std::vector<std::string> class_warnings(std::span<const std::int64_t> counts, std::span<const std::string> names,
+std::vector<std::string> class_warnings(std::span<const std::int64_t> counts,
+                                        std::span<const std::string> names,
                                         const BalanceLimits& limits);
 /// The second of these alone; empty: they are even enough.
 std::string uneven_classes(std::span<const std::int64_t> counts, std::span<const std::string> names,

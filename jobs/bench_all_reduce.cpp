@@ -39,7 +39,8 @@ CommandSyntax syntax_of(Request& request) {
       "hot", po::bool_switch(&request.bench.hot), "Every call on the same values, in the caches.")(
       "ring", po::bool_switch(&request.ring), "Ours by messages only, inside a node too.")(
       "bf16", po::bool_switch(&request.bf16),
-      "With --ring: sums larger than 16 KiB travel as bf16, as gradients do with parallel.wire = bf16.")(
+      "With --ring: sums larger than 16 KiB travel as bf16, as gradients do with parallel.wire = "
+      "bf16.")(
       "small", po::value<std::size_t>(&ours.small_bytes)->value_name("BYTES"),
       "Ours: small sums up to here: in one meeting inside a node (up to 16 KiB), by recursive "
       "doubling in messages.")(

@@ -77,13 +77,12 @@ void print_beside(const Request& request, const Result& r) {
   const double steps = r.median_beside(&S::steps);
   std::cout << "steps that save every " << fixed(request.every, 1) << " s: stand still "
             << fixed(100 * r.median_beside(&S::blocked_share), 2) << "% of the time ("
-            << fixed(1e3 * r.median_beside(&S::blocked), 1)
-            << " ms a checkpoint), whole slowdown "
+            << fixed(1e3 * r.median_beside(&S::blocked), 1) << " ms a checkpoint), whole slowdown "
             << fixed(100 * r.median_beside(&S::slowdown), 2) << "%\n  a step "
             << fixed(1e3 * r.median_beside(&S::without) / steps, 1) << " ms without, "
             << fixed(1e3 * r.median_beside(&S::with) / steps, 1)
-            << " ms with saving; checkpoint there after "
-            << fixed(r.median_beside(&S::save), 2) << " s\n";
+            << " ms with saving; checkpoint there after " << fixed(r.median_beside(&S::save), 2)
+            << " s\n";
 }
 
 void print_text(const Request& request, const Result& r) {
@@ -147,7 +146,8 @@ int run_bench_checkpoint(std::span<const std::string> arguments) {
       .about =
           "Saves and verifies checkpoints of a job's model as training does, and beside each "
           "writes a plain file of\nas many bytes to the same disk. Under a launcher all ranks "
-          "share the writing. With --every it also trains, on made-up images that lie in memory, and tells\nwhat "
+          "share the writing. With --every it also trains, on made-up images that lie in memory, "
+          "and tells\nwhat "
           "checkpoints cost the steps."};
   add_job_options(syntax);
   syntax.options.add_options()(
@@ -155,13 +155,15 @@ int run_bench_checkpoint(std::span<const std::string> arguments) {
       "Where; what is written is removed again. Default: the job's run.directory.")(
       "rounds", po::value<int>(&request.rounds)->value_name("N"), "How many. Default: 5.")(
       "every", po::value<double>(&request.every)->value_name("SECONDS"),
-      "Each round trains for so long without saving, and then as many steps while one checkpoint is saved.");
+      "Each round trains for so long without saving, and then as many steps while one checkpoint "
+      "is saved.");
   add_json_option(syntax, request.json);
   const auto values = parse_command_line(syntax, arguments);
   if (!values) return 0;
   if (request.rounds < 1)
     throw ConfigError("lockstep bench checkpoint: --rounds must be at least 1");
-  if (!(request.every >= 0)) throw ConfigError("lockstep bench checkpoint: --every must not be negative");
+  if (!(request.every >= 0))
+    throw ConfigError("lockstep bench checkpoint: --every must not be negative");
   const auto job_file = job_arguments(*values);
   if (!job_file) return 0;
   const Job job = load_job(job_file->file, job_file->overrides);

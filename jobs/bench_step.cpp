@@ -36,9 +36,10 @@ struct Result {
   double predicted = 0;
   std::size_t beside_arena_bytes = 0;
   std::vector<double> step, beside, without_reduce, primitives;
-  std::vector<double> forward, data_gradient, weight_gradient;    // of the primitives
-  std::map<std::string, int> layouts;                             // of the primitives
-  std::vector<double> compute, sync_bn, reduce, pipeline_wait, barrier, update;  // of thread 0 in a step
+  std::vector<double> forward, data_gradient, weight_gradient;  // of the primitives
+  std::map<std::string, int> layouts;                           // of the primitives
+  std::vector<double> compute, sync_bn, reduce, pipeline_wait, barrier,
+      update;  // of thread 0 in a step
   std::map<std::string, double> profile;
 
   void add(const StepTimes& times) {
@@ -75,10 +76,13 @@ auto naming_side(const std::string& side, Make make) {
 /// recomputation differs: it would not be comparable, or not fit at all.
 Job job_beside(const JobArguments& arguments, const std::vector<std::string>& beside) {
   const auto names = [&](std::string_view key) {
-    return std::ranges::any_of(beside, [&](const std::string& setting) { return setting.starts_with(std::string(key) + "="); });
+    return std::ranges::any_of(beside, [&](const std::string& setting) {
+      return setting.starts_with(std::string(key) + "=");
+    });
   };
   std::vector<std::string> overrides = arguments.overrides;
-  if (names("memory.recompute") && !names("memory.budget_mib")) overrides.emplace_back("memory.budget_mib=0");
+  if (names("memory.recompute") && !names("memory.budget_mib"))
+    overrides.emplace_back("memory.budget_mib=0");
   overrides.insert(overrides.end(), beside.begin(), beside.end());
   return load_job(arguments.file, overrides);
 }
@@ -92,12 +96,15 @@ struct Benches {
           const Communicator& world)
       : own(naming_side(other ? "the job itself" : "", [&] {
           return StepBench(job, input.input, input.classes, world,
-                           {.nhwc = request.nhwc, .without_reduce = request.no_reduce, .predict = request.predict});
+                           {.nhwc = request.nhwc,
+                            .without_reduce = request.no_reduce,
+                            .predict = request.predict});
         })) {
     if (!other) return;
     const PlanInput theirs = plan_input(*other);
     naming_side("the job of --beside", [&] {
-      beside.emplace(*other, theirs.input, theirs.classes, world, StepBench::Options{.nhwc = request.nhwc});
+      beside.emplace(*other, theirs.input, theirs.classes, world,
+                     StepBench::Options{.nhwc = request.nhwc});
     });
   }
   void warm_up(bool without_reduce) {
@@ -157,9 +164,9 @@ std::string schedule_name(const Job& job) {
 }
 
 void print_primitives(const Result& r) {
-  std::cout << "convolutions " << fixed(ms(r.primitives), 1)
-            << " ms: oneDNN's " << r.precision << " primitives, hot, all " << r.batch / r.ranks
-            << " images of a rank on its " << r.threads << " threads; step / convolutions "
+  std::cout << "convolutions " << fixed(ms(r.primitives), 1) << " ms: oneDNN's " << r.precision
+            << " primitives, hot, all " << r.batch / r.ranks << " images of a rank on its "
+            << r.threads << " threads; step / convolutions "
             << fixed(median_ratio(r.step, r.primitives), 2) << "\n  forward "
             << fixed(ms(r.forward), 1) << " ms, data gradient " << fixed(ms(r.data_gradient), 1)
             << " ms, weight gradient " << fixed(ms(r.weight_gradient), 1) << " ms; fastest layout:";
@@ -169,8 +176,8 @@ void print_primitives(const Result& r) {
 
 void print_pipeline(const Job& job, const Result& r) {
   std::cout << (r.replicas > 1 ? std::to_string(r.replicas) + " replicas of " : "")
-            << describe(*r.pipeline, schedule_name(job)) << "\n  " << job.train.micro_batches << " micro-batches, ideal bubble "
-            << fixed(100 * ideal_bubble(r.pipeline->pipeline), 1)
+            << describe(*r.pipeline, schedule_name(job)) << "\n  " << job.train.micro_batches
+            << " micro-batches, ideal bubble " << fixed(100 * ideal_bubble(r.pipeline->pipeline), 1)
             << "% (all parts equally long); rank 0 waits " << fixed(ms(r.pipeline_wait), 1)
             << " ms of a step for other stages\n";
 }
@@ -178,20 +185,22 @@ void print_pipeline(const Job& job, const Result& r) {
 void print_text(const Job& job, const PlanInput& input, const Request& request, const Result& r) {
   const double step = median(r.step);
   std::cout << model_name(job) << " " << to_string(input.input) << ", batch " << r.batch << ", "
-            << r.precision << ", " << r.ranks << " ranks x " << r.threads << " threads, medians of " << request.steps
-            << "\nstep " << fixed(step * 1e3, 1) << " ms (fastest "
+            << r.precision << ", " << r.ranks << " ranks x " << r.threads << " threads, medians of "
+            << request.steps << "\nstep " << fixed(step * 1e3, 1) << " ms (fastest "
             << fixed(*std::min_element(r.step.begin(), r.step.end()) * 1e3, 1) << "), "
             << fixed(static_cast<double>(r.batch) / step, 1) << " images/s, arena "
             << (r.arena_bytes >> 20) << " MiB\n";
   if (r.pipeline) print_pipeline(job, r);
   if (request.predict)
-    std::cout << "predicted " << fixed(r.predicted * 1e3, 1) << " ms without messages; measured / predicted "
-              << fixed(step / r.predicted, 2) << "\n";
+    std::cout << "predicted " << fixed(r.predicted * 1e3, 1)
+              << " ms without messages; measured / predicted " << fixed(step / r.predicted, 2)
+              << "\n";
   if (!r.beside.empty()) {
     const Interval interval = median_interval(paired_ratios(r.step, r.beside));
-    std::cout << "beside it " << fixed(ms(r.beside), 1) << " ms, arena " << (r.beside_arena_bytes >> 20)
-              << " MiB; step / beside " << fixed(median_ratio(r.step, r.beside), 3) << " (95%: "
-              << fixed(interval.low, 3) << " to " << fixed(interval.high, 3) << ")\n";
+    std::cout << "beside it " << fixed(ms(r.beside), 1) << " ms, arena "
+              << (r.beside_arena_bytes >> 20) << " MiB; step / beside "
+              << fixed(median_ratio(r.step, r.beside), 3) << " (95%: " << fixed(interval.low, 3)
+              << " to " << fixed(interval.high, 3) << ")\n";
   }
   if (request.no_reduce)
     std::cout << "without the gradients' all-reduces " << fixed(ms(r.without_reduce), 1)
@@ -258,12 +267,9 @@ void print_json(const Job& job, const Request& request, const Result& r) {
     json["layouts"] = r.layouts;
   }
   if (r.pipeline) add_pipeline(job, r, json);
-  json["thread0_ms"] = {{"compute", ms(r.compute)},
-                        {"sync_bn", ms(r.sync_bn)},
-                        {"reduce", ms(r.reduce)},
-                        {"pipeline", ms(r.pipeline_wait)},
-                        {"barrier", ms(r.barrier)},
-                        {"update", ms(r.update)}};
+  json["thread0_ms"] = {{"compute", ms(r.compute)}, {"sync_bn", ms(r.sync_bn)},
+                        {"reduce", ms(r.reduce)},   {"pipeline", ms(r.pipeline_wait)},
+                        {"barrier", ms(r.barrier)}, {"update", ms(r.update)}};
   for (const auto& [name, share] : r.profile)
     if (share > 0.002) json["profile"][name] = rounded(share, 4);
   std::cout << json.dump() << "\n";
@@ -288,8 +294,10 @@ CommandSyntax step_syntax(Request& request) {
       "Also time steps without the gradients' all-reduces, in turns: what a step waits for them.")(
       "predict", po::bool_switch(&request.predict),
       "Also predict the step from a probe of its calls and from its plan.")(
-      "beside", po::value<std::vector<std::string>>(&request.beside)->composing()->value_name("KEY=VALUE"),
-      "Also time the job with this key changed, in turns, and print the ratio. May be repeated. With memory.recompute "
+      "beside",
+      po::value<std::vector<std::string>>(&request.beside)->composing()->value_name("KEY=VALUE"),
+      "Also time the job with this key changed, in turns, and print the ratio. May be repeated. "
+      "With memory.recompute "
       "the job's memory.budget_mib counts on the other side only if it is named there, too.")(
       "nhwc", po::bool_switch(&request.nhwc), "Activations in nhwc, whatever this CPU likes best.");
   add_json_option(syntax, request.json);
@@ -308,8 +316,9 @@ int run_bench_step(std::span<const std::string> arguments) {
   if (!job_file) return 0;
   const Job job = load_job(job_file->file, job_file->overrides);
   if (request.primitives && job.parallel.stages > 1)
-    throw ConfigError("lockstep bench step: --primitives times all convolutions of the net on every rank, and a "
-                      "stage runs some of them; leave it out, or add --set parallel.stages=1");
+    throw ConfigError(
+        "lockstep bench step: --primitives times all convolutions of the net on every rank, and a "
+        "stage runs some of them; leave it out, or add --set parallel.stages=1");
   const PlanInput input = plan_input(job);
   std::optional<Job> other;
   if (!request.beside.empty()) other = job_beside(*job_file, request.beside);

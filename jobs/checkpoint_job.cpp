@@ -25,13 +25,18 @@ bool is_any_of(const std::string& name, std::initializer_list<const char*> names
 
 /// Keys of [model] that change nothing of what trained weights compute.
 bool trains_only(const std::string& key) {
-  return is_any_of(key, {"model.norm_momentum", "model.last_gamma", "model.dropout", "model.stochastic_depth",
-                         "model.label_smoothing", "model.gate_bias", "model.layer_scale"});
+  return is_any_of(
+      key, {"model.norm_momentum", "model.last_gamma", "model.dropout", "model.stochastic_depth",
+            "model.label_smoothing", "model.gate_bias", "model.layer_scale"});
 }
 
 bool is_of_model(const std::string& key) { return key.starts_with("model.") && !trains_only(key); }
-bool is_of_pixels(const std::string& key) { return is_any_of(key, {"augment.mean", "augment.std"}); }
-bool is_of_size(const std::string& key) { return is_any_of(key, {"data.channels", "data.height", "data.width"}); }
+bool is_of_pixels(const std::string& key) {
+  return is_any_of(key, {"augment.mean", "augment.std"});
+}
+bool is_of_size(const std::string& key) {
+  return is_any_of(key, {"data.channels", "data.height", "data.width"});
+}
 
 /// Said, and not said to be as the data has it.
 bool is_said(const SaidJob& said, const JobKey& key) {
@@ -55,7 +60,9 @@ std::string value_in(const CheckpointJob& saved, const JobKey& key, CheckpointUs
   }
   if (is_of_pixels(key.name)) return value.empty() ? key.get(by_facts) : value;
   if (!is_of_size(key.name)) return value;
-  const std::string size = value.empty() || value == "0" ? (use == CheckpointUse::kResume ? "" : key.get(by_facts)) : value;
+  const std::string size = value.empty() || value == "0"
+                               ? (use == CheckpointUse::kResume ? "" : key.get(by_facts))
+                               : value;
   return size == "0" ? "" : size;
 }
 
@@ -72,7 +79,8 @@ bool changes_network(const JobKey& key, const Job& job, const CheckpointJob& sav
   Job other = saved.job;
   key.set(other, key.get(job));
   if (is_of_pixels(key.name)) {
-    return !same_pixels(other.augment.mean, saved.job.augment.mean) || !same_pixels(other.augment.std, saved.job.augment.std);
+    return !same_pixels(other.augment.mean, saved.job.augment.mean) ||
+           !same_pixels(other.augment.std, saved.job.augment.std);
   }
   const Shape input = saved.facts.input.channels > 0 ? saved.facts.input : Shape{3, 32, 32};
   const int classes = std::max(saved.facts.classes, 2);
@@ -91,7 +99,8 @@ class Fitting {
 
   JobFit fit() {
     compare_networks();
-    if (use_ != CheckpointUse::kResume) compare_rest();  // the trainer tells what a run's job has changed
+    if (use_ != CheckpointUse::kResume)
+      compare_rest();  // the trainer tells what a run's job has changed
     for (const JobKey& key : job_keys()) take(key);
     check_job(said_.job, [&](const std::string& key) {
       const auto found = said_.places.find(key);
@@ -135,12 +144,14 @@ void Fitting::compare_networks() {
     const std::string there = value_in(saved_, key, use_);
     differences += (count++ > 0 ? ", " : "") + job_says(key) + ", there " + there;
     if (use_ != CheckpointUse::kResume)
-      fit_.warnings.push_back(checkpoint_ + " has " + key.name + " = " + there + "; what counts is " + job_says(key));
+      fit_.warnings.push_back(checkpoint_ + " has " + key.name + " = " + there +
+                              "; what counts is " + job_says(key));
   }
   if (count == 0 || said_.job.checkpoint.on_changed == "warn") return;
   throw CheckpointError(
       checkpoint_ + ": it is of another model or input than the job: " + differences + ". Take " +
-      (count > 1 ? "these keys" : "this key") + " out of the job, so that the checkpoint's values count; " +
+      (count > 1 ? "these keys" : "this key") +
+      " out of the job, so that the checkpoint's values count; " +
       (use_ == CheckpointUse::kResume ? "or begin anew, with another run.name; " : "") +
       "or set checkpoint.on_changed = warn, so that the job's do");
 }
@@ -152,14 +163,15 @@ void Fitting::compare_rest() {
     if (!is_of_size(key.name) && key.name != "augment.resize" && !loss) continue;
     if (!differs(key)) continue;
     other_size_ = other_size_ || is_of_size(key.name);
-    fit_.warnings.push_back(checkpoint_ + " was trained with " + key.name + " = " + value_in(saved_, key, use_) +
-                            "; what counts is " + job_says(key));
+    fit_.warnings.push_back(checkpoint_ + " was trained with " + key.name + " = " +
+                            value_in(saved_, key, use_) + "; what counts is " + job_says(key));
   }
 }
 
 void Fitting::take(const JobKey& key) {
   const bool of_model = key.name.starts_with("model.");
-  if (!of_model && !is_of_pixels(key.name) && !is_of_size(key.name) && key.name != "augment.resize") return;
+  if (!of_model && !is_of_pixels(key.name) && !is_of_size(key.name) && key.name != "augment.resize")
+    return;
   if (is_said(said_, key) || (of_model && other_family_)) return;
   if (trains_only(key.name) && use_ != CheckpointUse::kEvaluate) return;
   if (key.name == "augment.resize" && other_size_) return;  // it is for the checkpoint's size
@@ -169,7 +181,8 @@ void Fitting::take(const JobKey& key) {
   const bool usual = is_of_size(key.name) || trains_only(key.name) ||
                      (is_of_pixels(key.name) && saved_.job.data.source == said_.job.data.source);
   if (!usual || key.name == "model.label_smoothing")
-    fit_.notes.push_back(key.name + " = " + value + ", as " + checkpoint_ + " has it: the job does not say");
+    fit_.notes.push_back(key.name + " = " + value + ", as " + checkpoint_ +
+                         " has it: the job does not say");
 }
 
 /// On rank 0: the name and the details of what a training will begin with; nothing where it begins from the seed.
@@ -194,7 +207,8 @@ CheckpointJob checkpoint_job(const std::string& details) {
   CheckpointJob saved;
   saved.facts = input_facts_of(details);
   for (const auto& [name, value] : recorded_keys(details))
-    if (const JobKey* key = find_job_key(name); key && key->set(saved.job, value)) saved.known.insert(name);
+    if (const JobKey* key = find_job_key(name); key && key->set(saved.job, value))
+      saved.known.insert(name);
   return saved;
 }
 
@@ -215,9 +229,11 @@ JobFit fit_to_checkpoint(SaidJob& said, const std::string& checkpoint, const std
                          CheckpointUse use) {
   CheckpointJob saved = checkpoint_job(details);
   if (saved.known.empty())
-    return {.notes = {},
-            .warnings = {checkpoint + " does not tell what model and input it was made with (older versions did not "
-                                      "write it): they are not compared with the job"}};
+    return {
+        .notes = {},
+        .warnings = {checkpoint +
+                     " does not tell what model and input it was made with (older versions did not "
+                     "write it): they are not compared with the job"}};
   return Fitting(said, checkpoint, std::move(saved), use).fit();
 }
 

@@ -18,7 +18,8 @@ inline std::vector<char*> words_to_execute(const std::vector<std::string>& comma
 /// Whether this process was started with the signal ignored, as nohup does with SIGHUP.
 inline bool ignores(int signal) {
   struct sigaction now {};
-  return sigaction(signal, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_IGN;
+  return sigaction(signal, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 &&
+         now.sa_handler == SIG_IGN;
 }
 
 /// As a shell says it: 128 + N after signal N. `status`: of waitpid.

@@ -73,14 +73,18 @@ void add_job_options(CommandSyntax& syntax) {
 }
 
 CommandSyntax train_syntax() {
-  CommandSyntax syntax{.usage = "train JOB.cfg [OPTIONS]",
-                       .about = "Trains the model of a job file, and resumes by itself from the run's newest good\n"
-                                "checkpoint. Start it alone, or under lockstep launch, mpirun or srun."};
+  CommandSyntax syntax{
+      .usage = "train JOB.cfg [OPTIONS]",
+      .about =
+          "Trains the model of a job file, and resumes by itself from the run's newest good\n"
+          "checkpoint. Start it alone, or under lockstep launch, mpirun or srun."};
   add_job_options(syntax);
   syntax.options.add_options()(
       "fault", po::value<std::vector<std::string>>()->value_name("KIND:RANK:STEP"),
-      "For drills: before that step the rank does this to itself, once in the run. KIND: kill, stop, slow,\n"
-      "flip (a bit of a parameter), nan (a pixel), full (disk), pin (on CPUs of others); again: it kills itself\n"
+      "For drills: before that step the rank does this to itself, once in the run. KIND: kill, "
+      "stop, slow,\n"
+      "flip (a bit of a parameter), nan (a pixel), full (disk), pin (on CPUs of others); again: it "
+      "kills itself\n"
       "while the others recover from the loss of the STEP-th rank. May be repeated.");
   return syntax;
 }

@@ -29,9 +29,10 @@ const Command& find_command(const std::string& name) {
     names.push_back(command.name);
   }
   if (name.ends_with(".cfg") || name.ends_with(".ini"))
-    throw ConfigError("'" + name + "' is a job file, and no subcommand; did you mean: train " + name + "?");
-  throw ConfigError("unknown subcommand '" + name + "'; did you mean '" + nearest_word(name, names) +
-                    "'? lockstep --help lists them all");
+    throw ConfigError("'" + name + "' is a job file, and no subcommand; did you mean: train " +
+                      name + "?");
+  throw ConfigError("unknown subcommand '" + name + "'; did you mean '" +
+                    nearest_word(name, names) + "'? lockstep --help lists them all");
 }
 
 }  // namespace lockstep

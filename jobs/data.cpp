@@ -22,7 +22,7 @@ namespace po = boost::program_options;
 /// Where a data set is, as all data commands ask for it.
 struct DataPlace {
   std::string source, path;
-  std::string split;  // both | train | val; empty: both, or what the job uses
+  std::string split;      // both | train | val; empty: both, or what the job uses
   BalanceLimits balance;  // the job's
 };
 
@@ -44,7 +44,8 @@ void add_place_options(CommandSyntax& syntax, DataPlace& place) {
 std::optional<DatasetOptions> dataset_asked_for(DataPlace& place, const po::variables_map& values) {
   const bool has_place = !place.source.empty() || !place.path.empty();
   if (values.count("job") || values.count("help-job")) {
-    if (has_place) throw ConfigError("lockstep data: name a job file, or use --source and --path, not both");
+    if (has_place)
+      throw ConfigError("lockstep data: name a job file, or use --source and --path, not both");
     const auto arguments = job_arguments(values);
     if (!arguments) return std::nullopt;
     const Job job = load_job(arguments->file, arguments->overrides);
@@ -54,7 +55,8 @@ std::optional<DatasetOptions> dataset_asked_for(DataPlace& place, const po::vari
   }
   if (values.count("set")) throw ConfigError("lockstep data: --set changes a job file; name one");
   if (place.source.empty() || place.path.empty())
-    throw ConfigError("lockstep data: where is the data? Name a job file, or use --source KIND --path PATH");
+    throw ConfigError(
+        "lockstep data: where is the data? Name a job file, or use --source KIND --path PATH");
   if (place.split.empty()) place.split = "both";
   return DatasetOptions{.source = place.source, .path = place.path};
 }
@@ -63,8 +65,8 @@ Splits open_splits(DatasetOptions options, const std::string& split) {
   if (split != "both" && split != "train" && split != "val")
     throw ConfigError("lockstep data: --split " + split + ": use both, train or val");
   if (options.source.starts_with("synthetic"))
-    throw ConfigError("lockstep data: " + options.source + " data is made up and has no files; other sources are " +
-                      kFileSources);
+    throw ConfigError("lockstep data: " + options.source +
+                      " data is made up and has no files; other sources are " + kFileSources);
   const auto open = [&](const std::string& name) {
     options.split = name;
     return open_dataset(options);
@@ -85,8 +87,9 @@ void show_progress(std::int64_t done, std::int64_t total) {
 int run_pack(std::span<const std::string> arguments) {
   DataPlace place;
   std::string out;
-  CommandSyntax syntax{.usage = "data pack JOB.cfg FILE.h5 [OPTIONS]\n"
-                                "       lockstep data pack --source KIND --path PATH --out FILE.h5",
+  CommandSyntax syntax{.usage =
+                           "data pack JOB.cfg FILE.h5 [OPTIONS]\n"
+                           "       lockstep data pack --source KIND --path PATH --out FILE.h5",
                        .about =
                            "Writes a data set into one HDF5 file, its samples as they are "
                            "stored, each with a checksum.\nA job reads it with data.source = "
@@ -130,17 +133,22 @@ void add_check_options(CommandSyntax& syntax, CheckRequest& request) {
       "max-class-share", po::value<double>(&request.max_class_share)->value_name("PART"),
       "Warn of a class with more than this part of the samples. Default: data.max_class_share.")(
       "max-class-ratio", po::value<double>(&request.max_class_ratio)->value_name("R"),
-      "Warn of a class with more than R times the samples of the smallest one. Default: data.max_class_ratio.")(
-      "strict", po::bool_switch(&request.strict), "Warnings are errors: exit with 65 where there are any, for pipelines.")(
+      "Warn of a class with more than R times the samples of the smallest one. Default: "
+      "data.max_class_ratio.")(
+      "strict", po::bool_switch(&request.strict),
+      "Warnings are errors: exit with 65 where there are any, for pipelines.")(
       "threads", po::value<int>(&request.options.threads)->value_name("T"),
       "Threads that read. Default: one a core.");
 }
 
 /// Of words that have been read. @throws ConfigError.
 void check_request(const CheckRequest& request, const po::variables_map& values) {
-  if (request.options.threads < 1) throw ConfigError("lockstep data check: --threads must be at least 1");
-  if (request.options.max_leaked < 0) throw ConfigError("lockstep data check: --max-leaked must be at least 0");
-  if (values.count("max-class-share") && !(request.max_class_share > 0 && request.max_class_share <= 1))
+  if (request.options.threads < 1)
+    throw ConfigError("lockstep data check: --threads must be at least 1");
+  if (request.options.max_leaked < 0)
+    throw ConfigError("lockstep data check: --max-leaked must be at least 0");
+  if (values.count("max-class-share") &&
+      !(request.max_class_share > 0 && request.max_class_share <= 1))
     throw ConfigError("lockstep data check: --max-class-share must be above 0 and at most 1");
   if (values.count("max-class-ratio") && !(request.max_class_ratio >= 1))
     throw ConfigError("lockstep data check: --max-class-ratio must be at least 1");
@@ -149,13 +157,15 @@ void check_request(const CheckRequest& request, const po::variables_map& values)
 int run_check(std::span<const std::string> arguments) {
   DataPlace place;
   CheckRequest request;
-  CommandSyntax syntax{.usage = "data check JOB.cfg [OPTIONS]\n"
-                                "       lockstep data check --source KIND --path PATH [OPTIONS]",
-                       .about =
-                           "Reads a data set and reports classes, labels, duplicates, samples "
-                           "that are in both splits,\nand damage. Exits with 65 if it is not "
-                           "usable: with damage, wrong labels, or validation samples\nthat are in the training "
-                           "data; with --strict for every warning, too."};
+  CommandSyntax syntax{
+      .usage =
+          "data check JOB.cfg [OPTIONS]\n"
+          "       lockstep data check --source KIND --path PATH [OPTIONS]",
+      .about =
+          "Reads a data set and reports classes, labels, duplicates, samples "
+          "that are in both splits,\nand damage. Exits with 65 if it is not "
+          "usable: with damage, wrong labels, or validation samples\nthat are in the training "
+          "data; with --strict for every warning, too."};
   add_place_options(syntax, place);
   add_check_options(syntax, request);
   const auto values = parse_command_line(syntax, arguments);

@@ -46,8 +46,7 @@ void add_split(std::string& text, const SplitReport& report, const Dataset& data
   };
   values("mean", report.mean);
   values("std", report.std);
-  if (!dataset.info().masks)
-    text += class_table(report.class_counts, dataset.info().class_names);
+  if (!dataset.info().masks) text += class_table(report.class_counts, dataset.info().class_names);
 }
 
 }  // namespace
@@ -68,13 +67,15 @@ std::string fingerprint_text(const DataFingerprint& f) {
   constexpr std::size_t kDigits = 12;
   std::string hashes;
   const auto add = [&](const std::string& name, const std::string& hash) {
-    if (!hash.empty()) hashes += (hashes.empty() ? "; " : ", ") + name + " " + hash.substr(0, kDigits);
+    if (!hash.empty())
+      hashes += (hashes.empty() ? "; " : ", ") + name + " " + hash.substr(0, kDigits);
   };
   add("labels", f.labels);
   add("files", f.files);
   add("content of " + std::to_string(f.content_samples), f.content);
   add("of all", f.all_content);
-  return f.source + ", " + std::to_string(f.samples) + " samples, " + std::to_string(f.classes) + " classes" + hashes;
+  return f.source + ", " + std::to_string(f.samples) + " samples, " + std::to_string(f.classes) +
+         " classes" + hashes;
 }
 
 std::string data_record_text(const std::string& record, const std::string& indent) {
@@ -83,7 +84,12 @@ std::string data_record_text(const std::string& record, const std::string& inden
   if (!json.is_object()) return text;
   for (const auto& [split, value] : json.items())
     if (const auto fingerprint = parse_fingerprint(value.dump()))
-      text.append(indent).append("data ").append(split).append(": ").append(fingerprint_text(*fingerprint)).append("\n");
+      text.append(indent)
+          .append("data ")
+          .append(split)
+          .append(": ")
+          .append(fingerprint_text(*fingerprint))
+          .append("\n");
   return text;
 }
 
@@ -98,7 +104,8 @@ bool is_usable(const DatasetReport& report, bool strict) {
   return report.good() && !(strict && !report.warnings.empty());
 }
 
-std::string report_text(const DatasetReport& report, const Dataset& train, const Dataset* val, bool strict) {
+std::string report_text(const DatasetReport& report, const Dataset& train, const Dataset* val,
+                        bool strict) {
   std::string text;
   add_split(text, report.train, train);
   if (val) {
@@ -107,9 +114,11 @@ std::string report_text(const DatasetReport& report, const Dataset& train, const
   }
   for (const std::string& warning : report.warnings) text += "warning: " + warning + "\n";
   for (const std::string& error : report.errors) text += "error: " + error + "\n";
-  const std::string warned = std::to_string(report.warnings.size()) + (report.warnings.size() == 1 ? " warning" : " warnings");
+  const std::string warned = std::to_string(report.warnings.size()) +
+                             (report.warnings.size() == 1 ? " warning" : " warnings");
   if (!report.good()) return text + "not usable\n";
-  if (!is_usable(report, strict)) return text + "not usable: " + warned + ", which --strict counts as errors\n";
+  if (!is_usable(report, strict))
+    return text + "not usable: " + warned + ", which --strict counts as errors\n";
   return text + (report.warnings.empty() ? "good\n" : "usable, with " + warned + "\n");
 }
 

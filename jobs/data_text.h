@@ -28,6 +28,7 @@ std::string class_table(std::span<const std::int64_t> counts, std::span<const st
 bool is_usable(const DatasetReport& report, bool strict);
 
 /// What validate() found, for people; its last line is the verdict.
-std::string report_text(const DatasetReport& report, const Dataset& train, const Dataset* val, bool strict = false);
+std::string report_text(const DatasetReport& report, const Dataset& train, const Dataset* val,
+                        bool strict = false);
 
 }  // namespace lockstep

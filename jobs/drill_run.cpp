@@ -97,7 +97,8 @@ const ToldLine* RunOutcome::find(const std::string& words, double from_s) const 
 
 RunOutcome run_and_listen(const std::vector<std::string>& command, double most_s) {
   std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw IoError(std::string("no pipe: ") + std::strerror(errno));
+  if (pipe2(ends.data(), O_CLOEXEC) != 0)
+    throw IoError(std::string("no pipe: ") + std::strerror(errno));
   RunOutcome outcome{.began_s = seconds_now()};
   const pid_t pid = start(command, ends[1]);
   close(ends[1]);
@@ -126,12 +127,23 @@ DrillRun::DrillRun(fs::path directory, std::string name, int ranks)
   write_file_durably(directory_ / "drill.cfg", kJob);
 }
 
-RunOutcome DrillRun::train(const std::vector<std::string>& sets, const std::string& fault, int threads) const {
+RunOutcome DrillRun::train(const std::vector<std::string>& sets, const std::string& fault,
+                           int threads) const {
   constexpr double kMost_s = 120;
-  std::vector<std::string> command{fs::read_symlink("/proc/self/exe").string(), "launch", "-n", std::to_string(ranks_),
-                                   "--threads", std::to_string(threads), "--max-failures", "3", "train",
-                                   (directory_ / "drill.cfg").string(), "--set",
-                                   "run.directory=" + directory_.string(), "--set", "run.name=" + name_};
+  std::vector<std::string> command{fs::read_symlink("/proc/self/exe").string(),
+                                   "launch",
+                                   "-n",
+                                   std::to_string(ranks_),
+                                   "--threads",
+                                   std::to_string(threads),
+                                   "--max-failures",
+                                   "3",
+                                   "train",
+                                   (directory_ / "drill.cfg").string(),
+                                   "--set",
+                                   "run.directory=" + directory_.string(),
+                                   "--set",
+                                   "run.name=" + name_};
   for (const std::string& set : sets) command.insert(command.end(), {"--set", set});
   if (!fault.empty()) command.insert(command.end(), {"--fault", fault});
   return run_and_listen(command, kMost_s);
@@ -146,7 +158,8 @@ fs::path DrillRun::newest_checkpoint() const {
 
 std::optional<std::uint64_t> DrillRun::final_weights() const {
   try {
-    const Checkpoint last = Checkpoint::open(run_directory() / "checkpoints" / checkpoint_name(kSteps));
+    const Checkpoint last =
+        Checkpoint::open(run_directory() / "checkpoints" / checkpoint_name(kSteps));
     std::uint64_t hash = 0;
     for (const std::string& name : last.names()) {
       const auto dims = last.dims(name);

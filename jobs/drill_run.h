@@ -32,7 +32,8 @@ class DrillRun {
   DrillRun(std::filesystem::path directory, std::string name, int ranks);
 
   /// lockstep launch -n RANKS train ..., with --fault if there is one.
-  RunOutcome train(const std::vector<std::string>& sets, const std::string& fault = "", int threads = 1) const;
+  RunOutcome train(const std::vector<std::string>& sets, const std::string& fault = "",
+                   int threads = 1) const;
 
   std::filesystem::path run_directory() const { return directory_ / name_; }
   std::filesystem::path newest_checkpoint() const;

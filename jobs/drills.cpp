@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 
 /// What of a line is for people: without its time and level.
 std::string words_of(const ToldLine& line) {
-  for (const char* before : {"lockstep: error: ", "lockstep: fault: ", ": launch: ", "warning: ", "error: ", "info: "})
+  for (const char* before :
+       {"lockstep: error: ", "lockstep: fault: ", ": launch: ", "warning: ", "error: ", "info: "})
     if (const std::size_t at = line.text.find(before); at != std::string::npos)
       return line.text.substr(at + std::string(before).size());
   return line.text;
@@ -53,7 +54,8 @@ DrillReport report_of(const RunOutcome& run, const std::string& detected, const 
   return report;
 }
 
-void check_end(DrillReport& report, const RunOutcome& run, const DrillRun& training, const DrillPlace& place) {
+void check_end(DrillReport& report, const RunOutcome& run, const DrillRun& training,
+               const DrillPlace& place) {
   if (!report.failure.empty()) return;
   if (run.exit_code != 0)
     report.failure = "not recovered: " + last_lines(run);
@@ -64,7 +66,8 @@ void check_end(DrillReport& report, const RunOutcome& run, const DrillRun& train
 /// What training says when it goes on from an older checkpoint.
 void note_lost(DrillReport& report, const RunOutcome& run) {
   constexpr const char* kWords = " steps after step ";
-  if (const ToldLine* lost = run.find(kWords)) report.lost = number_before(lost->text, kWords) + " steps, done again";
+  if (const ToldLine* lost = run.find(kWords))
+    report.lost = number_before(lost->text, kWords) + " steps, done again";
 }
 
 /// Until ranks that were started again train.
@@ -104,24 +107,29 @@ DrillReport kill_a_rank(const DrillPlace& place) {
 DrillReport lose_a_rank(const DrillPlace& place) {
   if (!mpi_has_ulfm()) return {.failure = "needs an MPI with ULFM", .impossible = true};
   const DrillRun training(place.directory, "lose", place.ranks + 1);
-  const RunOutcome run = training.train({"parallel.on_rank_lost=shrink", "parallel.spares=1"}, fault_of_last_rank(place, "kill"));
-  DrillReport report = report_of(run, "lost: rank " + std::to_string(place.ranks - 1), "the other ranks");
+  const RunOutcome run = training.train({"parallel.on_rank_lost=shrink", "parallel.spares=1"},
+                                        fault_of_last_rank(place, "kill"));
+  DrillReport report =
+      report_of(run, "lost: rank " + std::to_string(place.ranks - 1), "the other ranks");
   if (const ToldLine* on = run.find(" workers go on after step "); on && report.failure.empty()) {
     report.recovered = words_of(*on);
     report.recovered_s = on->at_s - run.find("lockstep: fault: ")->at_s;
   }
   note_lost(report, run);
   check_end(report, run, training, place);
-  if (report.failure.empty() && report.recovered.empty()) report.failure = "it was started again: " + last_lines(run);
+  if (report.failure.empty() && report.recovered.empty())
+    report.failure = "it was started again: " + last_lines(run);
   return report;
 }
 
 DrillReport stop_a_rank(const DrillPlace& place) {
-  return restarts(place, "stop", "training hangs: rank " + std::to_string(place.ranks - 1), "the other ranks' watchdogs");
+  return restarts(place, "stop", "training hangs: rank " + std::to_string(place.ranks - 1),
+                  "the other ranks' watchdogs");
 }
 
 DrillReport flip_a_bit(const DrillPlace& place) {
-  return restarts(place, "flip", "the parameters of replicas differ, first in ", "the replicas' hashes");
+  return restarts(place, "flip", "the parameters of replicas differ, first in ",
+                  "the replicas' hashes");
 }
 
 /// Where ranks share CPUs nobody can tell which of them is slow, or bound to another's.
@@ -135,7 +143,8 @@ void excuse_crowd(DrillReport& report, const RunOutcome& run) {
 DrillReport slow_a_rank(const DrillPlace& place) {
   const DrillRun training(place.directory, "slow", place.ranks);
   const RunOutcome run = training.train({}, fault_of_last_rank(place, "slow"));
-  DrillReport report = report_of(run, "the others wait for rank " + std::to_string(place.ranks - 1), "rank 0, by times in collectives");
+  DrillReport report = report_of(run, "the others wait for rank " + std::to_string(place.ranks - 1),
+                                 "rank 0, by times in collectives");
   report.recovered = "it went on to the end";
   check_end(report, run, training, place);
   excuse_crowd(report, run);
@@ -167,11 +176,12 @@ DrillReport fill_the_disk(const DrillPlace& place) {
 }
 
 /// Trains half-way, harms the newest checkpoint, and goes on.
-DrillReport harm_a_checkpoint(const DrillPlace& place, const std::string& name, void (*harm)(const fs::path& shard),
-                              const std::string& injected) {
+DrillReport harm_a_checkpoint(const DrillPlace& place, const std::string& name,
+                              void (*harm)(const fs::path& shard), const std::string& injected) {
   const DrillRun training(place.directory, name, place.ranks);
   DrillReport report{.injected = injected, .by = "rank 0, by the checkpoint's hashes"};
-  const RunOutcome first = training.train({"train.max_steps=" + std::to_string(DrillRun::kSteps / 2)});
+  const RunOutcome first =
+      training.train({"train.max_steps=" + std::to_string(DrillRun::kSteps / 2)});
   if (first.exit_code != 0) {
     report.failure = "the training before failed: " + last_lines(first);
     return report;
@@ -214,7 +224,8 @@ DrillReport pin_wrongly(const DrillPlace& place) {
   if (place.cores < place.ranks)
     return {.failure = "needs as many CPUs as ranks", .impossible = true};
   if (place.together < 2)
-    return {.failure = "needs two ranks on a node: an allocation with more tasks on each", .impossible = true};
+    return {.failure = "needs two ranks on a node: an allocation with more tasks on each",
+            .impossible = true};
   const DrillRun training(place.directory, "pin", place.ranks);
   const int too_many = place.cores / place.ranks + 1;
   const RunOutcome run = training.train({}, "pin:1:1", too_many);

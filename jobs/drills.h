@@ -11,17 +11,18 @@ namespace lockstep {
 struct DrillPlace {
   std::filesystem::path directory;  // of their own; shared by all nodes
   int ranks = 2;
-  int cores = 1;                    // for all ranks
-  int together = 2;                 // ranks of the first node
-  std::uint64_t weights = 0;        // at the end of the training that nobody disturbs
+  int cores = 1;              // for all ranks
+  int together = 2;           // ranks of the first node
+  std::uint64_t weights = 0;  // at the end of the training that nobody disturbs
 };
 
 /// What a drill showed.
 struct DrillReport {
   std::string injected, detected, by, recovered, lost;
-  double detected_s = 0, recovered_s = 0;  // after the fault; recovered_s 0: it never stopped working
-  std::string failure;                     // why it failed; empty: all was detected and recovered
-  bool impossible = false;                 // here; failure says why
+  double detected_s = 0,
+         recovered_s = 0;   // after the fault; recovered_s 0: it never stopped working
+  std::string failure;      // why it failed; empty: all was detected and recovered
+  bool impossible = false;  // here; failure says why
 };
 
 struct Drill {

@@ -47,8 +47,8 @@ struct Evaluated {
 };
 
 /// Opens the checkpoint on rank 0 and makes the job fit it, on all ranks. Returns its details on all of them.
-std::string open_and_fit(SaidJob& said, const EvalRequest& request, std::optional<Checkpoint>& checkpoint,
-                         const Communicator& world) {
+std::string open_and_fit(SaidJob& said, const EvalRequest& request,
+                         std::optional<Checkpoint>& checkpoint, const Communicator& world) {
   std::string name, details;
   if (world.rank() == 0) {
     checkpoint.emplace(open_checkpoint(parse_checkpoint_choice(request.checkpoint),
@@ -64,17 +64,20 @@ std::string open_and_fit(SaidJob& said, const EvalRequest& request, std::optiona
 }
 
 /// What a label means must be what it meant to the training.
-void check_classes(const Job& job, const JobData& data, const std::string& details, const Communicator& world) {
+void check_classes(const Job& job, const JobData& data, const std::string& details,
+                   const Communicator& world) {
   const std::string change = class_change(input_facts_of(details), data.classes, data.class_names);
   if (change.empty()) return;
   if (job.checkpoint.on_changed == "stop")
-    throw DataError(data.train_set().info().path + ": " + change + ". Evaluate on data with the classes that it was trained on, in their "
+    throw DataError(data.train_set().info().path + ": " + change +
+                    ". Evaluate on data with the classes that it was trained on, in their "
                     "order; or set checkpoint.on_changed = warn");
   if (world.rank() == 0) spdlog::warn("{}", change);
 }
 
 /// Gives every rank the parameters and statistics; says which checkpoint it was.
-Evaluated load(const std::optional<Checkpoint>& checkpoint, ModelState& state, const Communicator& world) {
+Evaluated load(const std::optional<Checkpoint>& checkpoint, ModelState& state,
+               const Communicator& world) {
   Evaluated result;
   if (checkpoint) {
     const TrainingState where = load_checkpoint(*checkpoint, state);
@@ -105,11 +108,15 @@ void scatter(SampleScatter* scatter, const EpochOrder& order, const std::vector<
 }
 
 /// Validation data may be others than those that the training validated with, but not unnoticed.
-void tell_of_other_data(const JobData& data, const EvalRequest& request, const std::string& details) {
+void tell_of_other_data(const JobData& data, const EvalRequest& request,
+                        const std::string& details) {
   const std::string before = data_record_of(details);
-  if (before.empty()) return spdlog::warn("the checkpoint does not tell what data it was trained on: they are not compared");
+  if (before.empty())
+    return spdlog::warn(
+        "the checkpoint does not tell what data it was trained on: they are not compared");
   const auto tell = [&](const Dataset& split) {
-    for (const std::string& change : split_changes(before, split)) spdlog::warn("other data than in training: {}", change);
+    for (const std::string& change : split_changes(before, split))
+      spdlog::warn("other data than in training: {}", change);
   };
   if (request.split == "val") tell(data.val_set());
   if (request.split == "train" || request.reestimate > 0) tell(data.train_set());
@@ -125,8 +132,9 @@ void check_reestimation(const EvalRequest& request, const Job& job) {
 void save(const fs::path& directory, const TrainingState& where, ModelState& state) {
   const fs::path checkpoints = directory / "checkpoints";
   if (fs::exists(checkpoints / checkpoint_name(where.step)))
-    throw ConfigError("lockstep eval: --save " + directory.string() + ": there is a checkpoint of step " +
-                      std::to_string(where.step) + " already; give another directory");
+    throw ConfigError("lockstep eval: --save " + directory.string() +
+                      ": there is a checkpoint of step " + std::to_string(where.step) +
+                      " already; give another directory");
   const fs::path temporary = temporary_checkpoint_directory(checkpoints, where.step);
   const std::string report = write_shard(temporary, 0, checkpoint_tensors(state));
   spdlog::info("saved {}", publish_checkpoint(checkpoints, where, {&report, 1}).string());
@@ -136,7 +144,8 @@ Evaluated evaluate_checkpoint(SaidJob said, const EvalRequest& request, const Co
   agree_on_instruction_set(world);
   std::optional<Checkpoint> checkpoint;  // rank 0
   const std::string details = open_and_fit(said, request, checkpoint, world);
-  said.job.train.validate_every = request.split == "val" ? 1 : 0;  // opens the validation data, or not
+  said.job.train.validate_every =
+      request.split == "val" ? 1 : 0;  // opens the validation data, or not
   const Job& job = said.job;
   check_reestimation(request, job);
   JobData data = open_job_data(job, world);
@@ -159,15 +168,16 @@ Evaluated evaluate_checkpoint(SaidJob said, const EvalRequest& request, const Co
     reestimate_statistics(engine, data.train_set(), data.train_samples, data.augment,
                           job.data.threads, request.reestimate, job.run.seed, world);
     result.reestimated = static_cast<int>(batches.size());
-    if (!request.save.empty() && world.rank() == 0) save(request.save, result.state, engine.state());
+    if (!request.save.empty() && world.rank() == 0)
+      save(request.save, result.state, engine.state());
   }
   const bool val = request.split == "val";
   const std::int64_t samples = val ? data.val_samples : data.train_samples;
   scatter(val ? data.val_scatter.get() : data.train_scatter.get(), EpochOrder::identity(samples),
           {{0, samples}}, world.size());
   if (request.reestimate == 0 && job.data.distribute != "scatter") {
-    const std::string stale = stale_statistics(engine, val ? data.val_set() : data.train_set(), samples,
-                                               data.augment, job.data.threads, world);
+    const std::string stale = stale_statistics(engine, val ? data.val_set() : data.train_set(),
+                                               samples, data.augment, job.data.threads, world);
     if (!stale.empty() && world.rank() == 0) spdlog::warn("{}", stale);
   }
   const ValidationMetrics metrics = evaluate(engine, val ? &data.val_set() : &data.train_set(),
@@ -218,21 +228,23 @@ void print_json(const Evaluated& e, const EvalRequest& request) {
 CommandSyntax eval_syntax(EvalRequest& request) {
   CommandSyntax syntax{.usage = "eval JOB.cfg [OPTIONS]",
                        .about =
-                           "Evaluates a checkpoint of a job's run: loss, top-1 and top-5, or mean IoU and pixel accuracy. "
+                           "Evaluates a checkpoint of a job's run: loss, top-1 and top-5, or mean "
+                           "IoU and pixel accuracy. "
                            "Start it alone, or under\nlockstep launch, mpirun or srun."};
   add_job_options(syntax);
-  syntax.options.add_options()("checkpoint",
-                               po::value<std::string>(&request.checkpoint)->value_name("best|STEP|DIR"),
-                               "The best by validation, the one of a step, or a directory: a checkpoint, or a "
-                               "run (also RUN:best, RUN:STEP). Default: the newest good one of the job's run.")(
+  syntax.options.add_options()(
+      "checkpoint", po::value<std::string>(&request.checkpoint)->value_name("best|STEP|DIR"),
+      "The best by validation, the one of a step, or a directory: a checkpoint, or a "
+      "run (also RUN:best, RUN:STEP). Default: the newest good one of the job's run.")(
       "split", po::value<std::string>(&request.split)->value_name("val|train"),
       "What to evaluate on, without augmentation. Default: val.")(
       "reestimate-bn", po::value<int>(&request.reestimate)->value_name("BATCHES"),
       "Take batch norm's statistics from so many batches of training data, for this evaluation.")(
       "save", po::value<std::string>(&request.save)->value_name("DIR"),
-      "reestimate-bn: keep the checkpoint with these statistics in DIR/checkpoints, for --checkpoint DIR or "
-      "run.start_from = DIR.")(
-      "json", po::bool_switch(&request.json), "Print the result as a JSON object.");
+      "reestimate-bn: keep the checkpoint with these statistics in DIR/checkpoints, for "
+      "--checkpoint DIR or "
+      "run.start_from = DIR.")("json", po::bool_switch(&request.json),
+                               "Print the result as a JSON object.");
   return syntax;
 }
 
@@ -240,7 +252,8 @@ void check_request(const EvalRequest& request, bool reestimates, const Job& job)
   if (request.split != "val" && request.split != "train")
     throw ConfigError("lockstep eval: --split " + request.split + ": use val or train");
   if (!reestimates && !request.save.empty())
-    throw ConfigError("lockstep eval: --save keeps re-estimated statistics; add --reestimate-bn BATCHES");
+    throw ConfigError(
+        "lockstep eval: --save keeps re-estimated statistics; add --reestimate-bn BATCHES");
   if (!reestimates) return;
   if (request.reestimate < 1)
     throw ConfigError("lockstep eval: --reestimate-bn must be at least 1");

@@ -13,7 +13,8 @@ std::span<const ExitCodeMeaning> exit_codes() {
       {"75", "stopped early with a checkpoint (signal, time limit): start the same command again"},
       {"76", "MPI failed, ranks do not agree, a rank was lost, or training hangs: start again"},
       {"77", "training has diverged: change the job"},
-      {"128+N", "ended by signal N at once: 130 by Ctrl-C twice, 137 by SIGKILL (often: out of memory)"},
+      {"128+N",
+       "ended by signal N at once: 130 by Ctrl-C twice, 137 by SIGKILL (often: out of memory)"},
   };
   return kCodes;
 }

@@ -25,8 +25,10 @@ int inspect_dataset_at(const fs::path& path, const std::string& source) {
   for (const std::string& split : splits) {
     try {
       const auto dataset = open_dataset({.source = source, .path = path.string(), .split = split});
-      std::cout << dataset_text(*dataset) << split << " fingerprint: " << fingerprint_text(fingerprint_of(*dataset)) << "\n";
-      for (const std::string& warning : dataset->info().warnings) std::cout << "warning: " << warning << "\n";
+      std::cout << dataset_text(*dataset) << split
+                << " fingerprint: " << fingerprint_text(fingerprint_of(*dataset)) << "\n";
+      for (const std::string& warning : dataset->info().warnings)
+        std::cout << "warning: " << warning << "\n";
     } catch (const MissingFileError& error) {
       if (split == "train") throw;
       std::cout << "val: none (" << error.what() << ")\n";
@@ -67,7 +69,8 @@ int run_inspect(std::span<const std::string> arguments) {
   CommandSyntax syntax{.usage = "inspect PATH [OPTIONS]",
                        .about =
                            "Shows what PATH is: a checkpoint (its files verified, its tensors "
-                           "measured; also RUN:best and RUN:STEP), a run, or a\ndata set (a packed file, or what --source "
+                           "measured; also RUN:best and RUN:STEP), a run, or a\ndata set (a packed "
+                           "file, or what --source "
                            "says). Exits with 65 if a file is bad."};
   syntax.options.add_options()("source", po::value<std::string>(&source)->value_name("KIND"),
                                (std::string("PATH is a data set: ") + kFileSources + ".").c_str());

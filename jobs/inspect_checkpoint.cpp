@@ -84,8 +84,8 @@ void print_state(const TrainingState& state) {
               << "\n";
   if (const PlateauState& plateau = state.plateau; plateau.step > 0)
     std::cout << "plateau: the rate has fallen " << plateau.falls << " times; " << plateau.waited
-              << " validations since, without a better " << (plateau.of_loss ? "loss" : "accuracy") << " than "
-              << number(plateau.best.value_or(std::nan(""))) << "\n";
+              << " validations since, without a better " << (plateau.of_loss ? "loss" : "accuracy")
+              << " than " << number(plateau.best.value_or(std::nan(""))) << "\n";
   print_details(state.details);
   if (const CheckpointJob saved = checkpoint_job(state.details); !saved.known.empty())
     std::cout << "job (what differs from the defaults)\n" << job_text_of(saved.job);

@@ -42,7 +42,8 @@ void print_environment(const fs::path& file) {
     if (name == "data")
       std::cout << data_record_text(value.dump(), "  ");
     else
-      std::cout << "  " << name << ": " << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
+      std::cout << "  " << name << ": "
+                << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
   }
 }
 
@@ -73,8 +74,7 @@ void print_metrics(const fs::path& file) {
     const Json json = Json::parse(line, nullptr, false);
     if (!json.is_object()) return;
     std::cout << what;
-    for (const auto& [name, value] : json.items())
-      std::cout << "  " << name << " " << shown(value);
+    for (const auto& [name, value] : json.items()) std::cout << "  " << name << " " << shown(value);
     std::cout << "\n";
   };
   print("last step      ", step);
@@ -102,9 +102,9 @@ int print_checkpoints(const fs::path& directory) {
   }
   if (newest.best_step) {
     std::cout << "best checkpoint " << checkpoint_name(*newest.best_step) << ": validation score "
-              << four_digits(newest.best_metric)
-              << " (accuracy, or mean IoU, as a part of 1)"
-              << (std::ranges::find(steps, *newest.best_step) == steps.end() ? "; it is gone" : "") << "\n";
+              << four_digits(newest.best_metric) << " (accuracy, or mean IoU, as a part of 1)"
+              << (std::ranges::find(steps, *newest.best_step) == steps.end() ? "; it is gone" : "")
+              << "\n";
   }
   return bad;
 }

@@ -14,7 +14,7 @@ void check_job(const Job& job, const std::function<std::string(const std::string
                       "': " + complaint);
   };
   const auto& [run, data, augment, model, train, optimizer, schedule, parallel, memory, checkpoint,
-              watchdog, health] = job;
+               watchdog, health] = job;
 
   require(data.source.starts_with("synthetic") || !data.path.empty(), "data.path",
           "data.source = " + data.source + " needs the path of its files");
@@ -48,11 +48,14 @@ void check_job(const Job& job, const std::function<std::string(const std::string
           "parallel.all_reduce = mpi sends f32; set it to auto or ring");
 
   require(!parallel.fold || !parallel.schedule.starts_with("interleaved"), "parallel.fold",
-          "gives every stage two chunks already; use it with parallel.schedule = gpipe, 1f1b or zero-bubble");
+          "gives every stage two chunks already; use it with parallel.schedule = gpipe, 1f1b or "
+          "zero-bubble");
   require(parallel.spares == 0 || parallel.on_rank_lost == "shrink", "parallel.spares",
           "spares wait for a rank to be lost: set parallel.on_rank_lost to shrink");
-  require(parallel.cuts.empty() || parallel.stages > 1, "parallel.cuts", "only with parallel.stages above 1");
-  require(!parallel.fold || parallel.stages > 1, "parallel.fold", "only with parallel.stages above 1");
+  require(parallel.cuts.empty() || parallel.stages > 1, "parallel.cuts",
+          "only with parallel.stages above 1");
+  require(!parallel.fold || parallel.stages > 1, "parallel.fold",
+          "only with parallel.stages above 1");
   require(train.micro_batches <= train.batch, "train.micro_batches",
           "more pieces than train.batch = " + std::to_string(train.batch) + " has images");
   require(train.early_stopping == 0 || train.validate_every > 0, "train.early_stopping",
@@ -62,23 +65,32 @@ void check_job(const Job& job, const std::function<std::string(const std::string
   require(schedule.warmup_epochs < train.epochs, "schedule.warmup_epochs",
           "must end before the training does, at train.epochs");
   require(schedule.epochs == 0 || schedule.policy == "cosine" || schedule.policy == "one_cycle",
-          "schedule.epochs", "only with schedule.policy = cosine or one_cycle; here it is " + schedule.policy);
+          "schedule.epochs",
+          "only with schedule.policy = cosine or one_cycle; here it is " + schedule.policy);
   require(schedule.epochs == 0 || schedule.warmup_epochs < schedule.epochs, "schedule.epochs",
           "must be longer than schedule.warmup_epochs");
   const bool plateau = schedule.policy == "plateau";
-  const std::string no_plateau = "only with schedule.policy = plateau; here it is " + schedule.policy;
-  require(plateau || schedule.plateau_metric == ScheduleOptions{}.plateau_metric, "schedule.plateau_metric", no_plateau);
-  require(plateau || schedule.patience == ScheduleOptions{}.patience, "schedule.patience", no_plateau);
-  require(plateau || schedule.threshold == ScheduleOptions{}.threshold, "schedule.threshold", no_plateau);
-  require(!plateau || schedule.gamma < 1, "schedule.gamma", "with schedule.policy = plateau the rate falls: below 1");
+  const std::string no_plateau =
+      "only with schedule.policy = plateau; here it is " + schedule.policy;
+  require(plateau || schedule.plateau_metric == ScheduleOptions{}.plateau_metric,
+          "schedule.plateau_metric", no_plateau);
+  require(plateau || schedule.patience == ScheduleOptions{}.patience, "schedule.patience",
+          no_plateau);
+  require(plateau || schedule.threshold == ScheduleOptions{}.threshold, "schedule.threshold",
+          no_plateau);
+  require(!plateau || schedule.gamma < 1, "schedule.gamma",
+          "with schedule.policy = plateau the rate falls: below 1");
   require(!plateau || train.validate_every > 0, "schedule.policy",
           "needs validations: set train.validate_every to 1 or more");
   require(std::is_sorted(schedule.milestones.begin(), schedule.milestones.end()),
           "schedule.milestones", "must be in ascending order");
   require(checkpoint.mean_time_to_failure_s == 0 || checkpoint.every_steps == 0,
-          "checkpoint.mean_time_to_failure_s", "decides how often; leave out checkpoint.every_steps");
-  require(health.on_spike == "warn" || health.on_spike == "ignore" || health.on_nan != "ignore", "health.on_nan",
-          "with health.on_spike = " + health.on_spike + " what is not a number counts as a spike, too");
+          "checkpoint.mean_time_to_failure_s",
+          "decides how often; leave out checkpoint.every_steps");
+  require(
+      health.on_spike == "warn" || health.on_spike == "ignore" || health.on_nan != "ignore",
+      "health.on_nan",
+      "with health.on_spike = " + health.on_spike + " what is not a number counts as a spike, too");
   require(schedule.policy == "step" || schedule.milestones.empty(), "schedule.milestones",
           "only with schedule.policy = step; here it is " + schedule.policy);
 }

@@ -76,7 +76,8 @@ std::string value_for(const JobKey& key, const Assignment& assignment) {
   try {
     return expanded_path(assignment.value);
   } catch (const ConfigError& error) {
-    throw ConfigError(assignment.where + ": " + assignment.key + " = '" + assignment.value + "': " + error.what());
+    throw ConfigError(assignment.where + ": " + assignment.key + " = '" + assignment.value +
+                      "': " + error.what());
   }
 }
 
@@ -84,13 +85,15 @@ void assign(Job& job, const Assignment& assignment) {
   const JobKey* key = find_job_key(assignment.key);
   if (!key) {
     const std::string answer = answer_to(assignment.key);
-    if (!answer.empty()) throw ConfigError(assignment.where + ": unknown key '" + assignment.key + "': " + answer);
+    if (!answer.empty())
+      throw ConfigError(assignment.where + ": unknown key '" + assignment.key + "': " + answer);
     throw ConfigError(assignment.where + ": unknown key '" + assignment.key + "'; did you mean '" +
                       nearest_job_key(assignment.key) + "'?");
   }
   if (!key->set(job, value_for(*key, assignment))) {
     const std::string meant = meant_value(*key, assignment.value);
-    throw ConfigError(assignment.where + ": " + key->name + " = '" + assignment.value + "' is not valid; " +
+    throw ConfigError(assignment.where + ": " + key->name + " = '" + assignment.value +
+                      "' is not valid; " +
                       (meant.empty() ? "use " : "did you mean " + meant + "? Use ") + key->valid);
   }
 }
@@ -130,9 +133,12 @@ std::string write_job(const Job& job, bool with_help) {
 
 }  // namespace
 
-SaidJob parse_said_job(const std::string& whole, const std::string& name, std::span<const std::string> overrides) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // editors of other systems begin a file with it
-  const std::string text = whole.starts_with(kByteOrderMark) ? whole.substr(kByteOrderMark.size()) : whole;
+SaidJob parse_said_job(const std::string& whole, const std::string& name,
+                       std::span<const std::string> overrides) {
+  constexpr std::string_view kByteOrderMark =
+      "\xEF\xBB\xBF";  // editors of other systems begin a file with it
+  const std::string text =
+      whole.starts_with(kByteOrderMark) ? whole.substr(kByteOrderMark.size()) : whole;
   SaidJob said;
   auto& [job, places] = said;
   for (const Assignment& assignment : read_assignments(text, name)) {
@@ -159,7 +165,8 @@ SaidJob load_said_job(const std::filesystem::path& file, std::span<const std::st
   return parse_said_job(read_text(file), file.string(), overrides);
 }
 
-Job parse_job(const std::string& text, const std::string& name, std::span<const std::string> overrides) {
+Job parse_job(const std::string& text, const std::string& name,
+              std::span<const std::string> overrides) {
   return parse_said_job(text, name, overrides).job;
 }
 

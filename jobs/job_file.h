@@ -26,8 +26,10 @@ struct SaidJob {
 };
 
 /// As load_job and parse_job.
-SaidJob load_said_job(const std::filesystem::path& file, std::span<const std::string> overrides = {});
-SaidJob parse_said_job(const std::string& text, const std::string& name, std::span<const std::string> overrides = {});
+SaidJob load_said_job(const std::filesystem::path& file,
+                      std::span<const std::string> overrides = {});
+SaidJob parse_said_job(const std::string& text, const std::string& name,
+                       std::span<const std::string> overrides = {});
 
 /// The whole job as a job file, every key with its value: reads back as the same job.
 std::string to_ini(const Job& job);

@@ -16,7 +16,7 @@ struct JobKey {
   std::function<std::string(const Job&)> get;
   std::function<bool(Job&, std::string_view)> set;  // false: the text is not valid; Job unchanged
   std::vector<std::string> words = {};              // the only values; empty: others are possible
-  bool is_path = false;                             // ~ and $VARIABLES are expanded before it is set
+  bool is_path = false;  // ~ and $VARIABLES are expanded before it is set
 };
 
 /// Every key, section by section, in the order in which they are shown. The only list of them.

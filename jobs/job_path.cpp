@@ -31,7 +31,9 @@ std::string expanded_path(const std::string& path) {
     const bool braces = i + 1 < path.size() && path[i + 1] == '{';
     const std::size_t begin = i + (braces ? 2 : 1);
     std::size_t end = begin;
-    while (end < path.size() && (std::isalnum(static_cast<unsigned char>(path[end])) != 0 || path[end] == '_')) ++end;
+    while (end < path.size() &&
+           (std::isalnum(static_cast<unsigned char>(path[end])) != 0 || path[end] == '_'))
+      ++end;
     if (end == begin || (braces && (end == path.size() || path[end] != '}')))
       throw ConfigError("a '$' in a path begins a variable's name: $NAME or ${NAME}");
     text += value_of(path.substr(begin, end - begin));

@@ -50,7 +50,8 @@ fs::path program_path() { return fs::read_symlink("/proc/self/exe"); }
 
 /// Relative to the program where it lies in the same tree, installed or built, so that a moved tree works.
 fs::path find_mpirun(const fs::path& program) {
-  const fs::path installed = (program.parent_path() / "../lib/lockstep/bin/mpiexec").lexically_normal();
+  const fs::path installed =
+      (program.parent_path() / "../lib/lockstep/bin/mpiexec").lexically_normal();
   if (fs::path(LOCKSTEP_MPIRUN).is_relative() && fs::exists(installed)) return installed;
   const fs::path mpirun = (program.parent_path() / LOCKSTEP_MPIRUN).lexically_normal();
   if (!fs::exists(mpirun)) {
@@ -96,11 +97,14 @@ std::vector<std::string> environment_of_this_process() {
 int submit(const LaunchRequest& launch, const BatchOptions& options, bool dry_run) {
   const auto job = job_to_supervise(launch.arguments);
   if (!job)
-    throw ConfigError("lockstep launch --slurm: submits trainings only, as in: launch --slurm -n 8 train JOB.cfg");
+    throw ConfigError(
+        "lockstep launch --slurm: submits trainings only, as in: launch --slurm -n 8 train "
+        "JOB.cfg");
   const std::vector<std::string> before = environment_of_this_process();
   const int threads = launch.threads > 0 ? launch.threads : std::max(1, job->parallel.threads);
   const int ranks = std::max(1, launch.ranks - job->parallel.spares);
-  const PlannedNeeds needs = PlannedJob(*job, plan_input(*job), {.ranks = ranks, .threads = threads}).needs();
+  const PlannedNeeds needs =
+      PlannedJob(*job, plan_input(*job), {.ranks = ranks, .threads = threads}).needs();
   const fs::path directory = fs::absolute(job->run.directory);
   const SlurmRequest request{.name = job->run.name,
                              .ranks = launch.ranks,
@@ -148,8 +152,10 @@ int run_launch(std::span<const std::string> arguments) {
       "built\n"
       "with, each rank on cores of its own where there are enough. Exits with the ranks' exit "
       "code.\n"
-      "A training that fails is started again from its newest good checkpoint. Ctrl-C, SIGTERM, SIGHUP\n"
-      "and SIGUSR1 make it finish the step, save and exit with 75; Ctrl-C or SIGTERM again ends it at once.";
+      "A training that fails is started again from its newest good checkpoint. Ctrl-C, SIGTERM, "
+      "SIGHUP\n"
+      "and SIGUSR1 make it finish the step, save and exit with 75; Ctrl-C or SIGTERM again ends it "
+      "at once.";
   syntax.options.add_options()("ranks,n", po::value<int>(&ranks)->value_name("N")->required(),
                                "How many ranks.")(
       "threads", po::value<int>(&threads)->value_name("T"),
@@ -159,11 +165,12 @@ int run_launch(std::span<const std::string> arguments) {
       "again.")(
       "wait", po::value<double>(&restarts.first_wait_s)->value_name("S"),
       "train: seconds before the second restart without progress; doubled at each, up to 60. "
-      "Default: 1.")(
-      "slurm",
-      "train: submit a batch job instead (slurm/train.sbatch), with memory and time from the plan; it is "
-      "written to DIRECTORY/NAME.sbatch.")(
-      "nodes", po::value<int>(&batch.nodes)->value_name("N"), "slurm: how many nodes. Default: as Slurm places the ranks.")(
+      "Default: 1.")("slurm",
+                     "train: submit a batch job instead (slurm/train.sbatch), with memory and time "
+                     "from the plan; it is "
+                     "written to DIRECTORY/NAME.sbatch.")(
+      "nodes", po::value<int>(&batch.nodes)->value_name("N"),
+      "slurm: how many nodes. Default: as Slurm places the ranks.")(
       "time", po::value<std::int64_t>(&batch.minutes)->value_name("MINUTES"),
       "slurm: the time limit. Default: half as long again as predicted, and 5 minutes.")(
       "sbatch", po::value<std::vector<std::string>>(&batch.sbatch_words)->value_name("OPTION"),
@@ -198,7 +205,8 @@ int run_launch(std::span<const std::string> arguments) {
   request.program = program_path();
   request.arguments.assign(arguments.begin() + static_cast<std::ptrdiff_t>(own), arguments.end());
   // No subcommand has a --dry-run of its own, so it may stand anywhere.
-  const bool dry_run = std::erase(request.arguments, "--dry-run") > 0 || values->count("dry-run") > 0;
+  const bool dry_run =
+      std::erase(request.arguments, "--dry-run") > 0 || values->count("dry-run") > 0;
   if (values->count("slurm")) return submit(request, batch, dry_run);
   request.mpirun = find_mpirun(request.program);
   std::optional<Job> job;
@@ -215,11 +223,11 @@ int run_launch(std::span<const std::string> arguments) {
   }
   if (!job) become(plan);
   const SuperviseOptions options{.run_directory = fs::path(job->run.directory) / job->run.name,
-                           .begins_anew = !job->run.resume,
-                           .ranks_may_go = request.ulfm,
-                           .ranks = static_cast<std::size_t>(ranks),
-                           .one_node = nodes_of_allocation() == 1,
-                           .restarts = restarts};
+                                 .begins_anew = !job->run.resume,
+                                 .ranks_may_go = request.ulfm,
+                                 .ranks = static_cast<std::size_t>(ranks),
+                                 .one_node = nodes_of_allocation() == 1,
+                                 .restarts = restarts};
   return supervise(plan, options);
 }
 

@@ -34,7 +34,8 @@ LaunchPlan plan_launch(const LaunchRequest& request) {
     add({"--bind-to", "none"});
   }
   add({"-x", "OMP_NUM_THREADS=" + std::to_string(threads)});
-  if (request.threads > 0) add({"-x", std::string(kThreadsVariable) + "=" + std::to_string(threads)});
+  if (request.threads > 0)
+    add({"-x", std::string(kThreadsVariable) + "=" + std::to_string(threads)});
   add({request.program.string()});
   plan.command.insert(plan.command.end(), request.arguments.begin(), request.arguments.end());
   return plan;

@@ -32,11 +32,12 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kLongestLine = 4096;  // of what is kept to look for an error in
 
-[[noreturn]] void become(const LaunchPlan& plan, int errors, const sigset_t& signals, pid_t parent) {
+[[noreturn]] void become(const LaunchPlan& plan, int errors, const sigset_t& signals,
+                         pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) _exit(127);  // it died before that was set
   setpgid(0, 0);                        // what the terminal signals goes to the supervisor alone
-  ::signal(SIGUSR1, SIG_IGN);        // until mpirun listens, it must not die of it
+  ::signal(SIGUSR1, SIG_IGN);           // until mpirun listens, it must not die of it
   ::signal(SIGPIPE, SIG_DFL);
   sigprocmask(SIG_SETMASK, &signals, nullptr);
   for (const auto& [name, value] : plan.environment) setenv(name.c_str(), value.c_str(), 1);
@@ -64,7 +65,9 @@ pid_t parent_of(const fs::path& process) {
   return status.empty() ? 0 : std::atoi(status.c_str() + 2);
 }
 
-bool is_stopped(pid_t pid) { return status_of(fs::path("/proc") / std::to_string(pid)).starts_with('T'); }
+bool is_stopped(pid_t pid) {
+  return status_of(fs::path("/proc") / std::to_string(pid)).starts_with('T');
+}
 
 constexpr std::string_view kPrefix = "lockstep-mpi-";
 
@@ -78,7 +81,8 @@ void remove_left(const fs::path& parent, double least_age_s) {
     if (held < 0) continue;
     struct stat status {};
     const bool left = fstat(held, &status) == 0 && status.st_uid == geteuid() &&
-                      std::difftime(std::time(nullptr), status.st_ctime) >= least_age_s && flock(held, LOCK_EX | LOCK_NB) == 0;
+                      std::difftime(std::time(nullptr), status.st_ctime) >= least_age_s &&
+                      flock(held, LOCK_EX | LOCK_NB) == 0;
     if (left) fs::remove_all(entry.path(), error);
     close(held);
   }
@@ -177,7 +181,8 @@ MpiFiles::MpiFiles() : session_(fs::temp_directory_path()), segments_("/dev/shm"
 std::vector<std::pair<std::string, std::string>> MpiFiles::environment() const {
   std::vector<std::pair<std::string, std::string>> variables;
   if (!session_.path().empty()) variables.emplace_back("TMPDIR", session_.path());
-  for (const char* name : {"OMPI_MCA_btl_sm_backing_directory", "OMPI_MCA_btl_vader_backing_directory"})
+  for (const char* name :
+       {"OMPI_MCA_btl_sm_backing_directory", "OMPI_MCA_btl_vader_backing_directory"})
     if (!segments_.path().empty()) variables.emplace_back(name, segments_.path());
   return variables;
 }

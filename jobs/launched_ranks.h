@@ -51,7 +51,7 @@ class LaunchedRanks {
   int errors_ = -1;
   bool running_ = true;
   bool peopled_ = false;  // mpirun has had processes
-  std::string line_;  // of stderr, not ended yet
+  std::string line_;      // of stderr, not ended yet
   std::string words_;
   LauncherWords launcher_;
 };

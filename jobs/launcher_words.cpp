@@ -27,7 +27,8 @@ bool is_edge(std::string_view line) {
 /// The rank itself has said why, or ended as it should.
 bool says_nothing_new(const std::string& box) {
   const auto has = [&](const char* words) { return box.find(words) != std::string::npos; };
-  return has("MPI_ABORT was invoked") || (has("prterun has exited due to process rank") && has("\"abort\"")) ||
+  return has("MPI_ABORT was invoked") ||
+         (has("prterun has exited due to process rank") && has("\"abort\"")) ||
          has("processes exited with non-zero status");
 }
 

@@ -19,10 +19,10 @@ class LauncherWords {
  private:
   void end_line(std::string& shown);
 
-  std::string line_;     // begun, and perhaps the edge of a box
-  std::string box_;      // from its edge on
+  std::string line_;  // begun, and perhaps the edge of a box
+  std::string box_;   // from its edge on
   bool in_box_ = false;
-  bool plain_ = false;   // the line is none of a box: its beginning has been shown
+  bool plain_ = false;  // the line is none of a box: its beginning has been shown
 };
 
 }  // namespace lockstep

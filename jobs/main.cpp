@@ -31,12 +31,14 @@ void print_help(std::ostream& out) {
   }
   out << "\n  --help    Print this help\n  --version Print the version\n\nExit codes:\n";
   for (const ExitCodeMeaning& code : exit_codes())
-    out << "  " << code.code << std::string(10 - std::string(code.code).size(), ' ') << code.meaning << "\n";
+    out << "  " << code.code << std::string(10 - std::string(code.code).size(), ' ') << code.meaning
+        << "\n";
 }
 
 /// A result that could not be written is a failure.
 int flushed(int code) {
-  if (!std::cout.flush()) throw IoError("the output of the command cannot be written; is the disk full?");
+  if (!std::cout.flush())
+    throw IoError("the output of the command cannot be written; is the disk full?");
   return code;
 }
 

@@ -42,7 +42,11 @@ const char* name_of(LayoutKind layout) {
 class StepTables {
  public:
   StepTables(const Job& job, const PlanInput& in, const PlannedJob& planned)
-      : job_(job), in_(in), needs_(planned.needs()), stage_(needs_.report.stages.front()), graph_(planned.graph()),
+      : job_(job),
+        in_(in),
+        needs_(planned.needs()),
+        stage_(needs_.report.stages.front()),
+        graph_(planned.graph()),
         options_(planned.options()) {}
 
   void print(TableDetail detail, bool with_phases) const {
@@ -59,7 +63,9 @@ class StepTables {
     const double flops = total.cost.forward_flops + total.cost.backward_flops;
     std::cout << "model " << job_.model.family << " " << to_string(in_.input) << " -> "
               << in_.classes << " classes, layout " << name_of(options_.layout)
-              << (options_.activations == Storage::kBf16 ? ", activations bf16 (moved MB: as f32)" : "") << "\n"
+              << (options_.activations == Storage::kBf16 ? ", activations bf16 (moved MB: as f32)"
+                                                         : "")
+              << "\n"
               << model_table_text(graph_, detail) << "parameters  "
               << with_commas(static_cast<std::size_t>(total.parameters)) << "\nFLOPs       "
               << giga(flops) << " G an image (forward " << giga(total.cost.forward_flops)
@@ -73,7 +79,8 @@ class StepTables {
               << needs_.images * job_.train.micro_batches << " images a rank and step";
     if (job_.train.micro_batches > 1)
       std::cout << " in " << job_.train.micro_batches << " micro-batches";
-    if (needs_.steps_per_epoch > 0) std::cout << ", " << needs_.steps_per_epoch << " steps an epoch";
+    if (needs_.steps_per_epoch > 0)
+      std::cout << ", " << needs_.steps_per_epoch << " steps an epoch";
     if (job_.parallel.coordinator == "dedicated") std::cout << "; one more rank coordinates";
     std::cout << "\n";
   }
@@ -81,7 +88,8 @@ class StepTables {
   void print_memory() const {
     const bool scatters = job_.data.distribute == "scatter";
     std::cout << "\nmemory of a rank, bytes\n"
-              << memory_text(stage_.memory) << "  (besides: the program, MPI and oneDNN's generated code"
+              << memory_text(stage_.memory)
+              << "  (besides: the program, MPI and oneDNN's generated code"
               << (scatters ? ", samples on their way" : "") << ")\n"
               << machine_use_text(needs_.use);
   }
@@ -96,7 +104,8 @@ class StepTables {
   void print_phases() const {
     cpu::CpuBackend backend(graph_, backend_options(options_));
     PlanOptions training = plan_options(options_, true, true);
-    training.recompute = fit_memory(graph_, backend, training, plan_options(options_, false, false), options_.memory);
+    training.recompute = fit_memory(graph_, backend, training, plan_options(options_, false, false),
+                                    options_.memory);
     std::cout << "\nphases and messages of a training step, for each micro-batch\n"
               << phases_text(make_plan(graph_, backend, training), graph_);
   }
@@ -123,22 +132,24 @@ int run_plan(std::span<const std::string> arguments) {
   syntax.options.add_options()("ranks,n", po::value<int>(&ranks)->value_name("N"),
                                "How many ranks the job will have. Default: 1.")(
       "nodes", po::value<int>(&nodes)->value_name("N"),
-      "Over how many machines like this one they are spread, whose memory they share. Default: 1, in an allocation of Slurm "
-      "its nodes.")(
-      "threads", po::value<int>(&threads)->value_name("T"),
-      "Threads of each rank. Default: those of `lockstep launch -n N` here.")(
+      "Over how many machines like this one they are spread, whose memory they share. Default: 1, "
+      "in an allocation of Slurm "
+      "its nodes.")("threads", po::value<int>(&threads)->value_name("T"),
+                    "Threads of each rank. Default: those of `lockstep launch -n N` here.")(
       "json", "Print the plan as one object of JSON, in bytes and seconds.")(
       "ops", "The model's table op by op instead of block by block.")(
       "phases", "Print the phases and messages of a training step.")(
       "auto",
-      "Compare grids of replicas and stages, schedules, micro-batches and recomputation by predicted "
+      "Compare grids of replicas and stages, schedules, micro-batches and recomputation by "
+      "predicted "
       "time, and say which fits best.")(
       "memory-per-rank", po::value<std::size_t>(&memory_mib)->value_name("MIB"),
       "auto: what a rank has. Default: memory.budget_mib, else its share of the machine.");
   const auto values = parse_command_line(syntax, arguments);
   if (!values) return 0;
   if (ranks < 1) throw ConfigError("lockstep plan: --ranks must be at least 1");
-  if (values->count("nodes") && nodes < 1) throw ConfigError("lockstep plan: --nodes must be at least 1");
+  if (values->count("nodes") && nodes < 1)
+    throw ConfigError("lockstep plan: --nodes must be at least 1");
   if (values->count("threads") && threads < 1)
     throw ConfigError("lockstep plan: --threads must be at least 1");
   const auto job_file = job_arguments(*values);
@@ -149,17 +160,23 @@ int run_plan(std::span<const std::string> arguments) {
     throw ConfigError("parallel.coordinator = dedicated needs at least --ranks 2");
   for (const char* text : {"ops", "phases", "auto"})
     if (values->count(text) && values->count("json"))
-      throw ConfigError("lockstep plan: --" + std::string(text) + " is a text for people; leave it or --json out");
+      throw ConfigError("lockstep plan: --" + std::string(text) +
+                        " is a text for people; leave it or --json out");
   for (const char* whole : {"ops", "phases"})
     if (values->count(whole) && (values->count("auto") || job.parallel.stages > 1))
-      throw ConfigError("lockstep plan: --" + std::string(whole) + " shows one rank that has the whole model; leave it out, or " +
-                        (values->count("auto") ? "leave out --auto" : "add --set parallel.stages=1"));
+      throw ConfigError(
+          "lockstep plan: --" + std::string(whole) +
+          " shows one rank that has the whole model; leave it out, or " +
+          (values->count("auto") ? "leave out --auto" : "add --set parallel.stages=1"));
   cpu::use_instruction_set(cpu::usable_instruction_set());  // as train does
   const PlanInput in = plan_input(job);
-  const int replicas = (ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)) / job.parallel.stages;
+  const int replicas =
+      (ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)) / job.parallel.stages;
   if (!values->count("auto")) check_shares(job, in.train_samples, replicas);
-  const PlanRequest request{.ranks = ranks, .threads = threads, .memory_per_rank = memory_mib << 20,
-                              .machines = plan_machines(ranks, nodes)};
+  const PlanRequest request{.ranks = ranks,
+                            .threads = threads,
+                            .memory_per_rank = memory_mib << 20,
+                            .machines = plan_machines(ranks, nodes)};
   if (values->count("auto")) {
     print_alternatives(job, in, request);
     return 0;
@@ -173,9 +190,12 @@ int run_plan(std::span<const std::string> arguments) {
     if (job.parallel.stages > 1)
       print_stages(job, needs);
     else
-      StepTables(job, in, planned).print(values->count("ops") ? TableDetail::kOps : TableDetail::kBlocks, values->count("phases") > 0);
+      StepTables(job, in, planned)
+          .print(values->count("ops") ? TableDetail::kOps : TableDetail::kBlocks,
+                 values->count("phases") > 0);
   }
-  judge_memory(job, needs.use, [&](std::size_t share_bytes) { return planned.would_fit(share_bytes); });
+  judge_memory(job, needs.use,
+               [&](std::size_t share_bytes) { return planned.would_fit(share_bytes); });
   return 0;
 }
 

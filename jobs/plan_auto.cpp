@@ -26,7 +26,7 @@ struct Alternative {
   int stages = 1, micro_batches = 1;
   std::string schedule = "1f1b";
   bool fold = false;
-  int images = 1;      // of a micro-batch
+  int images = 1;  // of a micro-batch
   PipelineChoice choice;
   OpTimes times;
   double seconds = 0;  // of a step; a lower bound until it is planned
@@ -38,7 +38,9 @@ struct Alternative {
 class Search {
  public:
   Search(const Job& job, const PlanInput& in, const PlanRequest& request)
-      : job_(job), base_(one_stage(job)), times_(base_, in, request.ranks, request.threads, request.machines.ranks),
+      : job_(job),
+        base_(one_stage(job)),
+        times_(base_, in, request.ranks, request.threads, request.machines.ranks),
         budget_(request.memory_per_rank ? request.memory_per_rank
                                         : static_cast<std::size_t>(job.memory.budget_mib) << 20),
         of_machine_(budget_ == 0 && job.memory.on_overcommit == "stop") {
@@ -74,27 +76,33 @@ class Search {
         add(stages, micro, "1f1b", false);
         continue;
       }
-      for (const char* schedule : {"1f1b", "zero-bubble", "interleaved:2"}) add(stages, micro, schedule, false);
+      for (const char* schedule : {"1f1b", "zero-bubble", "interleaved:2"})
+        add(stages, micro, schedule, false);
       if (job_.model.family != "unet") continue;
       for (const char* schedule : {"1f1b", "zero-bubble"}) add(stages, micro, schedule, true);
     }
   }
 
   void add(int stages, int micro_batches, const std::string& schedule, bool fold) {
-    Alternative a{.stages = stages, .micro_batches = micro_batches, .schedule = schedule, .fold = fold};
+    Alternative a{
+        .stages = stages, .micro_batches = micro_batches, .schedule = schedule, .fold = fold};
     a.images = largest_micro_batch(job_.train.batch, times_.workers() / stages, micro_batches);
     a.times = times_of(a.images, times_.workers() / stages);
     const EngineOptions& options = times_.options();
-    const ChainWeights weights = chain_weights(times_.graph(), fuse(times_.graph()), options.activations, a.images, a.times);
-    PipelineOptions pipeline{.stages = stages, .micro_batches = micro_batches,
-                             .schedule = parse_pipeline_schedule(schedule, fold), .cuts = {}};
+    const ChainWeights weights =
+        chain_weights(times_.graph(), fuse(times_.graph()), options.activations, a.images, a.times);
+    PipelineOptions pipeline{.stages = stages,
+                             .micro_batches = micro_batches,
+                             .schedule = parse_pipeline_schedule(schedule, fold),
+                             .cuts = {}};
     if (!of_machine_) pipeline.stage_bytes = static_cast<double>(budget_);
     try {
       a.choice = choose_pipeline(times_.graph(), weights, pipeline);
     } catch (const ConfigError&) {
       return;  // fewer blocks than chunks
     }
-    a.seconds = step_seconds(times_.graph(), a.choice, a.choice.times, times_.workers() / stages, pipeline.seconds_per_byte);
+    a.seconds = step_seconds(times_.graph(), a.choice, a.choice.times, times_.workers() / stages,
+                             pipeline.seconds_per_byte);
     found_.push_back(std::move(a));
   }
 
@@ -103,7 +111,9 @@ class Search {
     OpTimes times = times_.ops(images);
     const double latency = kSumSeconds * std::ceil(std::log2(replicas));
     for (std::size_t op = 0; op < times.size(); ++op) {
-      if (!job_.train.sync_bn || !std::holds_alternative<BatchNorm>(times_.graph().ops()[op].attributes)) continue;
+      if (!job_.train.sync_bn ||
+          !std::holds_alternative<BatchNorm>(times_.graph().ops()[op].attributes))
+        continue;
       times[op].forward += latency;
       times[op].backward_data += latency;
     }
@@ -144,12 +154,14 @@ class Search {
     std::map<std::tuple<int, std::string, bool>, const Alternative*> best;
     for (const Alternative& a : found_) {
       const Alternative*& of_kind = best[{a.stages, a.schedule, a.fold}];
-      const bool better = !of_kind || (a.refused.empty() && (!of_kind->refused.empty() || a.seconds < of_kind->seconds));
+      const bool better = !of_kind || (a.refused.empty() &&
+                                       (!of_kind->refused.empty() || a.seconds < of_kind->seconds));
       if (better) of_kind = &a;
     }
     std::vector<const Alternative*> shown;
     for (const auto& [kind, a] : best) shown.push_back(a);
-    std::ranges::stable_sort(shown, {}, [](const Alternative* a) { return std::pair(!a->refused.empty(), a->seconds); });
+    std::ranges::stable_sort(
+        shown, {}, [](const Alternative* a) { return std::pair(!a->refused.empty(), a->seconds); });
     return shown;
   }
 
@@ -170,28 +182,35 @@ class Search {
 };
 
 void Search::print() const {
-  std::cout << times_.workers() << " ranks x " << times_.options().lanes << " threads, batch " << job_.train.batch
-            << (budget_ ? ", " + in_units(budget_) + " a rank" : "")
-            << (of_machine_ ? ", its share of a machine" : "") << "; times " << times_.origin() << "\n";
-  std::vector<std::vector<std::string>> lines{
-      {"replicas x stages", "schedule", "micro-batches", "recompute", "step ms", "bubble", "memory", "why not"}};
+  std::cout << times_.workers() << " ranks x " << times_.options().lanes << " threads, batch "
+            << job_.train.batch << (budget_ ? ", " + in_units(budget_) + " a rank" : "")
+            << (of_machine_ ? ", its share of a machine" : "") << "; times " << times_.origin()
+            << "\n";
+  std::vector<std::vector<std::string>> lines{{"replicas x stages", "schedule", "micro-batches",
+                                               "recompute", "step ms", "bubble", "memory",
+                                               "why not"}};
   for (const Alternative* a : shown())
-    lines.push_back({std::to_string(times_.workers() / a->stages) + " x " + std::to_string(a->stages),
-                     a->stages == 1 ? "-" : a->schedule + (a->fold ? " folded" : ""),
-                     std::to_string(a->micro_batches) + " of " + std::to_string(a->images),
-                     a->recomputes ? "auto" : "none", fixed(a->seconds * 1e3, 1),
-                     fixed(100 * forecast(a->choice.pipeline, a->choice.times).bubble(), 1) + "%",
-                     a->planned ? in_units(a->bytes) : "-", verdict(*a)});
+    lines.push_back(
+        {std::to_string(times_.workers() / a->stages) + " x " + std::to_string(a->stages),
+         a->stages == 1 ? "-" : a->schedule + (a->fold ? " folded" : ""),
+         std::to_string(a->micro_batches) + " of " + std::to_string(a->images),
+         a->recomputes ? "auto" : "none", fixed(a->seconds * 1e3, 1),
+         fixed(100 * forecast(a->choice.pipeline, a->choice.times).bubble(), 1) + "%",
+         a->planned ? in_units(a->bytes) : "-", verdict(*a)});
   std::cout << columns(lines, 2);
   if (found_.empty())
-    throw ConfigError("lockstep plan --auto: a batch of " + std::to_string(job_.train.batch) + " and this model can be shared by no grid of " +
-                      std::to_string(times_.workers()) + " ranks; use fewer ranks, a number with small factors, or a larger batch");
+    throw ConfigError("lockstep plan --auto: a batch of " + std::to_string(job_.train.batch) +
+                      " and this model can be shared by no grid of " +
+                      std::to_string(times_.workers()) +
+                      " ranks; use fewer ranks, a number with small factors, or a larger batch");
   if (!best_)
-    throw ConfigError("lockstep plan --auto: nothing fits into " + in_units(budget_) + " a rank; the last reason: " +
-                      found_.back().refused);
-  std::cout << "use  --set parallel.stages=" << best_->stages << " --set train.micro_batches=" << best_->micro_batches;
+    throw ConfigError("lockstep plan --auto: nothing fits into " + in_units(budget_) +
+                      " a rank; the last reason: " + found_.back().refused);
+  std::cout << "use  --set parallel.stages=" << best_->stages
+            << " --set train.micro_batches=" << best_->micro_batches;
   if (best_->stages > 1) std::cout << " --set parallel.schedule=" << best_->schedule;
-  if (best_->fold || job_.parallel.fold) std::cout << " --set parallel.fold=" << (best_->fold ? "on" : "off");
+  if (best_->fold || job_.parallel.fold)
+    std::cout << " --set parallel.fold=" << (best_->fold ? "on" : "off");
   if (!job_.parallel.cuts.empty()) std::cout << " --set parallel.cuts=";
   if (budget_ && !of_machine_) std::cout << " --set memory.budget_mib=" << (budget_ >> 20);
   std::cout << " --set memory.recompute=" << (best_->recomputes ? "auto" : "none")

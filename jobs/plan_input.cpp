@@ -18,7 +18,8 @@ PlanInput cifar_input(const Job& job) {
   const Shape stored{3, 32, 32};
   const bool validates = job.train.validate_every > 0;
   PlanInput in{.input = stored, .classes = job.data.source == "cifar10" ? 10 : 100};
-  in.input.channels = input_channels(job.data.channels, {.path = job.data.path, .channels = stored.channels});
+  in.input.channels =
+      input_channels(job.data.channels, {.path = job.data.path, .channels = stored.channels});
   if (job.data.height > 0) in.input.height = job.data.height;
   if (job.data.width > 0) in.input.width = job.data.width;
   in.train_samples = limited(job.data.train_samples, kCifarTrain);
@@ -41,12 +42,14 @@ PlanInput plan_input(const Job& job) {
 }
 
 std::size_t held_sample_bytes(const Job& job, const PlanInput& in) {
-  return job.data.distribute != "scatter" || job.parallel.coordinator == "worker" ? in.dataset_bytes : 0;
+  return job.data.distribute != "scatter" || job.parallel.coordinator == "worker" ? in.dataset_bytes
+                                                                                  : 0;
 }
 
 int planned_threads(const Job& job, int asked, int ranks) {
   if (asked > 0) return asked;
-  return job.parallel.threads > 0 ? job.parallel.threads : launched_threads(usable_cores() * nodes_of_allocation(), ranks);
+  return job.parallel.threads > 0 ? job.parallel.threads
+                                  : launched_threads(usable_cores() * nodes_of_allocation(), ranks);
 }
 
 }  // namespace lockstep

@@ -18,12 +18,16 @@ std::vector<RankNeed> needs_of_ranks(const Job& job, int ranks, const PlanMachin
   const int first_worker = job.parallel.coordinator == "dedicated" ? 1 : 0;
   std::vector<RankNeed> needs;
   for (int r = 0; r < ranks; ++r)
-    needs.push_back({.machine = static_cast<std::uint64_t>(r / machines.ranks), .bytes = 0, .machine_bytes = machines.bytes});
+    needs.push_back({.machine = static_cast<std::uint64_t>(r / machines.ranks),
+                     .bytes = 0,
+                     .machine_bytes = machines.bytes});
   std::vector<std::uint64_t> machine_of_worker;
-  for (int r = first_worker; r < ranks; ++r) machine_of_worker.push_back(needs[static_cast<std::size_t>(r)].machine);
+  for (int r = first_worker; r < ranks; ++r)
+    machine_of_worker.push_back(needs[static_cast<std::size_t>(r)].machine);
   const Grid grid(ranks - first_worker, job.parallel.stages, machine_of_worker);
   for (int w = 0; w < grid.workers(); ++w)
-    needs[static_cast<std::size_t>(w + first_worker)].bytes = stage_bytes[static_cast<std::size_t>(grid.stage_of(w))];
+    needs[static_cast<std::size_t>(w + first_worker)].bytes =
+        stage_bytes[static_cast<std::size_t>(grid.stage_of(w))];
   return needs;
 }
 
@@ -34,13 +38,15 @@ PlanMachines plan_machines(int ranks, int machines) {
           .bytes = machine_memory()};
 }
 
-MachineUse machine_use(const Job& job, int ranks, const PlanMachines& machines, std::span<const std::size_t> stage_bytes) {
+MachineUse machine_use(const Job& job, int ranks, const PlanMachines& machines,
+                       std::span<const std::size_t> stage_bytes) {
   return fullest_machine(needs_of_ranks(job, ranks, machines, stage_bytes));
 }
 
 std::string machine_use_text(const MachineUse& use) {
-  return "  on a machine: " + std::to_string(use.ranks) + (use.ranks == 1 ? " rank, " : " ranks, together ") +
-         in_units(use.bytes) + "; one like this has " + in_units(use.machine_bytes) + "\n";
+  return "  on a machine: " + std::to_string(use.ranks) +
+         (use.ranks == 1 ? " rank, " : " ranks, together ") + in_units(use.bytes) +
+         "; one like this has " + in_units(use.machine_bytes) + "\n";
 }
 
 void judge_memory(const Job& job, const MachineUse& use,

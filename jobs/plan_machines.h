@@ -11,15 +11,16 @@ namespace lockstep {
 
 /// The machines that a planned job will run on: all like this one.
 struct PlanMachines {
-  int ranks = 1;                         // of the job, on each
-  std::size_t bytes = SIZE_MAX;          // that these may use together
+  int ranks = 1;                 // of the job, on each
+  std::size_t bytes = SIZE_MAX;  // that these may use together
 };
 
 /// Of `ranks` ranks on so many machines; 0 machines: one, or those of Slurm's allocation.
 PlanMachines plan_machines(int ranks, int machines);
 
 /// The fullest of the machines. `stage_bytes`: planned for a rank of each stage.
-MachineUse machine_use(const Job& job, int ranks, const PlanMachines& machines, std::span<const std::size_t> stage_bytes);
+MachineUse machine_use(const Job& job, int ranks, const PlanMachines& machines,
+                       std::span<const std::size_t> stage_bytes);
 
 /// One line of the memory that `lockstep plan` shows.
 std::string machine_use_text(const MachineUse& use);

@@ -18,12 +18,14 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 std::string stages_text(const PipelineReport& report) {
-  std::vector<std::vector<std::string>> lines{{"stage", "blocks", "ops", "holds", "computes ms", "messages", "sends to stages"}};
+  std::vector<std::vector<std::string>> lines{
+      {"stage", "blocks", "ops", "holds", "computes ms", "messages", "sends to stages"}};
   for (std::size_t s = 0; s < report.stages.size(); ++s) {
     const StageReport& stage = report.stages[s];
-    lines.push_back({std::to_string(s) + "  " + joined(stage.blocks), "", std::to_string(stage.ops), std::to_string(stage.held),
-                     ms(stage.busy_seconds) + (stage.replays ? " *" : ""), std::to_string(stage.traffic.stage_messages),
-                     in_units(stage.traffic.stage_bytes_sent)});
+    lines.push_back(
+        {std::to_string(s) + "  " + joined(stage.blocks), "", std::to_string(stage.ops),
+         std::to_string(stage.held), ms(stage.busy_seconds) + (stage.replays ? " *" : ""),
+         std::to_string(stage.traffic.stage_messages), in_units(stage.traffic.stage_bytes_sent)});
   }
   for (auto& line : lines) line.erase(line.begin() + 1);
   lines[0][0] = "stage and its blocks";
@@ -38,7 +40,8 @@ std::string memory_text(const PipelineReport& report) {
     std::size_t line = 1;
     for (const MemoryGroup& group : report.stages[s].memory) {
       for (const MemoryPart& part : group.parts) {
-        const std::string name = "  " + group.name.substr(0, group.name.find(',')) + ": " + part.name;
+        const std::string name =
+            "  " + group.name.substr(0, group.name.find(',')) + ": " + part.name;
         std::size_t at = 1;
         while (at + 1 < lines.size() && lines[at][0] != name) ++at;
         if (at + 1 >= lines.size()) lines.insert(lines.end() - 1, {name});
@@ -57,15 +60,17 @@ std::string memory_text(const PipelineReport& report) {
 
 void print_stages(const Job& job, const PlannedNeeds& needs) {
   const PipelineReport& report = needs.report;
-  std::cout << "grid " << needs.replicas << " replicas x " << report.stages.size() << " stages, " << needs.threads
-            << " threads a rank, up to " << needs.images << " images in each of " << job.train.micro_batches
-            << " micro-batches, " << job.parallel.schedule << (job.parallel.fold ? ", folded" : "") << "\n"
-            << stages_text(report)
-            << "  (holds: micro-batches between their forward and backward; * computes values again)\n"
-            << "step " << ms(report.seconds) << " ms, " << needs.origin << "; bubble "
-            << fixed(100 * report.bubble, 1) << "%\n\n"
-            << memory_text(report) << "  (besides: the program, MPI and oneDNN's generated code)\n"
-            << machine_use_text(needs.use);
+  std::cout
+      << "grid " << needs.replicas << " replicas x " << report.stages.size() << " stages, "
+      << needs.threads << " threads a rank, up to " << needs.images << " images in each of "
+      << job.train.micro_batches << " micro-batches, " << job.parallel.schedule
+      << (job.parallel.fold ? ", folded" : "") << "\n"
+      << stages_text(report)
+      << "  (holds: micro-batches between their forward and backward; * computes values again)\n"
+      << "step " << ms(report.seconds) << " ms, " << needs.origin << "; bubble "
+      << fixed(100 * report.bubble, 1) << "%\n\n"
+      << memory_text(report) << "  (besides: the program, MPI and oneDNN's generated code)\n"
+      << machine_use_text(needs.use);
 }
 
 }  // namespace lockstep

@@ -8,7 +8,8 @@
 
 namespace lockstep {
 
-PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads, int ranks_on_machine)
+PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads,
+                     int ranks_on_machine)
     : workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
       graph_(build_model(job.model, in.input, in.classes)),
       options_(engine_options(job, graph_, Grid(workers_, job.parallel.stages).replicas(),
@@ -23,7 +24,8 @@ PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads
 }
 
 OpTimes PlanTimes::ops(int images) const {
-  return measured_ ? measured_->ops(graph_, images, options_.lanes) : estimate_op_times(graph_, images);
+  return measured_ ? measured_->ops(graph_, images, options_.lanes)
+                   : estimate_op_times(graph_, images);
 }
 
 }  // namespace lockstep

@@ -22,7 +22,9 @@ class PlanTimes {
   /// Of micro-batches of so many images.
   OpTimes ops(int images) const;
   int workers() const { return workers_; }
-  std::string origin() const { return measured_ ? "from ops measured here" : "estimated from FLOPs and bytes"; }
+  std::string origin() const {
+    return measured_ ? "from ops measured here" : "estimated from FLOPs and bytes";
+  }
 
  private:
   int workers_;

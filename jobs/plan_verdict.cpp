@@ -15,7 +15,8 @@ using Json = nlohmann::ordered_json;
 std::string duration(double seconds) {
   if (seconds < 1) return four_digits(1e3 * seconds) + " ms";
   if (seconds < 120) return four_digits(seconds) + " s";
-  return seconds < 7200 ? four_digits(seconds / 60) + " minutes" : four_digits(seconds / 3600) + " hours";
+  return seconds < 7200 ? four_digits(seconds / 60) + " minutes"
+                        : four_digits(seconds / 3600) + " hours";
 }
 
 Json memory_json(const StageReport& stage) {
@@ -39,10 +40,14 @@ Json traffic_json(const Traffic& traffic) {
 }
 
 Json stage_json(const StageReport& stage) {
-  return {{"blocks", stage.blocks},           {"ops", stage.ops},
-          {"computing_seconds", stage.busy_seconds}, {"recomputes", stage.replays},
-          {"held_micro_batches", stage.held}, {"bytes", total_bytes(stage.memory)},
-          {"memory", memory_json(stage)},     {"traffic_of_a_step", traffic_json(stage.traffic)}};
+  return {{"blocks", stage.blocks},
+          {"ops", stage.ops},
+          {"computing_seconds", stage.busy_seconds},
+          {"recomputes", stage.replays},
+          {"held_micro_batches", stage.held},
+          {"bytes", total_bytes(stage.memory)},
+          {"memory", memory_json(stage)},
+          {"traffic_of_a_step", traffic_json(stage.traffic)}};
 }
 
 }  // namespace
@@ -51,12 +56,16 @@ std::string verdict_text(const PlannedNeeds& needs) {
   const MachineUse& use = needs.use;
   std::string text = use.fits() ? "fits          " : "does not fit  ";
   text += in_units(use.heaviest_bytes) + " a rank";
-  if (use.ranks > 1) text += ", " + in_units(use.bytes) + " the " + std::to_string(use.ranks) + " ranks of a machine";
-  text += ", of " + in_units(use.usable_bytes()) + "\na step        " + duration(needs.report.seconds) + ", " + needs.origin +
+  if (use.ranks > 1)
+    text +=
+        ", " + in_units(use.bytes) + " the " + std::to_string(use.ranks) + " ranks of a machine";
+  text += ", of " + in_units(use.usable_bytes()) + "\na step        " +
+          duration(needs.report.seconds) + ", " + needs.origin +
           ", messages between nodes aside\nthe job       ";
   if (needs.steps == 0) return text + "unknown: how many samples there are is not said\n";
   return text + with_commas(static_cast<std::size_t>(needs.steps)) + " steps" +
-         (needs.validation_seconds > 0 ? " and validations: " : ": ") + duration(3600 * needs.hours()) + "\n";
+         (needs.validation_seconds > 0 ? " and validations: " : ": ") +
+         duration(3600 * needs.hours()) + "\n";
 }
 
 std::string plan_json(const Job& job, const PlanInput& in, const PlannedJob& planned) {
@@ -66,21 +75,23 @@ std::string plan_json(const Job& job, const PlanInput& in, const PlannedJob& pla
   for (const StageReport& stage : needs.report.stages) stages.push_back(stage_json(stage));
   return Json{{"fits", needs.use.fits()},
               {"rank_bytes", needs.use.heaviest_bytes},
-              {"machine", {{"ranks", needs.use.ranks},
-                           {"bytes", needs.use.bytes},
-                           {"usable_bytes", needs.use.usable_bytes()},
-                           {"memory_bytes", needs.use.machine_bytes}}},
+              {"machine",
+               {{"ranks", needs.use.ranks},
+                {"bytes", needs.use.bytes},
+                {"usable_bytes", needs.use.usable_bytes()},
+                {"memory_bytes", needs.use.machine_bytes}}},
               {"step_seconds", needs.report.seconds},
               {"step_seconds_are", needs.origin},
               {"steps", needs.steps},
               {"steps_per_epoch", needs.steps_per_epoch},
               {"hours", needs.hours()},
-              {"model", {{"family", job.model.family},
-                         {"input", {in.input.channels, in.input.height, in.input.width}},
-                         {"classes", in.classes},
-                         {"parameters", model.parameters},
-                         {"forward_flops_an_image", model.cost.forward_flops},
-                         {"backward_flops_an_image", model.cost.backward_flops}}},
+              {"model",
+               {{"family", job.model.family},
+                {"input", {in.input.channels, in.input.height, in.input.width}},
+                {"classes", in.classes},
+                {"parameters", model.parameters},
+                {"forward_flops_an_image", model.cost.forward_flops},
+                {"backward_flops_an_image", model.cost.backward_flops}}},
               {"replicas", needs.replicas},
               {"threads", needs.threads},
               {"batch", job.train.batch},
@@ -88,7 +99,8 @@ std::string plan_json(const Job& job, const PlanInput& in, const PlannedJob& pla
               {"images_of_a_micro_batch", needs.images},
               {"bubble", needs.report.bubble},
               {"stages", stages}}
-             .dump(2) + "\n";
+             .dump(2) +
+         "\n";
 }
 
 }  // namespace lockstep

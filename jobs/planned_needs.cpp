@@ -43,9 +43,11 @@ PlannedJob::PlannedJob(const Job& job, const PlanInput& in, const PlanRequest& r
   needs_.steps = steps_of(job, in);
   needs_.steps_per_epoch = steps_per_epoch(in.train_samples, job.train.batch);
   if (job.train.validate_every == 0) return;
-  const auto epochs = static_cast<double>(needs_.steps) / static_cast<double>(needs_.steps_per_epoch);
+  const auto epochs =
+      static_cast<double>(needs_.steps) / static_cast<double>(needs_.steps_per_epoch);
   needs_.validation_seconds =
-      epochs / job.train.validate_every * seconds_of_validation(ops_, needs_.images, in.val_samples, needs_.replicas);
+      epochs / job.train.validate_every *
+      seconds_of_validation(ops_, needs_.images, in.val_samples, needs_.replicas);
 }
 
 std::string PlannedJob::would_fit(std::size_t share_bytes) const {

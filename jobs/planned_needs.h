@@ -23,13 +23,15 @@ struct PlannedNeeds {
   PipelineReport report;  // of a replica's stages; one stage is all of the model
   MachineUse use;         // of the fullest machine
   int replicas = 1, threads = 1;
-  int images = 1;         // of a rank's micro-batch, at most
-  std::string origin;     // of the report's times: "from ops measured here"
+  int images = 1;                               // of a rank's micro-batch, at most
+  std::string origin;                           // of the report's times: "from ops measured here"
   std::int64_t steps = 0, steps_per_epoch = 0;  // 0: the samples are not known
   double validation_seconds = 0;                // of all validations
 
   /// Of the whole training, messages between nodes, checkpoints and waiting for data aside.
-  double hours() const { return (static_cast<double>(steps) * report.seconds + validation_seconds) / 3600; }
+  double hours() const {
+    return (static_cast<double>(steps) * report.seconds + validation_seconds) / 3600;
+  }
 };
 
 /// A job as it would be run. Starts MPI where it measures (parallel.probe). @throws as make_plan.

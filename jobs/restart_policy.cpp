@@ -53,7 +53,8 @@ RestartDecision RestartPolicy::after(const Ending& ending) {
   const bool progress =
       ending.reached.step > best_.step || ending.reached.checkpoint > best_.checkpoint;
   progressed_ = progressed_ || progress;
-  if (is(ending.exit_code, ExitCode::kUsage) || is(ending.exit_code, ExitCode::kDiverged) || (is_wrong_data(ending.exit_code) && !progressed_))
+  if (is(ending.exit_code, ExitCode::kUsage) || is(ending.exit_code, ExitCode::kDiverged) ||
+      (is_wrong_data(ending.exit_code) && !progressed_))
     return {.why = "the same would happen again: not started again"};
   const bool same = died_the_same_way(ending);
   last_ = ending;

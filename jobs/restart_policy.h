@@ -12,8 +12,8 @@ struct RunProgress {
 
 /// How the ranks of a training ended, and where.
 struct Ending {
-  int exit_code = 0;   // 128 + signal where one ended a rank
-  std::string words;   // the first error that a rank printed; empty: none did
+  int exit_code = 0;  // 128 + signal where one ended a rank
+  std::string words;  // the first error that a rank printed; empty: none did
   RunProgress reached;
 };
 

@@ -33,7 +33,8 @@ std::string batch_script(const SlurmRequest& request) {
 }
 
 std::int64_t minutes_to_ask_for(std::int64_t steps, double step_seconds) {
-  return 5 + static_cast<std::int64_t>(std::ceil(static_cast<double>(steps) * step_seconds * 1.5 / 60));
+  return 5 +
+         static_cast<std::int64_t>(std::ceil(static_cast<double>(steps) * step_seconds * 1.5 / 60));
 }
 
 std::int64_t mib_to_ask_for(std::size_t planned_bytes) {

@@ -14,8 +14,8 @@ struct SlurmRequest {
   int threads = 1;
   std::int64_t mib_per_rank = 0;
   std::int64_t minutes = 0;
-  std::filesystem::path program;         // lockstep, as all nodes see it
-  std::filesystem::path log;             // appended to
+  std::filesystem::path program;          // lockstep, as all nodes see it
+  std::filesystem::path log;              // appended to
   std::vector<std::string> sbatch_words;  // further options of sbatch: --partition=long
 };
 

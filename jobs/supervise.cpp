@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
-#include <cerrno>
 #include <cstring>
 #include <iostream>
 #include <optional>
@@ -28,10 +28,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kRepeat_s = 1;      // a signal may come before the ranks listen: it is said again
+constexpr double kRepeat_s = 1;  // a signal may come before the ranks listen: it is said again
 constexpr double kKillMost_s = 20;
-constexpr double kEndMost_s = 5;     // mpirun's, after its ranks': with ULFM it may wait on for ever
-constexpr double kLook_s = 0.5;      // whether it does
+constexpr double kEndMost_s = 5;  // mpirun's, after its ranks': with ULFM it may wait on for ever
+constexpr double kLook_s = 0.5;   // whether it does
 
 /// The signals that a supervisor acts on, as a file: nothing happens between two looks at it.
 class Signals {
@@ -40,7 +40,8 @@ class Signals {
     sigset_t mine;
     sigemptyset(&mine);
     for (int number : {SIGTERM, SIGUSR1, SIGHUP, SIGINT, SIGCHLD})
-      if (number == SIGCHLD || !ignores(number)) sigaddset(&mine, number);  // nohup has SIGHUP ignored
+      if (number == SIGCHLD || !ignores(number))
+        sigaddset(&mine, number);  // nohup has SIGHUP ignored
     sigprocmask(SIG_BLOCK, &mine, &before_);
     file_ = signalfd(-1, &mine, SFD_NONBLOCK | SFD_CLOEXEC);
     if (file_ < 0) throw IoError(std::string("cannot listen to signals: ") + std::strerror(errno));
@@ -69,8 +70,11 @@ class Signals {
 class Supervisor {
  public:
   Supervisor(const LaunchPlan& plan, const SuperviseOptions& options)
-      : plan_(plan), options_(options), reached_(read_progress(options.run_directory)),
-        record_(record_of_starts()), policy_(options.restarts, options.begins_anew ? RunProgress{} : reached_) {}
+      : plan_(plan),
+        options_(options),
+        reached_(read_progress(options.run_directory)),
+        record_(record_of_starts()),
+        policy_(options.restarts, options.begins_anew ? RunProgress{} : reached_) {}
 
   int run();
 
@@ -197,15 +201,18 @@ void Supervisor::wait(double seconds) {
 void Supervisor::tell(const Ending& ending, const RestartDecision& decision) {
   // An error of the user's: the rank has said all.
   const auto is = [&](ExitCode code) { return ending.exit_code == static_cast<int>(code); };
-  if (!decision.restart && (is(ExitCode::kUsage) || is(ExitCode::kBadData) || is(ExitCode::kMissingFile))) return;
-  const std::string how = describe_exit_code(ending.exit_code) +
-                          (ending.words.empty() ? "" : ": " + ending.words);
+  if (!decision.restart &&
+      (is(ExitCode::kUsage) || is(ExitCode::kBadData) || is(ExitCode::kMissingFile)))
+    return;
+  const std::string how =
+      describe_exit_code(ending.exit_code) + (ending.words.empty() ? "" : ": " + ending.words);
   spdlog::warn("launch: the training ended after step {}, {}", ending.reached.step, how);
   if (!decision.restart) {
     spdlog::error("launch: {}", decision.why);
     return;
   }
-  const std::int64_t lost = std::max<std::int64_t>(0, ending.reached.step - ending.reached.checkpoint);
+  const std::int64_t lost =
+      std::max<std::int64_t>(0, ending.reached.step - ending.reached.checkpoint);
   steps_lost_ += lost;
   spdlog::info("launch: {}; starting again {}from {}; {} steps will be done again", decision.why,
                decision.wait_s > 0 ? fmt::format("in {:.0f} s ", decision.wait_s) : "",
@@ -232,7 +239,8 @@ int Supervisor::run() {
     if (stop_signals_ > 0) return interrupted_ != 0 ? 128 + interrupted_ : kRequeue;
     if (take_stop_file(options_.run_directory)) {
       spdlog::info("launch: asked to stop meanwhile; not started again. Start it again to go on");
-      std::cout << "run directory " << options_.run_directory.string() << std::endl;  // as a training does that came to its end
+      std::cout << "run directory " << options_.run_directory.string()
+                << std::endl;  // as a training does that came to its end
       return 0;
     }
     ++restarts_;

@@ -8,10 +8,10 @@ namespace lockstep {
 
 struct SuperviseOptions {
   std::filesystem::path run_directory;
-  bool begins_anew = false;  // run.resume = false: of the first start only
-  bool ranks_may_go = false; // without ending the training: read_end() tells how it ended
+  bool begins_anew = false;   // run.resume = false: of the first start only
+  bool ranks_may_go = false;  // without ending the training: read_end() tells how it ended
   std::size_t ranks = 1;
-  bool one_node = true;      // then what killed ranks leave in /tmp and /dev/shm can be removed
+  bool one_node = true;  // then what killed ranks leave in /tmp and /dev/shm can be removed
   RestartOptions restarts;
 };
 

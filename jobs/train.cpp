@@ -35,7 +35,8 @@ volatile std::sig_atomic_t stop_requested = 0;
 void request_stop(int signal) {
   stop_requested = 1;
   if (signal != SIGINT) return;
-  constexpr std::string_view kWord = "\nlockstep: interrupted: finishes the step and saves; again: ends at once\n";
+  constexpr std::string_view kWord =
+      "\nlockstep: interrupted: finishes the step and saves; again: ends at once\n";
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kWord.data(), kWord.size());
 }
 
@@ -73,15 +74,21 @@ void leave_end(const std::filesystem::path& run_directory, int code) {
   try {
     write_end(run_directory, code);
   } catch (const IoError& error) {
-    spdlog::warn("a supervisor may start this run again, to find that it has ended: {}", error.what());
+    spdlog::warn("a supervisor may start this run again, to find that it has ended: {}",
+                 error.what());
   }
 }
 
 /// A training on this rank, through losses of others.
 class Training {
  public:
-  Training(const Job& job, RunStart run_start, Survivors& ranks, Watchdog& watchdog, FaultInjector& faults)
-      : job_(job), run_start_(std::move(run_start)), ranks_(ranks), watchdog_(watchdog), faults_(faults) {}
+  Training(const Job& job, RunStart run_start, Survivors& ranks, Watchdog& watchdog,
+           FaultInjector& faults)
+      : job_(job),
+        run_start_(std::move(run_start)),
+        ranks_(ranks),
+        watchdog_(watchdog),
+        faults_(faults) {}
 
   /// Returns the exit code.
   int run() {
@@ -89,7 +96,8 @@ class Training {
       if (const auto code = round()) return *code;
       listening_.reset();
       const std::string lost = ranks_.come_together();
-      if (ranks_.world().rank() == 0) spdlog::warn("lost: {}; {} ranks are left", lost, ranks_.world().size());
+      if (ranks_.world().rank() == 0)
+        spdlog::warn("lost: {}; {} ranks are left", lost, ranks_.world().size());
       recovery_.lost += (recovery_.lost.empty() ? "" : ", ") + lost;
       faults_.after_loss(ranks_.losses());
     }
@@ -113,10 +121,12 @@ class Training {
 int Training::train(std::optional<Trainer>& trainer, const Communicator& world) {
   const bool recovers = ranks_.losses() > 0;
   try {
-    trainer.emplace(job_, run_start_, world, stop_requested, watchdog_, faults_, recovers ? &recovery_ : nullptr);
+    trainer.emplace(job_, run_start_, world, stop_requested, watchdog_, faults_,
+                    recovers ? &recovery_ : nullptr);
   } catch (const ConfigError& error) {
     if (!recovers) throw;
-    throw CommError("the ranks that are left cannot go on (" + std::string(error.what()) + "): start again");
+    throw CommError("the ranks that are left cannot go on (" + std::string(error.what()) +
+                    "): start again");
   }
   recovery_.mine.reset();  // the trainer has it
   ranks_.tell(0);
@@ -140,13 +150,15 @@ std::optional<int> Training::round() {
   std::optional<Trainer> trainer;
   std::optional<int> code;
   try {
-    if (training < all.size()) part.emplace(all.split(all.rank() < training ? 0 : 1, all.rank(), "training"));
+    if (training < all.size())
+      part.emplace(all.split(all.rank() < training ? 0 : 1, all.rank(), "training"));
     if (all.rank() < training) {
       code = train(trainer, part ? *part : all);
     } else {
       watchdog_.enter(Activity::kSpare, 0);
       ranks_.wait_for_word();
-      recovery_ = {.reached = 0};  // the run has begun, or goes on, and those who train have told of it
+      recovery_ = {.reached =
+                       0};  // the run has begun, or goes on, and those who train have told of it
       code = ranks_.wait_for_word();
     }
   } catch (const CommError& error) {
@@ -167,28 +179,34 @@ std::optional<int> Training::round() {
 
 void Training::tell(const Trainer& trainer, int code) const {
   if (trainer.last_validation())
-    std::cout << (trainer.last_validation()->mean_iou ? "validation mean IoU " : "validation accuracy ")
+    std::cout << (trainer.last_validation()->mean_iou ? "validation mean IoU "
+                                                      : "validation accuracy ")
               << four_digits(100 * trainer.last_validation()->score()) << "%\n";
   std::cout << "run directory " << trainer.run_directory().string() << "\n";
   if (job_.parallel.on_rank_lost == "shrink") leave_end(trainer.run_directory(), code);
   if (end_ == TrainingEnd::kStoppedBySignal)
-    spdlog::info("stopped by a signal at step {} of {}, saved; start again to go on", trainer.steps_done(),
-                 trainer.total_steps());
+    spdlog::info("stopped by a signal at step {} of {}, saved; start again to go on",
+                 trainer.steps_done(), trainer.total_steps());
   if (end_ == TrainingEnd::kStoppedAsAsked)
-    spdlog::info("stopped as asked at step {} of {}, saved; start again to go on", trainer.steps_done(),
-                 trainer.total_steps());
+    spdlog::info("stopped as asked at step {} of {}, saved; start again to go on",
+                 trainer.steps_done(), trainer.total_steps());
   if (end_ == TrainingEnd::kDone && trainer.steps_taken() == 0)
     spdlog::info("finished at step {}; raise {} to go on", trainer.steps_done(),
-                 job_.train.max_steps > 0 && trainer.steps_done() >= job_.train.max_steps ? "train.max_steps"
-                                                                                          : "train.epochs");
+                 job_.train.max_steps > 0 && trainer.steps_done() >= job_.train.max_steps
+                     ? "train.max_steps"
+                     : "train.epochs");
 }
 
 void warn_without_ulfm(const Survivors& ranks, const ParallelOptions& options) {
-  if (ranks.world().rank() > 0 || ranks.go_on() || options.on_rank_lost != "shrink" || ranks.world().size() == 1) return;
-  spdlog::warn("parallel.on_rank_lost = shrink: {}; a lost rank will end the training{}",
-               mpi_has_ulfm() ? "the launcher has not switched ULFM on (lockstep launch does, or mpirun --with-ft ulfm)"
-                              : "this MPI has no ULFM (Open MPI 5 has)",
-               options.spares > 0 ? ", and spares are of no use" : "");
+  if (ranks.world().rank() > 0 || ranks.go_on() || options.on_rank_lost != "shrink" ||
+      ranks.world().size() == 1)
+    return;
+  spdlog::warn(
+      "parallel.on_rank_lost = shrink: {}; a lost rank will end the training{}",
+      mpi_has_ulfm()
+          ? "the launcher has not switched ULFM on (lockstep launch does, or mpirun --with-ft ulfm)"
+          : "this MPI has no ULFM (Open MPI 5 has)",
+      options.spares > 0 ? ", and spares are of no use" : "");
 }
 
 }  // namespace
@@ -203,7 +221,8 @@ int run_train(std::span<const std::string> arguments) {
 
   std::vector<Fault> injected;
   if (values->count("fault"))
-    for (const std::string& text : (*values)["fault"].as<std::vector<std::string>>()) injected.push_back(parse_fault(text));
+    for (const std::string& text : (*values)["fault"].as<std::vector<std::string>>())
+      injected.push_back(parse_fault(text));
 
   install_signal_handlers();
   const WatchdogPlace place = watchdog_place(job);
@@ -223,7 +242,9 @@ int run_train(std::span<const std::string> arguments) {
     fit_to_run(said, world);
   }
   warn_without_ulfm(ranks, job.parallel);
-  return Training(job, {.job_text = to_ini(job), .command_line = command_line(arguments)}, ranks, watchdog, faults).run();
+  return Training(job, {.job_text = to_ini(job), .command_line = command_line(arguments)}, ranks,
+                  watchdog, faults)
+      .run();
 }
 
 }  // namespace lockstep

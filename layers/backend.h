@@ -14,24 +14,25 @@ namespace lockstep {
 struct StepContext {
   std::int64_t step = 0;
   std::uint64_t seed = 0;
-  double loss_divisor = 1;                     // images of the global step
-  std::span<const std::int64_t> positions;     // of each image in the epoch's order: keys dropout
-  std::int64_t step_begin = 0, step_end = 0;   // positions of all images of the global step; empty: not known
-  bool leaves_out = true;                      // branches that are switched off are not computed
-  const float* pixels = nullptr;               // of this micro-batch: [n,H,W,C], or [n,C,H,W] if planar
-  const std::int32_t* labels = nullptr;        // [n]
-  bool first_micro_batch = true;               // gradients and loss are written, not added
-  int images = 0;                              // of this micro-batch on this rank
-  bool update_running = true;                  // batch norm's running statistics
+  double loss_divisor = 1;                  // images of the global step
+  std::span<const std::int64_t> positions;  // of each image in the epoch's order: keys dropout
+  std::int64_t step_begin = 0,
+               step_end = 0;      // positions of all images of the global step; empty: not known
+  bool leaves_out = true;         // branches that are switched off are not computed
+  const float* pixels = nullptr;  // of this micro-batch: [n,H,W,C], or [n,C,H,W] if planar
+  const std::int32_t* labels = nullptr;  // [n]
+  bool first_micro_batch = true;         // gradients and loss are written, not added
+  int images = 0;                        // of this micro-batch on this rank
+  bool update_running = true;            // batch norm's running statistics
   float learning_rate = 0;
-  double norm_limit = 0;                       // > 0: a gradient norm above it, or not a number, holds the
-};                                             // update: parameters and momentum stay as they are
+  double norm_limit = 0;  // > 0: a gradient norm above it, or not a number, holds the
+};                        // update: parameters and momentum stay as they are
 
 /// A contiguous range of images that one thread runs, and that thread's scratch memory.
 struct Lane {
   int index = 0;
-  int begin = 0, end = 0;          // images of this lane in this micro-batch; may be empty
-  std::byte* scratch = nullptr;    // 64-byte aligned
+  int begin = 0, end = 0;        // images of this lane in this micro-batch; may be empty
+  std::byte* scratch = nullptr;  // 64-byte aligned
 };
 
 /// Images [first, last) of lane `lane` out of `lanes` when a micro-batch has `images`: contiguous, even.
@@ -53,10 +54,10 @@ struct Range {
 struct Memory {
   std::byte* base = nullptr;
   std::byte* const* slot = nullptr;  // where the base is found if it changes from batch to batch
-  std::size_t image_bytes = 0;  // 0: not per image
-  std::size_t lane_bytes = 0;   // 0: shared by the lanes
-  bool transient = false;       // holds one chunk of each lane only
-  std::size_t bytes = 0;        // of one lane's copy, or all of it
+  std::size_t image_bytes = 0;       // 0: not per image
+  std::size_t lane_bytes = 0;        // 0: shared by the lanes
+  bool transient = false;            // holds one chunk of each lane only
+  std::size_t bytes = 0;             // of one lane's copy, or all of it
 
   /// First element for this lane and range.
   template <class T = float>
@@ -99,7 +100,6 @@ struct Binding {
   const Memory& operator[](Role role) const;
   bool has(Role role) const;
 };
-
 
 /// Implements every call of a graph on one kind of hardware.
 class Backend {

@@ -32,7 +32,8 @@ BackwardNeeds backward_needs(const Graph& graph, const Op& op) {
             .workspace_bytes =
                 static_cast<std::size_t>(attention->heads) * pixels * pixels * sizeof(float)};
   if (const auto* group = std::get_if<GroupNorm>(&op.attributes))
-    return {.src = true, .workspace_bytes = 2 * sizeof(float) * static_cast<std::size_t>(group->groups)};
+    return {.src = true,
+            .workspace_bytes = 2 * sizeof(float) * static_cast<std::size_t>(group->groups)};
   if (const auto* activation = std::get_if<Activation>(&op.attributes))
     return activation_needs(*activation);
   if (std::holds_alternative<Add>(op.attributes) ||

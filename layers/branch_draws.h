@@ -12,22 +12,26 @@ namespace lockstep {
 /// 1 with probability `keep`, else 0: for all images of the step.
 inline float branch_gate(const BranchGate& gate, OpId op, std::uint64_t seed, std::int64_t step) {
   const PhiloxKey key = random_key(seed, RandomUse::kBranchGate);
-  const auto bits = philox({0, 0, static_cast<std::uint32_t>(op), static_cast<std::uint32_t>(step)}, key);
+  const auto bits =
+      philox({0, 0, static_cast<std::uint32_t>(op), static_cast<std::uint32_t>(step)}, key);
   return uniform_float(bits[0]) < gate.keep ? 1.0f : 0.0f;
 }
 
 /// Whether the image at `position` of the epoch's order keeps its branch. `key`: of RandomUse::kStochasticDepth.
-inline bool keeps_branch(const StochasticDepth& depth, OpId op, const PhiloxKey& key, std::int64_t step,
-                         std::int64_t position) {
+inline bool keeps_branch(const StochasticDepth& depth, OpId op, const PhiloxKey& key,
+                         std::int64_t step, std::int64_t position) {
   const auto bits = philox({0, static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(op),
-                            static_cast<std::uint32_t>(step)}, key);
+                            static_cast<std::uint32_t>(step)},
+                           key);
   return uniform_float(bits[0]) < depth.keep;
 }
 
 /// Whether `op` is a gate or stochastic depth that is drawn 0 for all images of a step, those from position `first` of
 /// the epoch's order to `last` (not inclusive): what lies behind it makes no difference to the step.
-inline bool switched_off(const Op& op, OpId id, std::uint64_t seed, std::int64_t step, std::int64_t first, std::int64_t last) {
-  if (const auto* gate = std::get_if<BranchGate>(&op.attributes)) return branch_gate(*gate, id, seed, step) == 0;
+inline bool switched_off(const Op& op, OpId id, std::uint64_t seed, std::int64_t step,
+                         std::int64_t first, std::int64_t last) {
+  if (const auto* gate = std::get_if<BranchGate>(&op.attributes))
+    return branch_gate(*gate, id, seed, step) == 0;
   const auto* depth = std::get_if<StochasticDepth>(&op.attributes);
   if (!depth || first >= last) return false;
   const PhiloxKey key = random_key(seed, RandomUse::kStochasticDepth);

@@ -25,7 +25,9 @@ struct AttributesText {
     return numbers({o.out_channels, o.kernel, o.stride, o.padding});
   }
   std::string operator()(const BatchNorm& o) const { return " " + digits_of(o.eps); }
-  std::string operator()(const GroupNorm& o) const { return numbers({o.groups}) + " " + digits_of(o.eps); }
+  std::string operator()(const GroupNorm& o) const {
+    return numbers({o.groups}) + " " + digits_of(o.eps);
+  }
   std::string operator()(const LayerNorm& o) const { return " " + digits_of(o.eps); }
   std::string operator()(const Activation& o) const {
     return numbers({static_cast<int>(o.kind)}) + " " + digits_of(o.alpha);
@@ -56,21 +58,25 @@ struct AttributesText {
 };
 
 bool passes_on(const Op& op) {
-  return std::holds_alternative<Dropout>(op.attributes) || std::holds_alternative<StochasticDepth>(op.attributes);
+  return std::holds_alternative<Dropout>(op.attributes) ||
+         std::holds_alternative<StochasticDepth>(op.attributes);
 }
 
 }  // namespace
 
 std::string evaluation_text(const Graph& graph) {
-  std::vector<ValueId> source(graph.values().size());  // of each value: itself, or what it is in evaluation
+  std::vector<ValueId> source(
+      graph.values().size());  // of each value: itself, or what it is in evaluation
   std::iota(source.begin(), source.end(), 0);
   std::string text;
   for (const Op& op : graph.ops()) {
     if (passes_on(op)) {
-      source[static_cast<std::size_t>(op.output)] = source[static_cast<std::size_t>(op.inputs.front())];
+      source[static_cast<std::size_t>(op.output)] =
+          source[static_cast<std::size_t>(op.inputs.front())];
       continue;
     }
-    text += op.name + " " + kind_name(op.attributes) + std::visit(AttributesText{}, op.attributes) + " of";
+    text += op.name + " " + kind_name(op.attributes) + std::visit(AttributesText{}, op.attributes) +
+            " of";
     for (const ValueId input : op.inputs) {
       const ValueId from = source[static_cast<std::size_t>(input)];
       const OpId producer = graph.value(from).producer;

@@ -41,11 +41,16 @@ std::string kind_name(const OpAttributes& attributes) {
           [](const Attention&) { return "attention"; },
           [](const Activation& a) {
             switch (a.kind) {
-              case ActivationKind::kRelu: return "relu";
-              case ActivationKind::kLeakyRelu: return "leaky_relu";
-              case ActivationKind::kElu: return "elu";
-              case ActivationKind::kGelu: return "gelu";
-              case ActivationKind::kSigmoid: return "sigmoid";
+              case ActivationKind::kRelu:
+                return "relu";
+              case ActivationKind::kLeakyRelu:
+                return "leaky_relu";
+              case ActivationKind::kElu:
+                return "elu";
+              case ActivationKind::kGelu:
+                return "gelu";
+              case ActivationKind::kSigmoid:
+                return "sigmoid";
             }
             return "activation";
           },
@@ -111,24 +116,23 @@ void Graph::add_parameters(Op& op) {
                      add_parameter(vector_parameter(op.name + ".bias", channels, 0.0f))};
   };
   if (const auto* conv = std::get_if<Conv2d>(&op.attributes)) {
-    op.parameters = {add_parameter(weight(op.name,
-                                          {conv->out_channels, channels / conv->groups,
-                                           conv->kernel, conv->kernel},
-                                          // With a bias no norm follows: a classifier, a gate.
-                                          conv->bias ? Init::kLinearUniform : Init::kHeNormal))};
+    op.parameters = {add_parameter(
+        weight(op.name, {conv->out_channels, channels / conv->groups, conv->kernel, conv->kernel},
+               // With a bias no norm follows: a classifier, a gate.
+               conv->bias ? Init::kLinearUniform : Init::kHeNormal))};
     if (conv->bias)
       op.parameters.push_back(
           add_parameter(vector_parameter(op.name + ".bias", conv->out_channels, conv->bias_init)));
   } else if (const auto* up = std::get_if<ConvTranspose2d>(&op.attributes)) {
-    Parameter kernel = weight(op.name, {channels, up->out_channels, up->kernel, up->kernel},
-                              Init::kNormal);
+    Parameter kernel =
+        weight(op.name, {channels, up->out_channels, up->kernel, up->kernel}, Init::kNormal);
     // Keeps the variance: an output sums so many products.
     const double products = std::max(1.0, static_cast<double>(up->kernel) / up->stride);
     kernel.constant = static_cast<float>(1.0 / std::sqrt(channels * products * products));
     op.parameters = {add_parameter(std::move(kernel))};
   } else if (const auto* linear = std::get_if<Linear>(&op.attributes)) {
-    op.parameters = {add_parameter(
-        weight(op.name, {linear->out_features, channels}, Init::kLinearUniform))};
+    op.parameters = {
+        add_parameter(weight(op.name, {linear->out_features, channels}, Init::kLinearUniform))};
     if (linear->bias)
       op.parameters.push_back(
           add_parameter(vector_parameter(op.name + ".bias", linear->out_features, 0.0f)));

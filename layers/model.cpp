@@ -52,16 +52,16 @@ Graph unet(const ModelOptions& options, Shape input, int classes) {
 
 using Build = Graph (*)(const ModelOptions&, Shape, int);
 constexpr std::array<std::pair<const char*, Build>, 11> kFamilies{{{"resnet", build_residual},
-                                                                  {"preact", build_residual},
-                                                                  {"wide", build_residual},
-                                                                  {"resnext", build_residual},
-                                                                  {"custom", build_residual},
-                                                                  {"densenet", densenet},
-                                                                  {"highway", highway},
-                                                                  {"mlp", mlp},
-                                                                  {"convnext", convnext},
-                                                                  {"transformer", transformer},
-                                                                  {"unet", unet}}};
+                                                                   {"preact", build_residual},
+                                                                   {"wide", build_residual},
+                                                                   {"resnext", build_residual},
+                                                                   {"custom", build_residual},
+                                                                   {"densenet", densenet},
+                                                                   {"highway", highway},
+                                                                   {"mlp", mlp},
+                                                                   {"convnext", convnext},
+                                                                   {"transformer", transformer},
+                                                                   {"unet", unet}}};
 
 }  // namespace
 

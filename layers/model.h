@@ -58,8 +58,8 @@ struct ModelOptions {
   std::string shortcut = "B";
   bool projection_norm = true;   // a norm behind projections; pre-activation networks have none
   float projection_gain = 1.0f;  // factor of what projections give
-  int se_reduction = 0;        // 0: no squeeze-excitation; usual 16
-  std::string norm = "auto";   // batch | group | layer; auto: batch, of pixels' norms layer
+  int se_reduction = 0;          // 0: no squeeze-excitation; usual 16
+  std::string norm = "auto";     // batch | group | layer; auto: batch, of pixels' norms layer
   int norm_groups = 32;  // norm = group; where they do not divide the channels: what divides both
   float norm_momentum = 0.1f;
   float norm_eps = 1e-5f;
@@ -73,17 +73,18 @@ struct ModelOptions {
   float label_smoothing = 0.0f;
   std::vector<int> counts;  // blocks per group; of custom, highway, mlp
   std::vector<int> widths;  // channels per group (custom: of the 3x3 convolution)
-  int growth = 0;         // densenet: channels that a layer adds; 0: 12 (CIFAR), 32 (48 in 161)
+  int growth = 0;           // densenet: channels that a layer adds; 0: 12 (CIFAR), 32 (48 in 161)
   std::string skip = "concat";          // unet: concat | add
   std::string upsample = "transposed";  // unet: transposed (2x2/2 convolution) | bilinear
-  bool residual = false;                // unet: the two convolutions of a level are a residual block
+  bool residual = false;  // unet: the two convolutions of a level are a residual block
   float gate_bias = -2;   // highway: where gates start; below 0 they carry first
-  int mlp_ratio = 0;      // features inside a block / outside; 0: 1 (mlp), 4 (convnext, transformer)
-  int patch = 0;          // convnext, transformer: side of the first patches; 0: 4, small images 2;
-                          // of a hybrid 1
+  int mlp_ratio = 0;  // features inside a block / outside; 0: 1 (mlp), 4 (convnext, transformer)
+  int patch = 0;      // convnext, transformer: side of the first patches; 0: 4, small images 2;
+                      // of a hybrid 1
   float layer_scale = 1e-6f;  // convnext: where it starts
-  std::vector<int> hybrid;  // transformer: blocks of every group of a ResNet before the patches; empty: none
-  int heads = 0;          // transformer; 0: one of 32 features
+  std::vector<int>
+      hybrid;     // transformer: blocks of every group of a ResNet before the patches; empty: none
+  int heads = 0;  // transformer; 0: one of 32 features
   bool pre_norm = true;   // transformer: else norms after every sum
   float compression = 0;  // densenet: part of the channels that a transition keeps; 0: the family's
 };

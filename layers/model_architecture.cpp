@@ -16,7 +16,8 @@ namespace lockstep {
 namespace {
 
 void require_probability(const std::string& key, float value) {
-  if (!(value >= 0.0f && value < 1.0f)) fail_key(key, digits_of(value), "must be at least 0 and below 1");
+  if (!(value >= 0.0f && value < 1.0f))
+    fail_key(key, digits_of(value), "must be at least 0 and below 1");
 }
 
 float parse_residual_scale(const std::string& word, int blocks) {
@@ -39,10 +40,11 @@ Activation parse_activation(const ModelOptions& options, ActivationKind usual) {
   Activation activation{choose("activation", options.activation, kinds), options.activation_alpha};
   const bool has_alpha = activation.kind == Kind::kLeakyRelu || activation.kind == Kind::kElu;
   if (options.activation_alpha < 0 || !std::isfinite(options.activation_alpha))
-    fail_key("activation_alpha", digits_of(options.activation_alpha), "must be a number of at least 0");
+    fail_key("activation_alpha", digits_of(options.activation_alpha),
+             "must be a number of at least 0");
   if (!has_alpha && options.activation_alpha != 0)
     fail_key("activation_alpha", digits_of(options.activation_alpha),
-         options.activation + " has none; use activation = leaky_relu or elu");
+             options.activation + " has none; use activation = leaky_relu or elu");
   if (has_alpha && activation.alpha == 0)
     activation.alpha = activation.kind == Kind::kElu ? 1.0f : 0.01f;
   return activation;
@@ -134,12 +136,12 @@ void add_groups(const ModelOptions& options, const Pattern& pattern, Architectur
     const std::string group = "group" + std::to_string(g + 1);
     if (planes > kMostChannels || width > kMostChannels)
       fail_key("widen", std::to_string(options.widen),
-           group + " would have more than " + std::to_string(kMostChannels) +
-               " channels; make widen, widths, cardinality or base_width smaller");
+               group + " would have more than " + std::to_string(kMostChannels) +
+                   " channels; make widen, widths, cardinality or base_width smaller");
     if (width < 1 || width % a.cardinality != 0)
       fail_key("cardinality", std::to_string(a.cardinality),
-           "does not divide the " + std::to_string(width) + " channels of " + group +
-               "; change it, widths or base_width");
+               "does not divide the " + std::to_string(width) + " channels of " + group +
+                   "; change it, widths or base_width");
     a.groups.push_back({.blocks = pattern.counts[g],
                         .width = static_cast<int>(width),
                         .out_channels = static_cast<int>(bottleneck ? 4 * planes : planes),
@@ -152,7 +154,7 @@ void check_numbers(const ModelOptions& options) {
   require_at_least("stem_width", options.stem_width, 0);
   if (options.stem_width > kMostChannels)
     fail_key("stem_width", std::to_string(options.stem_width),
-         "must be at most " + std::to_string(kMostChannels));
+             "must be at most " + std::to_string(kMostChannels));
   require_at_least("cardinality", options.cardinality, 0);
   require_at_least("base_width", options.base_width, 0);
   require_at_least("se_reduction", options.se_reduction, 0);
@@ -206,11 +208,13 @@ LayerOptions resolve_with(const ModelOptions& options, NormKind norm, Activation
 void set_projection(const ModelOptions& options, Architecture& a) {
   a.projection_norm = options.projection_norm && !a.pre_activation;
   a.projection_gain = options.projection_gain;
-  const bool projects = a.shortcut == ShortcutKind::kProjection || a.shortcut == ShortcutKind::kProjectionEverywhere;
+  const bool projects =
+      a.shortcut == ShortcutKind::kProjection || a.shortcut == ShortcutKind::kProjectionEverywhere;
   if (!(options.projection_gain > 0 && std::isfinite(options.projection_gain)))
     fail_key("projection_gain", digits_of(options.projection_gain), "must be a number above 0");
   if (!projects && options.projection_gain != 1.0f)
-    fail_key("projection_gain", digits_of(options.projection_gain), "only shortcut = B or C projects; leave it out");
+    fail_key("projection_gain", digits_of(options.projection_gain),
+             "only shortcut = B or C projects; leave it out");
   if (!options.projection_norm && (!projects || a.pre_activation))
     fail_key("projection_norm", "false",
              a.pre_activation ? "projections of a pre-activation network have no norm; leave it out"
@@ -220,7 +224,8 @@ void set_projection(const ModelOptions& options, Architecture& a) {
 /// What acts on a branch beside its shortcut would cut a plain net in two, or scale it away.
 void refuse_branch_keys(const ModelOptions& options) {
   const auto refuse = [](const char* key, const std::string& value) {
-    fail_key(key, value, "shortcut = none leaves no sum whose branch it could change; leave it out");
+    fail_key(key, value,
+             "shortcut = none leaves no sum whose branch it could change; leave it out");
   };
   if (options.stochastic_depth > 0) refuse("stochastic_depth", digits_of(options.stochastic_depth));
   if (options.conditional_skip > 0) refuse("conditional_skip", digits_of(options.conditional_skip));
@@ -246,9 +251,9 @@ LayerOptions resolve_pixel_layers(const ModelOptions& options) {
 
 Architecture resolve_architecture(const ModelOptions& options, Shape input) {
   refuse_other_keys(options, {"depth", "stem", "stem_width", "block", "pre_activation", "widen",
-                              "cardinality", "base_width", "shortcut", "projection_norm", "projection_gain", "se_reduction", "last_gamma",
-                              "stochastic_depth", "conditional_skip", "residual_scale", "counts",
-                              "widths"});
+                              "cardinality", "base_width", "shortcut", "projection_norm",
+                              "projection_gain", "se_reduction", "last_gamma", "stochastic_depth",
+                              "conditional_skip", "residual_scale", "counts", "widths"});
   check_words(options);
   Architecture a{resolve_layers(options)};
   const Pattern pattern =
@@ -273,7 +278,7 @@ Architecture resolve_architecture(const ModelOptions& options, Shape input) {
   a.last_gamma = options.last_gamma;
   if (a.pre_activation && a.last_gamma != 1.0f)
     fail_key("last_gamma", digits_of(a.last_gamma),
-         "a pre-activation branch does not end with a norm; use residual_scale");
+             "a pre-activation branch does not end with a norm; use residual_scale");
   (options.family == "wide" ? a.block_dropout : a.head_dropout) = options.dropout;
   a.residual_scale = parse_residual_scale(options.residual_scale, a.blocks());
   return a;

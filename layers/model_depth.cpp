@@ -92,10 +92,11 @@ BlockPattern preact(const ModelOptions& options, Shape input) {
   const auto basic = cifar_pattern(depth, 6, 2, false);
   const auto bottleneck = cifar_pattern(depth, 9, 2, true);
   const auto imagenet = imagenet_pattern(depth);
-  const bool is_imagenet =
-      imagenet && (options.block == "auto" || (options.block == "bottleneck") == imagenet->bottleneck);
-  const bool bottlenecks = options.block == "bottleneck" ||
-                           (options.block == "auto" && bottleneck && (!basic || depth >= kBottleneckFrom));
+  const bool is_imagenet = imagenet && (options.block == "auto" ||
+                                        (options.block == "bottleneck") == imagenet->bottleneck);
+  const bool bottlenecks =
+      options.block == "bottleneck" ||
+      (options.block == "auto" && bottleneck && (!basic || depth >= kBottleneckFrom));
   const auto& cifar = bottlenecks ? bottleneck : basic;
   if (is_imagenet && !(cifar && wants_cifar(options, input))) return *imagenet;
   if (cifar) return *cifar;

@@ -44,7 +44,8 @@ std::vector<BlockCount> resolve_groups(const ModelOptions& options, std::vector<
     require_at_least("counts", counts[g], 1);
     require_at_least("widths", widths[g], 1);
     if (counts[g] > 100000) fail_key("counts", std::to_string(counts[g]), "must be at most 100000");
-    if (widths[g] > 1 << 18) fail_key("widths", std::to_string(widths[g]), "must be at most 262144");
+    if (widths[g] > 1 << 18)
+      fail_key("widths", std::to_string(widths[g]), "must be at most 262144");
     groups.push_back({counts[g], widths[g]});
   }
   return groups;

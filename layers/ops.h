@@ -108,9 +108,9 @@ struct PixelCrossEntropy {
 
 using OpAttributes =
     std::variant<Conv2d, ConvTranspose2d, BatchNorm, GroupNorm, LayerNorm, LayerScale,
-                 PositionEmbedding, Activation, Add, Lerp, Attention, Concat, ChannelPad, Pool, Upsample, Flatten, GlobalAveragePool, Linear, Dropout,
-                 StochasticDepth, BranchGate, Scale, ChannelScale, SoftmaxCrossEntropy,
-                 PixelCrossEntropy>;
+                 PositionEmbedding, Activation, Add, Lerp, Attention, Concat, ChannelPad, Pool,
+                 Upsample, Flatten, GlobalAveragePool, Linear, Dropout, StochasticDepth, BranchGate,
+                 Scale, ChannelScale, SoftmaxCrossEntropy, PixelCrossEntropy>;
 
 /// The ops that end a graph: they have no output value.
 inline bool is_loss(const OpAttributes& attributes) {

@@ -11,9 +11,7 @@ struct Shape {
   int height = 1;
   int width = 1;
 
-  std::int64_t elements() const {
-    return static_cast<std::int64_t>(channels) * height * width;
-  }
+  std::int64_t elements() const { return static_cast<std::int64_t>(channels) * height * width; }
   int pixels() const { return height * width; }
   friend bool operator==(const Shape&, const Shape&) = default;
 };

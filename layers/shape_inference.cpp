@@ -84,8 +84,8 @@ Shape infer(const Site& s, const Attention& a) {
 Shape infer(const Site& s, const Activation&) { return s.inputs[0]; }
 
 Shape infer(const Site& s, const Add&) {
-  s.require(s.inputs[0] == s.inputs[1], "main path " + to_string(s.inputs[0]) + ", shortcut " +
-                                            to_string(s.inputs[1]));
+  s.require(s.inputs[0] == s.inputs[1],
+            "main path " + to_string(s.inputs[0]) + ", shortcut " + to_string(s.inputs[1]));
   return s.inputs[0];
 }
 
@@ -169,8 +169,8 @@ Shape infer(const Site& s, const ChannelScale&) {
 }
 
 Shape infer(const Site& s, const SoftmaxCrossEntropy& l) {
-  s.require(s.inputs[0].pixels() == 1, "needs logits [N,classes,1,1], got " +
-                                           to_string(s.inputs[0]));
+  s.require(s.inputs[0].pixels() == 1,
+            "needs logits [N,classes,1,1], got " + to_string(s.inputs[0]));
   s.require(l.label_smoothing >= 0 && l.label_smoothing < 1, "label_smoothing must be in [0,1)");
   return {1, 1, 1};
 }
@@ -194,8 +194,8 @@ Shape infer_shape(const std::string& name, const OpAttributes& attributes,
                   const std::vector<Shape>& inputs, const std::string& hint) {
   const Site site{name, attributes, inputs, hint};
   const std::size_t wanted = input_count(attributes, inputs.size());
-  site.require(inputs.size() == wanted, "takes " + std::to_string(wanted) + " inputs, got " +
-                                            std::to_string(inputs.size()));
+  site.require(inputs.size() == wanted,
+               "takes " + std::to_string(wanted) + " inputs, got " + std::to_string(inputs.size()));
   return std::visit([&](const auto& op) { return infer(site, op); }, attributes);
 }
 

@@ -63,7 +63,8 @@ class TransformerBuilder : private LayerBuilder {
 Architecture resolve_resnet(const ModelOptions& options, Shape input) {
   constexpr int kMostGroups = 8, kMostWidth = 1 << 16;
   if (options.hybrid.size() > kMostGroups)
-    fail_key("hybrid", std::to_string(options.hybrid.size()) + " entries", "takes at most 8 groups, e.g. 3,4,6");
+    fail_key("hybrid", std::to_string(options.hybrid.size()) + " entries",
+             "takes at most 8 groups, e.g. 3,4,6");
   ModelOptions r;
   r.family = "custom";
   r.counts = options.hybrid;
@@ -78,7 +79,8 @@ Architecture resolve_resnet(const ModelOptions& options, Shape input) {
   r.activation_alpha = options.activation_alpha;
   const bool small = resolve_stem(options, input, false) == StemKind::kCifar;
   const int width = options.stem_width > 0 ? options.stem_width : small ? 16 : 64;
-  if (width > kMostWidth) fail_key("stem_width", std::to_string(width), "must be at most 65536 with model.hybrid");
+  if (width > kMostWidth)
+    fail_key("stem_width", std::to_string(width), "must be at most 65536 with model.hybrid");
   for (std::size_t g = 0; g < r.counts.size(); ++g) {
     require_at_least("hybrid", r.counts[g], 1);
     r.widths.push_back(width << g);
@@ -90,9 +92,12 @@ Architecture resolve_resnet(const ModelOptions& options, Shape input) {
 
 Transformer resolve_transformer(const ModelOptions& options, Shape input) {
   const bool hybrid = !options.hybrid.empty();
-  std::vector<std::string_view> own{"counts", "widths", "patch", "mlp_ratio", "heads", "pre_norm", "stochastic_depth",
-                                    "conditional_skip"};
-  if (hybrid) own.insert(own.end(), {"hybrid", "stem", "stem_width", "block", "shortcut", "se_reduction", "last_gamma"});
+  std::vector<std::string_view> own{"counts",           "widths",          "patch",
+                                    "mlp_ratio",        "heads",           "pre_norm",
+                                    "stochastic_depth", "conditional_skip"};
+  if (hybrid)
+    own.insert(own.end(),
+               {"hybrid", "stem", "stem_width", "block", "shortcut", "se_reduction", "last_gamma"});
   refuse_other_keys(options, own);
   Transformer net{resolve_pixel_layers(options)};
   if (hybrid) net.resnet = resolve_resnet(options, input);

@@ -44,11 +44,13 @@ class UNetBuilder : private LayerBuilder {
   }
 
   ValueId two_convolutions(const std::string& name, ValueId x, int channels) {
-    const ValueId middle = norm_activation(name, "1", conv(name + ".conv1", x, {channels, 3, 1, 1}));
+    const ValueId middle =
+        norm_activation(name, "1", conv(name + ".conv1", x, {channels, 3, 1, 1}));
     const ValueId y = conv(name + ".conv2", middle, {channels, 3, 1, 1});
     if (!net_.residual) return norm_activation(name, "2", y);
     const ValueId branch = norm(name + ".norm2", y, net_.last_gamma);
-    return activation(name + ".relu2", graph_.add(name + ".sum", Add{}, {branch, shortcut(name, x, channels)}));
+    return activation(name + ".relu2",
+                      graph_.add(name + ".sum", Add{}, {branch, shortcut(name, x, channels)}));
   }
 
   /// The images themselves are not added to what was made of them.

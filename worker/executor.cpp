@@ -23,8 +23,13 @@ StepTimes& StepTimes::operator+=(const StepTimes& o) {
 Executor::Executor(const Plan& plan, Backend& backend, ModelState& state, Arena& arena,
                    const Communicator& group, Team& team, const AllReduceOptions& all_reduce,
                    const Communicator* stages)
-    : plan_(plan), state_(state), arena_(arena), group_(group), team_(team),
-      all_reduce_(all_reduce), stages_(stages),
+    : plan_(plan),
+      state_(state),
+      arena_(arena),
+      group_(group),
+      team_(team),
+      all_reduce_(all_reduce),
+      stages_(stages),
       switches_(plan, state.graph(), [this](BufferId id) { return memory_of(id); }) {
   const auto micro_batches = static_cast<std::size_t>(plan.micro_batches);
   contexts_.resize(micro_batches);
@@ -52,19 +57,34 @@ Executor::~Executor() = default;
 
 Memory Executor::memory_of(BufferId id) const {
   const Buffer& b = plan_.buffer(id);
-  Memory m{.image_bytes = b.image_bytes, .lane_bytes = b.lane_bytes, .transient = b.transient,
+  Memory m{.image_bytes = b.image_bytes,
+           .lane_bytes = b.lane_bytes,
+           .transient = b.transient,
            .bytes = b.lane_bytes ? b.lane_bytes : b.bytes};
   auto in = [&](std::span<float> segment) {
     return reinterpret_cast<std::byte*>(segment.data()) + b.offset;
   };
   switch (b.segment) {
-    case Segment::kArena: m.base = arena_.data() + b.offset; break;
-    case Segment::kParameters: m.base = in(state_.parameters()); break;
-    case Segment::kGradients: m.base = in(state_.gradients()); break;
-    case Segment::kMomentum: m.base = in(state_.momentum()); break;
-    case Segment::kStatistics: m.base = in(state_.statistics()); break;
-    case Segment::kPixels: m.slot = &pixels_[static_cast<std::size_t>(b.micro_batch)]; break;
-    case Segment::kLabels: break;  // found in the context
+    case Segment::kArena:
+      m.base = arena_.data() + b.offset;
+      break;
+    case Segment::kParameters:
+      m.base = in(state_.parameters());
+      break;
+    case Segment::kGradients:
+      m.base = in(state_.gradients());
+      break;
+    case Segment::kMomentum:
+      m.base = in(state_.momentum());
+      break;
+    case Segment::kStatistics:
+      m.base = in(state_.statistics());
+      break;
+    case Segment::kPixels:
+      m.slot = &pixels_[static_cast<std::size_t>(b.micro_batch)];
+      break;
+    case Segment::kLabels:
+      break;  // found in the context
   }
   return m;
 }
@@ -95,7 +115,8 @@ std::vector<Executor::Entry> Executor::lane_entries(const Phase& phase, int begi
     for (int c : phase.calls) {
       const int piece = plan_.calls[static_cast<std::size_t>(c)].chunk_images;
       for (int first = chunk; first < chunk_end; first += piece)
-        entries.push_back({kernels_[static_cast<std::size_t>(c)].get(), c,
+        entries.push_back({kernels_[static_cast<std::size_t>(c)].get(),
+                           c,
                            plan_.calls[static_cast<std::size_t>(c)].micro_batch,
                            {first, std::min(first + piece, chunk_end), chunk}});
     }
@@ -118,7 +139,9 @@ std::vector<std::vector<Executor::Entry>> Executor::team_entries(const Phase& ph
       const std::int64_t last = std::min(total * (t + 1) / threads - before, units);
       if (first < last)
         entries[static_cast<std::size_t>(t)].push_back(
-            {kernel, c, plan_.calls[static_cast<std::size_t>(c)].micro_batch,
+            {kernel,
+             c,
+             plan_.calls[static_cast<std::size_t>(c)].micro_batch,
              {static_cast<int>(first), static_cast<int>(last), 0}});
     }
     before += units;
@@ -324,7 +347,8 @@ void Executor::poll() {
     reducing_[b] = false;
     --active_reductions_;
   }
-  std::erase_if(travelling_, [&](int t) { return transfers_[static_cast<std::size_t>(t)].progress(); });
+  std::erase_if(travelling_,
+                [&](int t) { return transfers_[static_cast<std::size_t>(t)].progress(); });
 }
 
 std::span<const double> Executor::loss_sums() const {
@@ -332,9 +356,7 @@ std::span<const double> Executor::loss_sums() const {
           plan_.buffer(plan_.loss_sums).bytes / sizeof(double)};
 }
 
-double Executor::gradient_norm() const {
-  return *memory_of(plan_.gradient_norm).of_lane<double>();
-}
+double Executor::gradient_norm() const { return *memory_of(plan_.gradient_norm).of_lane<double>(); }
 
 bool Executor::update_held() const {
   return memory_of(plan_.gradient_norm).of_lane<double>()[2] != 0;

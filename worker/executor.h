@@ -102,16 +102,16 @@ class Executor {
   Team& team_;
   AllReduceOptions all_reduce_;
   const Communicator* stages_;
-  std::vector<StepContext> contexts_;  // by micro-batch
-  std::vector<std::byte*> pixels_;     // the same
+  std::vector<StepContext> contexts_;        // by micro-batch
+  std::vector<std::byte*> pixels_;           // the same
   std::vector<const std::int32_t*> labels_;  // received from another stage, or nullptr
   std::vector<int> images_;
   std::vector<std::unique_ptr<Kernel>> kernels_;  // by call
   Switches switches_;
-  std::map<std::vector<int>, Program> programs_;  // by images of each micro-batch
-  std::vector<Arena> scratch_;                    // by lane
-  std::vector<std::vector<std::uint64_t>> ticks_; // [lane][call]
-  std::vector<AsyncAllReduce> reductions_;        // by bucket
+  std::map<std::vector<int>, Program> programs_;   // by images of each micro-batch
+  std::vector<Arena> scratch_;                     // by lane
+  std::vector<std::vector<std::uint64_t>> ticks_;  // [lane][call]
+  std::vector<AsyncAllReduce> reductions_;         // by bucket
   std::vector<bool> reducing_;
   int active_reductions_ = 0;
   std::vector<Transfer> transfers_;

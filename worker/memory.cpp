@@ -36,11 +36,14 @@ ModelState::ModelState(const Graph& graph)
     : ModelState(graph, SharedMemory(gradient_bytes(graph))) {}
 
 ModelState::ModelState(const Graph& graph, SharedMemory gradients, OwnedTensors owned)
-    : graph_(graph), owned_(std::move(owned)), parameter_offsets_(parameter_offsets(graph, owned_)),
+    : graph_(graph),
+      owned_(std::move(owned)),
+      parameter_offsets_(parameter_offsets(graph, owned_)),
       statistic_offsets_(statistic_offsets(graph, owned_)),
       parameters_(parameter_offsets_.back() * sizeof(float)),
       momentum_(parameter_offsets_.back() * sizeof(float)),
-      statistics_(statistic_offsets_.back() * sizeof(float)), gradients_(std::move(gradients)) {
+      statistics_(statistic_offsets_.back() * sizeof(float)),
+      gradients_(std::move(gradients)) {
   if (gradients_.bytes() != gradient_bytes(graph, owned_))
     throw InternalError("model state: the memory of gradients has another size");
 }

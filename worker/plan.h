@@ -15,13 +15,19 @@ enum class Segment {
   kGradients,
   kMomentum,
   kStatistics,
-  kPixels,      // the loader's batch: images
-  kLabels,      // and their labels
+  kPixels,  // the loader's batch: images
+  kLabels,  // and their labels
 };
 
 /// What a buffer is for; `lockstep plan` sums memory by it.
 enum class BufferKind {
-  kActivation, kActivationGradient, kWorkspace, kPackedWeights, kLaneGradient, kStatistics, kState,
+  kActivation,
+  kActivationGradient,
+  kWorkspace,
+  kPackedWeights,
+  kLaneGradient,
+  kStatistics,
+  kState,
 };
 
 struct Buffer {
@@ -34,11 +40,11 @@ struct Buffer {
   bool transient = false;       // lives inside one phase: one chunk per lane is enough
   BufferId parent = kNone;      // lies inside another buffer, at parent_offset
   std::size_t parent_offset = 0;
-  bool pinned = false;          // keeps its memory for the whole plan
-  bool travels = false;         // sent or received: all images are in memory
-  int micro_batch = 0;          // whose images
+  bool pinned = false;                  // keeps its memory for the whole plan
+  bool travels = false;                 // sent or received: all images are in memory
+  int micro_batch = 0;                  // whose images
   int first_call = -1, last_call = -1;  // liveness, positions in Plan::calls
-  std::size_t offset = 0;       // in its segment, bytes
+  std::size_t offset = 0;               // in its segment, bytes
 };
 
 /// Calls that run between two points where lanes must meet.
@@ -106,7 +112,7 @@ struct Plan {
   LayoutKind layout = LayoutKind::kNhwc;
   Storage activations = Storage::kF32;
   int lanes = 1;
-  int max_images = 0;  // of a micro-batch on this rank
+  int max_images = 0;     // of a micro-batch on this rank
   bool staged = false;    // a stage of a pipeline
   int micro_batches = 1;  // in this plan
   int transfers = 0;      // messages to and from other stages

@@ -45,7 +45,8 @@ double policy_factor(const ScheduleOptions& s, double epoch, double epochs, std:
 }  // namespace
 
 double learning_rate_at(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
-                        double epoch, double epochs, std::int64_t global_batch, std::int64_t falls) {
+                        double epoch, double epochs, std::int64_t global_batch,
+                        std::int64_t falls) {
   double rate = optimizer.learning_rate;
   if (optimizer.reference_batch > 0)
     rate *= static_cast<double>(global_batch) / optimizer.reference_batch;
@@ -59,27 +60,33 @@ double learning_rate_at(const OptimizerOptions& optimizer, const ScheduleOptions
 std::string large_batch_warning(const OptimizerOptions& optimizer, std::int64_t global_batch) {
   constexpr std::int64_t kLargest = 8192;
   if (optimizer.reference_batch <= 0 || global_batch <= kLargest) return "";
-  return "train.batch = " + std::to_string(global_batch) + " with a rate scaled linearly (optimizer.reference_batch = " +
-         std::to_string(optimizer.reference_batch) + "): accuracy was seen to fall above " + std::to_string(kLargest) +
+  return "train.batch = " + std::to_string(global_batch) +
+         " with a rate scaled linearly (optimizer.reference_batch = " +
+         std::to_string(optimizer.reference_batch) + "): accuracy was seen to fall above " +
+         std::to_string(kLargest) +
          " images a step; use a smaller batch, or reference_batch = 0 and a rate that was tried";
 }
 
 double scheduled_rate(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
                       const CurvePlace& place, std::int64_t global_batch) {
   if (schedule.epochs <= 0)
-    return learning_rate_at(optimizer, schedule, place.epoch, place.train_epochs, global_batch, place.falls);
+    return learning_rate_at(optimizer, schedule, place.epoch, place.train_epochs, global_batch,
+                            place.falls);
   const double last = std::max(0.0, schedule.epochs - place.last_step);
-  return learning_rate_at(optimizer, schedule, std::min(place.epoch, last), schedule.epochs, global_batch);
+  return learning_rate_at(optimizer, schedule, std::min(place.epoch, last), schedule.epochs,
+                          global_batch);
 }
 
-bool count_validation(const ScheduleOptions& schedule, std::int64_t step, double value, PlateauState& plateau) {
+bool count_validation(const ScheduleOptions& schedule, std::int64_t step, double value,
+                      PlateauState& plateau) {
   if (step <= plateau.step) return false;
   plateau.step = step;
   const bool of_loss = schedule.plateau_metric == "loss";
   if (of_loss != plateau.of_loss) plateau.best.reset();  // the job has chosen another one since
   plateau.of_loss = of_loss;
   const double best = plateau.best.value_or(0);
-  const bool better = of_loss ? value < best * (1 - schedule.threshold) : value > best * (1 + schedule.threshold);
+  const bool better =
+      of_loss ? value < best * (1 - schedule.threshold) : value > best * (1 + schedule.threshold);
   if (!std::isnan(value) && (!plateau.best || better)) {
     plateau.best = value;
     plateau.waited = 0;
@@ -92,8 +99,8 @@ bool count_validation(const ScheduleOptions& schedule, std::int64_t step, double
   return true;
 }
 
-std::string rate_jump(const OptimizerOptions& optimizer, const ScheduleOptions& schedule, double curve_before,
-                      const CurvePlace& place, std::int64_t global_batch) {
+std::string rate_jump(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
+                      double curve_before, const CurvePlace& place, std::int64_t global_batch) {
   const double curve = schedule.epochs > 0 ? schedule.epochs : place.train_epochs;
   if (curve_before <= 0 || curve_before == curve) return "";
   if (schedule.policy != "cosine" && schedule.policy != "one_cycle") return "";
@@ -103,10 +110,12 @@ std::string rate_jump(const OptimizerOptions& optimizer, const ScheduleOptions& 
   const double to = scheduled_rate(optimizer, schedule, place, global_batch);
   if (std::abs(to - from) <= 1e-6 * std::abs(from)) return "";
   char text[256];
-  std::snprintf(text, sizeof text,
-                "the learning rate goes from %.4g to %.4g: the curve of schedule.policy = %s is %g epochs long "
-                "now, and was %g; schedule.epochs = %g keeps the old curve, and after its end its last rate",
-                from, to, schedule.policy.c_str(), curve, curve_before, curve_before);
+  std::snprintf(
+      text, sizeof text,
+      "the learning rate goes from %.4g to %.4g: the curve of schedule.policy = %s is %g epochs "
+      "long "
+      "now, and was %g; schedule.epochs = %g keeps the old curve, and after its end its last rate",
+      from, to, schedule.policy.c_str(), curve, curve_before, curve_before);
   return text;
 }
 

@@ -37,11 +37,13 @@ std::size_t stack_bytes() {
 std::string small_stack(std::size_t bytes, bool first) {
   if (bytes == 0 || bytes >= kThreadStack) return "";
   const std::string enough = std::to_string(kThreadStack >> 10);
-  std::string text = "a thread has a stack of " + std::to_string(bytes >> 10) + " KiB and needs " + enough + " KiB: ";
+  std::string text = "a thread has a stack of " + std::to_string(bytes >> 10) + " KiB and needs " +
+                     enough + " KiB: ";
   const char* variable = std::getenv("OMP_STACKSIZE") ? "OMP_STACKSIZE" : "GOMP_STACKSIZE";
   const char* value = std::getenv(variable);
   if (!first && value)
-    text += std::string(variable) + " = " + value + "; unset it, or set " + variable + "=" + enough + "k";
+    text += std::string(variable) + " = " + value + "; unset it, or set " + variable + "=" +
+            enough + "k";
   else
     text += "raise the limit, as in: ulimit -s 8192";
   return text;
@@ -49,7 +51,8 @@ std::string small_stack(std::size_t bytes, bool first) {
 
 Team::Team(int threads) : threads_(threads) {
   run([](int thread) {
-    if (const std::string wrong = small_stack(stack_bytes(), thread == 0); !wrong.empty()) throw ConfigError(wrong);
+    if (const std::string wrong = small_stack(stack_bytes(), thread == 0); !wrong.empty())
+      throw ConfigError(wrong);
   });
 }
 
@@ -67,7 +70,8 @@ void Team::run(const std::function<void(int)>& work) {
     try {
       if (omp_get_num_threads() != threads_)
         throw ConfigError("OpenMP gives " + std::to_string(omp_get_num_threads()) + " of " +
-                          std::to_string(threads_) + " threads; unset OMP_THREAD_LIMIT, or set "
+                          std::to_string(threads_) +
+                          " threads; unset OMP_THREAD_LIMIT, or set "
                           "parallel.threads");
       work(omp_get_thread_num());
     } catch (const TeamFailed&) {

@@ -28,10 +28,12 @@ void check(const Job& job, int replicas, const StepBench::Options& options) {
   if (job.parallel.stages == 1) return;
   const std::string stages = "parallel.stages = " + std::to_string(job.parallel.stages);
   if (options.predict)
-    throw ConfigError("--predict is for ranks that run the whole model, and " + stages +
-                      "; lockstep plan forecasts stages. Leave it out, or add --set parallel.stages=1");
+    throw ConfigError(
+        "--predict is for ranks that run the whole model, and " + stages +
+        "; lockstep plan forecasts stages. Leave it out, or add --set parallel.stages=1");
   if (options.without_reduce && replicas == 1)
-    throw ConfigError("--no-reduce: " + stages + " on as many ranks is one replica, which reduces no "
+    throw ConfigError("--no-reduce: " + stages +
+                      " on as many ranks is one replica, which reduces no "
                       "gradients; leave it out, or start twice the ranks");
 }
 
@@ -67,7 +69,8 @@ const char* pass_of(CallKind kind) {
 Plan without_gradient_reduction(Plan plan) {
   std::erase_if(plan.items, [](const PlanItem& item) {
     const auto* message = std::get_if<Message>(&item.what);
-    return message && (message->kind == MessageKind::kStartReduce || message->kind == MessageKind::kFinishReduce);
+    return message && (message->kind == MessageKind::kStartReduce ||
+                       message->kind == MessageKind::kFinishReduce);
   });
   plan.buckets.clear();
   return plan;
@@ -119,7 +122,8 @@ void StepBench::make_images(const Job& job, const Shape& input, int classes) {
   for (std::int32_t& label : labels_)
     label = static_cast<std::int32_t>(random() % static_cast<unsigned>(classes));
   positions_.resize(static_cast<std::size_t>(largest));
-  std::iota(positions_.begin(), positions_.end(), part_of({0, batch_}, replica, grid_.replicas()).begin);
+  std::iota(positions_.begin(), positions_.end(),
+            part_of({0, batch_}, replica, grid_.replicas()).begin);
 }
 
 void StepBench::prepare_steps() {

@@ -21,9 +21,14 @@ namespace lockstep {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, FaultKind>, 8> kKinds{{
-    {"kill", FaultKind::kKill}, {"stop", FaultKind::kStop}, {"slow", FaultKind::kSlow},
-    {"flip", FaultKind::kFlip}, {"nan", FaultKind::kNan},   {"full", FaultKind::kFull},
-    {"pin", FaultKind::kPin},   {"again", FaultKind::kAgain},
+    {"kill", FaultKind::kKill},
+    {"stop", FaultKind::kStop},
+    {"slow", FaultKind::kSlow},
+    {"flip", FaultKind::kFlip},
+    {"nan", FaultKind::kNan},
+    {"full", FaultKind::kFull},
+    {"pin", FaultKind::kPin},
+    {"again", FaultKind::kAgain},
 }};
 
 void limit_files(rlim_t most) {
@@ -66,11 +71,13 @@ Fault parse_fault(const std::string& text) {
       return fault;
     }
   }
-  throw ConfigError("'" + text + "' is no fault; write KIND:RANK:STEP with KIND kill, stop, slow, flip, nan, "
+  throw ConfigError("'" + text +
+                    "' is no fault; write KIND:RANK:STEP with KIND kill, stop, slow, flip, nan, "
                     "full, pin or again, as in kill:1:20");
 }
 
-FaultInjector::FaultInjector(std::vector<Fault> faults, std::filesystem::path run_directory, int rank)
+FaultInjector::FaultInjector(std::vector<Fault> faults, std::filesystem::path run_directory,
+                             int rank)
     : faults_(std::move(faults)), run_directory_(std::move(run_directory)), rank_(rank) {
   std::erase_if(faults_, [rank](const Fault& fault) { return fault.rank != rank; });
 }
@@ -86,7 +93,8 @@ bool FaultInjector::comes(FaultKind kind, std::int64_t step) {
 bool FaultInjector::mark(const Fault& fault) const {
   const std::string kind(kKinds[static_cast<std::size_t>(fault.kind)].first);
   const std::filesystem::path marker =
-      run_directory_ / ("fault-" + kind + "-" + std::to_string(rank_) + "-" + std::to_string(fault.step));
+      run_directory_ /
+      ("fault-" + kind + "-" + std::to_string(rank_) + "-" + std::to_string(fault.step));
   std::error_code ignored;
   std::filesystem::create_directories(run_directory_, ignored);
   const int file = open(marker.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
@@ -137,14 +145,17 @@ void FaultInjector::before_step(std::int64_t step, ModelState* state) {
   const double now = seconds_now();
   if (!slow_ && step_began_s_ > 0) step_took_s_ = now - step_began_s_;
   step_began_s_ = now;
-  constexpr double kLeast_s = 0.1;  // much more than the system takes a waiting process the CPU away for
-  if (slow_) std::this_thread::sleep_for(std::chrono::duration<double>(std::max(kLeast_s, step_took_s_)));
+  constexpr double kLeast_s =
+      0.1;  // much more than the system takes a waiting process the CPU away for
+  if (slow_)
+    std::this_thread::sleep_for(std::chrono::duration<double>(std::max(kLeast_s, step_took_s_)));
 }
 
 void FaultInjector::spoil(std::int64_t step, std::span<const float> pixels) {
   if (pixels.empty() || !comes(FaultKind::kNan, step)) return;
   say("spoils a pixel of step " + std::to_string(step));
-  const_cast<float&>(pixels[pixels.size() / 2]) = std::numeric_limits<float>::quiet_NaN();  // the loader's memory
+  const_cast<float&>(pixels[pixels.size() / 2]) =
+      std::numeric_limits<float>::quiet_NaN();  // the loader's memory
 }
 
 void FaultInjector::after_save() {

@@ -11,14 +11,14 @@ namespace lockstep {
 
 /// What `train --fault` does to a rank, once in a run: for drills and tests.
 enum class FaultKind {
-  kKill,  // SIGKILL to itself
-  kStop,  // SIGSTOP to itself: it hangs
-  kSlow,  // every step takes twice as long from now on
-  kFlip,  // one bit of a parameter
-  kNan,   // one pixel is not a number
-  kFull,  // files of this process cannot grow, until the next but one save
-  kPin,   // at the start: bound to the first of its CPUs alone
-  kAgain, // SIGKILL to itself while the survivors of a lost rank come together; its step: for the how many-th time
+  kKill,   // SIGKILL to itself
+  kStop,   // SIGSTOP to itself: it hangs
+  kSlow,   // every step takes twice as long from now on
+  kFlip,   // one bit of a parameter
+  kNan,    // one pixel is not a number
+  kFull,   // files of this process cannot grow, until the next but one save
+  kPin,    // at the start: bound to the first of its CPUs alone
+  kAgain,  // SIGKILL to itself while the survivors of a lost rank come together; its step: for the how many-th time
 };
 
 struct Fault {

@@ -23,14 +23,15 @@ std::string list(const std::vector<int>& ranks) {
 }
 
 std::string describe(const HangOperation& op) {
-  return op.group + (op.sequence > 0 ? " #" + std::to_string(op.sequence) : "") + " " + op.kind + " \"" +
-         op.name + "\" (" + std::to_string(op.bytes) + " bytes" +
+  return op.group + (op.sequence > 0 ? " #" + std::to_string(op.sequence) : "") + " " + op.kind +
+         " \"" + op.name + "\" (" + std::to_string(op.bytes) + " bytes" +
          (op.peer >= 0 ? ", peer rank " + std::to_string(op.peer) : "") + ")";
 }
 
 std::string place(const HangReport& report) {
-  return rank_name(report.rank) + " (process " + std::to_string(report.process) + " on " + report.host +
-         "; activity: " + report.activity + ", steps done: " + std::to_string(report.step) + ")";
+  return rank_name(report.rank) + " (process " + std::to_string(report.process) + " on " +
+         report.host + "; activity: " + report.activity +
+         ", steps done: " + std::to_string(report.step) + ")";
 }
 
 /// The oldest operation that the rank has not left: what it waits in.
@@ -88,8 +89,8 @@ std::string blame_waiting(std::span<const HangReport> reports) {
     const HangOperation* its = waits_in(other);
     if (its && (its->group != op.group || its->sequence != op.sequence || its->kind != op.kind ||
                 its->name != op.name))
-      return rank_name(first.rank) + " waits in " + describe(op) + ", " + rank_name(other.rank) + " in " +
-             describe(*its) + ": they have gone different ways";
+      return rank_name(first.rank) + " waits in " + describe(op) + ", " + rank_name(other.rank) +
+             " in " + describe(*its) + ": they have gone different ways";
   }
   return "all ranks are in " + describe(op) + ": the network or MPI does not bring it to an end";
 }
@@ -102,9 +103,13 @@ std::vector<HangOperation> operations_of(const CollectiveLog& log) {
   const auto ago = [&](std::int64_t then) { return static_cast<double>(now - then) * 1e-9; };
   for (const CollectiveRecord& r : log.snapshot()) {
     const bool message = r.kind == CollectiveKind::kSend || r.kind == CollectiveKind::kRecv;
-    operations.push_back({.group = r.group.data(), .kind = to_string(r.kind), .name = r.name.data(),
-                          .sequence = message ? 0 : r.sequence, .bytes = r.bytes,
-                          .peer = r.peer, .entered_s = ago(r.begin_ns),
+    operations.push_back({.group = r.group.data(),
+                          .kind = to_string(r.kind),
+                          .name = r.name.data(),
+                          .sequence = message ? 0 : r.sequence,
+                          .bytes = r.bytes,
+                          .peer = r.peer,
+                          .entered_s = ago(r.begin_ns),
                           .left_s = r.under_way() ? -1 : std::max(0.0, ago(r.end_ns))});
   }
   return operations;
@@ -137,12 +142,20 @@ std::string to_json(const HangReport& report) {
 HangReport parse_hang_report(const std::string& text) {
   try {
     const Json json = Json::parse(text);
-    HangReport report{.rank = json.at("rank"), .host = json.at("host"), .process = json.at("process"),
-                      .activity = json.at("activity"), .step = json.at("step"), .activity_s = json.at("activity_s")};
+    HangReport report{.rank = json.at("rank"),
+                      .host = json.at("host"),
+                      .process = json.at("process"),
+                      .activity = json.at("activity"),
+                      .step = json.at("step"),
+                      .activity_s = json.at("activity_s")};
     for (const Json& op : json.at("operations"))
       report.operations.push_back(
-          {.group = op.at("group"), .kind = op.at("kind"), .name = op.at("name"),
-           .sequence = op.at("sequence"), .bytes = op.at("bytes"), .peer = op.value("peer", -1),
+          {.group = op.at("group"),
+           .kind = op.at("kind"),
+           .name = op.at("name"),
+           .sequence = op.at("sequence"),
+           .bytes = op.at("bytes"),
+           .peer = op.value("peer", -1),
            .entered_s = op.at("entered_s_ago"),
            .left_s = op.at("left_s_ago").is_null() ? -1.0 : op.at("left_s_ago").get<double>()});
     return report;
@@ -163,7 +176,8 @@ std::string blame(std::span<const HangReport> reports, int ranks) {
   const auto longest = std::max_element(
       reports.begin(), reports.end(),
       [](const HangReport& a, const HangReport& b) { return a.activity_s < b.activity_s; });
-  return place(*longest) + " is in no operation with other ranks: its own computing or its file system hangs";
+  return place(*longest) +
+         " is in no operation with other ranks: its own computing or its file system hangs";
 }
 
 }  // namespace lockstep

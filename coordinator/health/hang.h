@@ -13,7 +13,7 @@ struct HangOperation {
   std::string group, kind, name;
   std::uint64_t sequence = 0;  // of collectives: equal on all ranks of the group; messages: 0
   std::int64_t bytes = 0;
-  int peer = -1;           // of messages
+  int peer = -1;  // of messages
   double entered_s = 0;
   double left_s = -1;  // -1: it is in it still
 
@@ -27,7 +27,7 @@ struct HangReport {
   std::int64_t process = 0;
   std::string activity;  // "step", "checkpoint", ...
   std::int64_t step = 0;
-  double activity_s = 0;  // since it began
+  double activity_s = 0;                  // since it began
   std::vector<HangOperation> operations;  // the last 256, the newest last
 };
 

@@ -11,7 +11,9 @@ namespace lockstep {
 
 namespace {
 
-std::string steps_text(std::size_t steps) { return steps == 1 ? "step" : std::to_string(steps) + " steps"; }
+std::string steps_text(std::size_t steps) {
+  return steps == 1 ? "step" : std::to_string(steps) + " steps";
+}
 
 }  // namespace
 
@@ -47,25 +49,27 @@ HealthVerdict StepHealth::judge(const StepMetrics& step) {
   if (!std::isfinite(step.loss) || !std::isfinite(step.gradient_norm))
     verdict = decide_not_finite(step);
   else if (median > 0 && step.gradient_norm > allowed * median)
-    verdict = decide(options_.on_spike, step.step,
-                     fmt::format("step {}: the gradient's norm {:.4g} is {:.1f} times the median of the {} "
-                                 "before, {:.4g}; {:.1f} times are allowed (loss {:.4g})",
-                                 step.step, step.gradient_norm, step.gradient_norm / median, steps_text(norms_.count()),
-                                 median, allowed, step.loss));
+    verdict = decide(
+        options_.on_spike, step.step,
+        fmt::format("step {}: the gradient's norm {:.4g} is {:.1f} times the median of the {} "
+                    "before, {:.4g}; {:.1f} times are allowed (loss {:.4g})",
+                    step.step, step.gradient_norm, step.gradient_norm / median,
+                    steps_text(norms_.count()), median, allowed, step.loss));
   remember(step.gradient_norm, step.held || verdict.action == HealthAction::kSkip);
   return verdict;
 }
 
 HealthVerdict StepHealth::decide_not_finite(const StepMetrics& step) {
-  const std::string what = fmt::format("step {}: the loss is {}, the gradient's norm {}", step.step, step.loss,
-                                       step.gradient_norm);
+  const std::string what = fmt::format("step {}: the loss is {}, the gradient's norm {}", step.step,
+                                       step.loss, step.gradient_norm);
   if (std::isfinite(step.gradient_norm) || (!spikes_held() && options_.on_nan != "ignore"))
     return decide(options_.on_nan, step.step, what);
   if (options_.on_spike == "warn" && !finite_) return {};  // the first of a row was warned of
   return decide(options_.on_spike, step.step, what);
 }
 
-HealthVerdict StepHealth::decide(const std::string& wish, std::int64_t step, const std::string& what) {
+HealthVerdict StepHealth::decide(const std::string& wish, std::int64_t step,
+                                 const std::string& what) {
   if (wish == "ignore") return {};
   if (wish == "warn") return {HealthAction::kWarn, what};
   if (wish == "skip") {
@@ -76,8 +80,9 @@ HealthVerdict StepHealth::decide(const std::string& wish, std::int64_t step, con
     rollbacks_ = step == rolled_back_step_ ? rollbacks_ + 1 : 1;
     rolled_back_step_ = step;
     if (rollbacks_ <= options_.most_rollbacks) return {HealthAction::kRollBack, what};
-    return {HealthAction::kStop, fmt::format("{}; it came again after {} roll-backs, so it is no accident",
-                                             what, rollbacks_ - 1)};
+    return {HealthAction::kStop,
+            fmt::format("{}; it came again after {} roll-backs, so it is no accident", what,
+                        rollbacks_ - 1)};
   }
   return {HealthAction::kStop, what};
 }
@@ -101,7 +106,8 @@ std::int64_t first_not_finite(std::span<const float> values) {
     const std::size_t end = std::min(begin + kBlock, values.size());
     std::uint32_t found = 0;  // no branches inside: vectors of 16
     for (std::size_t i = begin; i < end; ++i)
-      found |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(values[i]) & kExponent) == kExponent);
+      found |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(values[i]) & kExponent) ==
+                                          kExponent);
     if (found == 0) continue;
     for (std::size_t i = begin; i < end; ++i)
       if (!std::isfinite(values[i])) return static_cast<std::int64_t>(i);

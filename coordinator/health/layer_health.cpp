@@ -15,7 +15,9 @@ namespace {
 double norm_of(std::span<const float> values) {
   constexpr std::size_t kAtOnce = 16;  // sums that do not wait for each other
   std::array<double, kAtOnce> sums{};
-  const auto add = [&](std::size_t sum, float v) { sums[sum] += static_cast<double>(v) * static_cast<double>(v); };
+  const auto add = [&](std::size_t sum, float v) {
+    sums[sum] += static_cast<double>(v) * static_cast<double>(v);
+  };
   std::size_t i = 0;
   for (; i + kAtOnce <= values.size(); i += kAtOnce)
     for (std::size_t j = 0; j < kAtOnce; ++j) add(j, values[i + j]);
@@ -24,32 +26,41 @@ double norm_of(std::span<const float> values) {
 }
 
 bool has_weights(const Op& op) {
-  return std::holds_alternative<Conv2d>(op.attributes) || std::holds_alternative<ConvTranspose2d>(op.attributes) ||
+  return std::holds_alternative<Conv2d>(op.attributes) ||
+         std::holds_alternative<ConvTranspose2d>(op.attributes) ||
          std::holds_alternative<Linear>(op.attributes);
 }
 
 bool is_norm(const Op& op) {
-  return std::holds_alternative<BatchNorm>(op.attributes) || std::holds_alternative<GroupNorm>(op.attributes);
+  return std::holds_alternative<BatchNorm>(op.attributes) ||
+         std::holds_alternative<GroupNorm>(op.attributes);
 }
 
 }  // namespace
 
 LayerHealth::LayerHealth(ModelState& state, const HealthOptions& options, int micro_batches)
-    : state_(state), options_(options), micro_batches_(micro_batches), gates_(gates_behind(state.graph())) {}
+    : state_(state),
+      options_(options),
+      micro_batches_(micro_batches),
+      gates_(gates_behind(state.graph())) {}
 
 void LayerHealth::prepare(const StepDraws& draws) {
-  reached_ = reached_by_gradient(state_.graph(), draws, [this](const Op& op) { return closed(op); });
+  reached_ =
+      reached_by_gradient(state_.graph(), draws, [this](const Op& op) { return closed(op); });
 }
 
 /// A norm or layer scale all of whose factors are 0.
 bool LayerHealth::closed(const Op& op) const {
-  if (!is_norm(op) && !std::holds_alternative<LayerNorm>(op.attributes) && !std::holds_alternative<LayerScale>(op.attributes))
+  if (!is_norm(op) && !std::holds_alternative<LayerNorm>(op.attributes) &&
+      !std::holds_alternative<LayerScale>(op.attributes))
     return false;
   const std::span<const float> factors = state_.parameter(op.parameters[0], state_.parameters());
-  return !factors.empty() && std::ranges::all_of(factors, [](float f) { return f == 0; });  // empty: another stage's
+  return !factors.empty() &&
+         std::ranges::all_of(factors, [](float f) { return f == 0; });  // empty: another stage's
 }
 
-std::vector<LayerFinding> LayerHealth::look(std::span<const float> statistics_before, std::int64_t step) {
+std::vector<LayerFinding> LayerHealth::look(std::span<const float> statistics_before,
+                                            std::int64_t step) {
   std::vector<LayerFinding> findings;
   if (options_.on_vanishing != "ignore") find_vanishing(findings);
   if (options_.on_dead != "ignore") find_dead(findings);
@@ -77,10 +88,11 @@ void LayerHealth::find_vanishing(std::vector<LayerFinding>& findings) const {
   const double median = sorted[sorted.size() / 2];
   for (const auto& [op, ratio] : ratios)
     if (ratio < options_.vanishing_ratio * median)
-      findings.push_back({LayerTrouble::kVanishing, op->name,
-                          fmt::format("{}: its gradient vanishes: {:.1e} of its weights, beside {:.1e} in the "
-                                      "median layer",
-                                      op->name, ratio, median)});
+      findings.push_back(
+          {LayerTrouble::kVanishing, op->name,
+           fmt::format("{}: its gradient vanishes: {:.1e} of its weights, beside {:.1e} in the "
+                       "median layer",
+                       op->name, ratio, median)});
 }
 
 void LayerHealth::find_dead(std::vector<LayerFinding>& findings) {
@@ -99,14 +111,16 @@ void LayerHealth::find_dead(std::vector<LayerFinding>& findings) {
     before = silent;
     const double fraction = static_cast<double>(dead) / static_cast<double>(silent.size());
     if (fraction > options_.dead_fraction)
-      findings.push_back({LayerTrouble::kDead, op.name,
-                          fmt::format("{}: {} of {} channels are dead: no image of a step passes the ReLU "
-                                      "behind them",
-                                      op.name, dead, silent.size())});
+      findings.push_back(
+          {LayerTrouble::kDead, op.name,
+           fmt::format("{}: {} of {} channels are dead: no image of a step passes the ReLU "
+                       "behind them",
+                       op.name, dead, silent.size())});
   }
 }
 
-void LayerHealth::find_stale(std::span<const float> before, std::int64_t step, std::vector<LayerFinding>& findings) const {
+void LayerHealth::find_stale(std::span<const float> before, std::int64_t step,
+                             std::vector<LayerFinding>& findings) const {
   constexpr double kSettled = 0.05;  // of what running statistics began with
   const std::vector<std::size_t> offsets = statistic_offsets(state_.graph(), state_.owned());
   const auto old = [&](int id, std::size_t c) {
@@ -118,23 +132,27 @@ void LayerHealth::find_stale(std::span<const float> before, std::int64_t step, s
     if (!norm) continue;
     const int mean_id = op.first_statistic, var_id = mean_id + 1;
     const std::span<const float> mean = state_.statistic(mean_id), var = state_.statistic(var_id);
-    const double kept = std::pow(1 - static_cast<double>(norm->momentum), micro_batches_), moved = 1 - kept;
+    const double kept = std::pow(1 - static_cast<double>(norm->momentum), micro_batches_),
+                 moved = 1 - kept;
     const double seen = static_cast<double>(step) * share_of_steps(state_.graph(), gates_[i]);
     if (mean.empty() || std::pow(kept, seen) > kSettled) continue;
     double shift = 0, stretch = 0;
     for (std::size_t c = 0; c < mean.size(); ++c) {
-      const double old_mean = old(mean_id, c), old_var = old(var_id, c), eps = static_cast<double>(norm->eps);
-      const double batch_var = std::max(0.0, old_var + (static_cast<double>(var[c]) - old_var) / moved);
+      const double old_mean = old(mean_id, c), old_var = old(var_id, c),
+                   eps = static_cast<double>(norm->eps);
+      const double batch_var =
+          std::max(0.0, old_var + (static_cast<double>(var[c]) - old_var) / moved);
       shift += std::abs(static_cast<double>(mean[c]) - old_mean) / moved / std::sqrt(old_var + eps);
       stretch += std::abs(std::log((batch_var + eps) / (old_var + eps))) / std::log(4.0);
     }
     const double channels = static_cast<double>(mean.size());
     if (std::max(shift, stretch) / channels > options_.stale_distance)
-      findings.push_back({LayerTrouble::kStale, op.name,
-                          fmt::format("{}: running statistics are far from the batch's: means by {:.1f} standard "
-                                      "deviations, variances by a factor of {:.1f}; validation will suffer "
-                                      "(larger model.norm_momentum, smaller learning rate?)",
-                                      op.name, shift / channels, std::pow(4.0, stretch / channels))});
+      findings.push_back(
+          {LayerTrouble::kStale, op.name,
+           fmt::format("{}: running statistics are far from the batch's: means by {:.1f} standard "
+                       "deviations, variances by a factor of {:.1f}; validation will suffer "
+                       "(larger model.norm_momentum, smaller learning rate?)",
+                       op.name, shift / channels, std::pow(4.0, stretch / channels))});
   }
 }
 
@@ -144,10 +162,11 @@ std::string small_batch_warning(const Graph& graph, std::int64_t images, bool sy
     if (!std::holds_alternative<BatchNorm>(op.attributes)) continue;
     const std::int64_t values = images * graph.value(op.output).shape.pixels();
     if (images >= kFewImages && values >= kFewValues) continue;
-    return fmt::format("batch norm takes its statistics of few images: {} has {} values a channel, of {} images. "
-                       "They will be noisy; use a larger train.batch, fewer train.micro_batches{}, or "
-                       "model.norm = group",
-                       op.name, values, images, sync_bn ? "" : ", train.sync_bn = true");
+    return fmt::format(
+        "batch norm takes its statistics of few images: {} has {} values a channel, of {} images. "
+        "They will be noisy; use a larger train.batch, fewer train.micro_batches{}, or "
+        "model.norm = group",
+        op.name, values, images, sync_bn ? "" : ", train.sync_bn = true");
   }
   return "";
 }

@@ -44,7 +44,8 @@ class LayerHealth {
  private:
   void find_vanishing(std::vector<LayerFinding>& findings) const;
   void find_dead(std::vector<LayerFinding>& findings);
-  void find_stale(std::span<const float> before, std::int64_t step, std::vector<LayerFinding>& findings) const;
+  void find_stale(std::span<const float> before, std::int64_t step,
+                  std::vector<LayerFinding>& findings) const;
 
   bool closed(const Op& op) const;
   bool reached(std::size_t op) const { return reached_.empty() || reached_[op]; }
@@ -52,8 +53,8 @@ class LayerHealth {
   ModelState& state_;
   HealthOptions options_;
   int micro_batches_;
-  std::vector<std::vector<OpId>> gates_;  // by op: gates_behind()
-  std::vector<bool> reached_;  // by op; empty: all
+  std::vector<std::vector<OpId>> gates_;      // by op: gates_behind()
+  std::vector<bool> reached_;                 // by op; empty: all
   std::map<OpId, std::vector<bool>> silent_;  // by norm, channels without gradient at the last look
 };
 

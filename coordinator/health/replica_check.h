@@ -12,9 +12,9 @@ namespace lockstep {
 
 /// Where replicas that should be equal are not.
 struct Divergence {
-  std::size_t tensor = 0;    // the first that differs
-  std::size_t tensors = 0;   // how many do
-  std::vector<int> outliers; // replicas that the majority is against; empty: there is no majority
+  std::size_t tensor = 0;     // the first that differs
+  std::size_t tensors = 0;    // how many do
+  std::vector<int> outliers;  // replicas that the majority is against; empty: there is no majority
 };
 
 /// `hashes`: of each replica, one for each tensor. Nothing if all replicas are equal.

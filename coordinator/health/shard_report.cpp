@@ -29,8 +29,8 @@ double skew_by_chance(const std::vector<std::int64_t>& whole, std::int64_t shard
 
 }  // namespace
 
-ShardReport report_shards(const Dataset& train, std::int64_t samples, std::int64_t batch, int replicas,
-                          std::uint64_t seed) {
+ShardReport report_shards(const Dataset& train, std::int64_t samples, std::int64_t batch,
+                          int replicas, std::uint64_t seed) {
   const auto classes = static_cast<std::size_t>(train.info().classes);
   const EpochOrder order(samples, seed, 0);
   ShardReport report{.whole = std::vector<std::int64_t>(classes)};
@@ -57,30 +57,36 @@ std::vector<std::string> warnings(const ShardReport& report) {
   std::vector<std::string> found;
   const auto absent = std::ranges::count(report.whole, 0);
   if (absent > 0)
-    found.push_back(fmt::format("{} of {} classes have no training sample, the first of them class {}; are samples sorted by "
-                                "class, and data.train_samples takes the first?",
-                                absent, report.whole.size(),
-                                std::ranges::find(report.whole, 0) - report.whole.begin()));
+    found.push_back(fmt::format(
+        "{} of {} classes have no training sample, the first of them class {}; are samples sorted "
+        "by "
+        "class, and data.train_samples takes the first?",
+        absent, report.whole.size(), std::ranges::find(report.whole, 0) - report.whole.begin()));
   const auto replicas = static_cast<std::int64_t>(report.shards.size());
   if (report.last_images > 0 && report.last_images < replicas)
-    found.push_back(fmt::format("an epoch's last step has {} images for {} replicas: {} of them have none in it and wait; "
-                                "another train.batch or data.train_samples avoids that",
-                                report.last_images, replicas, replicas - report.last_images));
+    found.push_back(fmt::format(
+        "an epoch's last step has {} images for {} replicas: {} of them have none in it and wait; "
+        "another train.batch or data.train_samples avoids that",
+        report.last_images, replicas, replicas - report.last_images));
   constexpr double kMore = 0.1;
   for (std::size_t r = 0; r < report.skew.size(); ++r) {
     const std::int64_t samples = sum(report.shards[r]);
     if (samples == 0 || report.skew[r] <= kMore + skew_by_chance(report.whole, samples)) continue;
-    found.push_back(fmt::format("replica {} sees other classes than the rest: {:.0f}% of its {} samples would have to be of "
-                                "another class; use another run.seed",
-                                r, 100 * report.skew[r], samples));
+    found.push_back(
+        fmt::format("replica {} sees other classes than the rest: {:.0f}% of its {} samples would "
+                    "have to be of "
+                    "another class; use another run.seed",
+                    r, 100 * report.skew[r], samples));
   }
   return found;
 }
 
 std::string describe(const ShardReport& report) {
   const auto [least, most] = std::ranges::minmax(report.whole);
-  return fmt::format("{} training samples, {} to {} of each of {} classes; a replica's differ from that by {:.1f}% at most",
-                     sum(report.whole), least, most, report.whole.size(), 100 * std::ranges::max(report.skew));
+  return fmt::format(
+      "{} training samples, {} to {} of each of {} classes; a replica's differ from that by "
+      "{:.1f}% at most",
+      sum(report.whole), least, most, report.whole.size(), 100 * std::ranges::max(report.skew));
 }
 
 }  // namespace lockstep

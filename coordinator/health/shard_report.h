@@ -16,8 +16,8 @@ struct ShardReport {
 };
 
 /// Of the first `samples` of the data set. No communication: the order is a function of the seed.
-ShardReport report_shards(const Dataset& train, std::int64_t samples, std::int64_t batch, int replicas,
-                          std::uint64_t seed);
+ShardReport report_shards(const Dataset& train, std::int64_t samples, std::int64_t batch,
+                          int replicas, std::uint64_t seed);
 
 /// What is wrong, for people: classes that are not there at all (the first so many of a sorted data set, say), a
 /// replica whose classes differ from the whole's by more than a tenth beyond chance, and replicas that have no image in

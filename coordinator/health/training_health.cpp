@@ -7,7 +7,8 @@
 
 namespace lockstep {
 
-TrainingHealth::TrainingHealth(const HealthOptions& options, ModelState* state, int micro_batches, bool keeps)
+TrainingHealth::TrainingHealth(const HealthOptions& options, ModelState* state, int micro_batches,
+                               bool keeps)
     : options_(options), state_(state), keeps_(keeps), steps_(options) {
   if (!state) return;
   layers_.emplace(*state, options, micro_batches);
@@ -38,9 +39,12 @@ void TrainingHealth::undo_step() {
 
 const std::string& TrainingHealth::wish(LayerTrouble trouble) const {
   switch (trouble) {
-    case LayerTrouble::kVanishing: return options_.on_vanishing;
-    case LayerTrouble::kDead: return options_.on_dead;
-    default: return options_.on_stale_bn;
+    case LayerTrouble::kVanishing:
+      return options_.on_vanishing;
+    case LayerTrouble::kDead:
+      return options_.on_dead;
+    default:
+      return options_.on_stale_bn;
   }
 }
 
@@ -50,8 +54,10 @@ namespace {
 std::string together(const std::vector<LayerFinding>& findings) {
   std::string text = findings.front().what;
   constexpr std::size_t kNamed = 4;
-  for (std::size_t i = 1; i < findings.size() && i <= kNamed; ++i) text += (i == 1 ? "; likewise " : ", ") + findings[i].layer;
-  if (findings.size() > kNamed + 1) text += fmt::format(" and {} more layers", findings.size() - kNamed - 1);
+  for (std::size_t i = 1; i < findings.size() && i <= kNamed; ++i)
+    text += (i == 1 ? "; likewise " : ", ") + findings[i].layer;
+  if (findings.size() > kNamed + 1)
+    text += fmt::format(" and {} more layers", findings.size() - kNamed - 1);
   return text;
 }
 
@@ -62,10 +68,13 @@ std::string TrainingHealth::look(std::int64_t step) {
   std::string stop;
   std::map<LayerTrouble, std::vector<LayerFinding>> found;
   for (LayerFinding& finding : layers_->look(statistics_before_, step)) {
-    if (wish(finding.trouble) == "stop") stop += (stop.empty() ? "" : "; ") + finding.what;
-    else if (told_.emplace(finding.trouble, finding.layer).second) found[finding.trouble].push_back(std::move(finding));
+    if (wish(finding.trouble) == "stop")
+      stop += (stop.empty() ? "" : "; ") + finding.what;
+    else if (told_.emplace(finding.trouble, finding.layer).second)
+      found[finding.trouble].push_back(std::move(finding));
   }
-  for (const auto& [trouble, findings] : found) spdlog::warn("step {}: {}", step, together(findings));
+  for (const auto& [trouble, findings] : found)
+    spdlog::warn("step {}: {}", step, together(findings));
   return stop;
 }
 
@@ -80,8 +89,8 @@ std::string TrainingHealth::sick_gradients() const {
     if (first_not_finite(gradient) >= 0) sick.push_back(parameters[p].name);
   }
   if (sick.empty()) return "";
-  return fmt::format("{} of {} gradients are not finite, from {} to {}", sick.size(), looked_at, sick.front(),
-                     sick.back());
+  return fmt::format("{} of {} gradients are not finite, from {} to {}", sick.size(), looked_at,
+                     sick.front(), sick.back());
 }
 
 }  // namespace lockstep

@@ -14,7 +14,8 @@ namespace lockstep {
 class TrainingHealth {
  public:
   /// `state`: null on a rank that computes nothing. `keeps`: a step that others do not end may be undone.
-  TrainingHealth(const HealthOptions& options, ModelState* state, int micro_batches, bool keeps = false);
+  TrainingHealth(const HealthOptions& options, ModelState* state, int micro_batches,
+                 bool keeps = false);
 
   double norm_limit() const { return steps_.norm_limit(); }
   /// What went before, after a start or a roll-back.
@@ -45,8 +46,8 @@ class TrainingHealth {
   bool keeps_;
   StepHealth steps_;
   std::optional<LayerHealth> layers_;
-  std::vector<float> statistics_before_;  // as a step found them
-  bool kept_ = false;                     // this step's
+  std::vector<float> statistics_before_;                 // as a step found them
+  bool kept_ = false;                                    // this step's
   std::set<std::pair<LayerTrouble, std::string>> told_;  // layers that have been warned of: once
 };
 

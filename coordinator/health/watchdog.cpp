@@ -25,10 +25,10 @@ namespace fs = std::filesystem;
 using std::chrono::duration;
 
 constexpr double kTick_s = 0.25;
-constexpr double kLate_s = 2;         // a tick that is so late: this process was stopped as a whole
-constexpr double kForReports_s = 3;   // the first rank waits for the others' reports
-constexpr double kForSummary_s = 5;   // the others wait for it
-constexpr double kLastResort_s = 9;   // whatever hangs
+constexpr double kLate_s = 2;        // a tick that is so late: this process was stopped as a whole
+constexpr double kForReports_s = 3;  // the first rank waits for the others' reports
+constexpr double kForSummary_s = 5;  // the others wait for it
+constexpr double kLastResort_s = 9;  // whatever hangs
 constexpr double kLeastStep_s = 60, kFactor = 20;
 constexpr std::uint64_t kMostBytes = 1 << 20;
 
@@ -64,41 +64,57 @@ bool is_there(const fs::path& path) {
 
 const char* to_string(Activity activity) {
   switch (activity) {
-    case Activity::kStart: return "start";
-    case Activity::kStep: return "step";
-    case Activity::kValidation: return "validation";
-    case Activity::kCheckpoint: return "checkpoint";
-    case Activity::kEnd: return "end";
-    case Activity::kSpare: return "wait as a spare";
+    case Activity::kStart:
+      return "start";
+    case Activity::kStep:
+      return "step";
+    case Activity::kValidation:
+      return "validation";
+    case Activity::kCheckpoint:
+      return "checkpoint";
+    case Activity::kEnd:
+      return "end";
+    case Activity::kSpare:
+      return "wait as a spare";
   }
   return "unknown";
 }
 
-double deadline_of(Activity activity, const WatchdogOptions& options, double longest_step_s, double steps) {
-  const double step = options.step_s > 0     ? options.step_s
-                      : longest_step_s == 0  ? options.start_s
-                                             : std::max(kLeastStep_s, kFactor * longest_step_s);
+double deadline_of(Activity activity, const WatchdogOptions& options, double longest_step_s,
+                   double steps) {
+  const double step = options.step_s > 0    ? options.step_s
+                      : longest_step_s == 0 ? options.start_s
+                                            : std::max(kLeastStep_s, kFactor * longest_step_s);
   switch (activity) {
-    case Activity::kStep: return step;
-    case Activity::kValidation: return options.start_s + steps * kFactor * longest_step_s;
-    case Activity::kCheckpoint: return options.checkpoint_s;
-    case Activity::kSpare: return std::numeric_limits<double>::infinity();
-    default: return options.start_s;
+    case Activity::kStep:
+      return step;
+    case Activity::kValidation:
+      return options.start_s + steps * kFactor * longest_step_s;
+    case Activity::kCheckpoint:
+      return options.checkpoint_s;
+    case Activity::kSpare:
+      return std::numeric_limits<double>::infinity();
+    default:
+      return options.start_s;
   }
 }
 
 std::string name_of_start() {
   std::string name;
-  for (const char* variable : {"PMIX_NAMESPACE", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT"})
-    if (const char* value = std::getenv(variable)) name += (name.empty() ? "" : "-") + std::string(value);
+  for (const char* variable :
+       {"PMIX_NAMESPACE", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT"})
+    if (const char* value = std::getenv(variable))
+      name += (name.empty() ? "" : "-") + std::string(value);
   for (char& c : name)
     if (std::string_view("/@ .").find(c) != std::string_view::npos) c = '-';
   return name.empty() ? "alone-" + std::to_string(getpid()) : name;
 }
 
 Watchdog::Watchdog(const WatchdogOptions& options, WatchdogPlace place)
-    : options_(options), place_(std::move(place)),
-      directory_(place_.run_directory / ("hang-" + place_.start)), since_ns_(CollectiveLog::now_ns()) {
+    : options_(options),
+      place_(std::move(place)),
+      directory_(place_.run_directory / ("hang-" + place_.start)),
+      since_ns_(CollectiveLog::now_ns()) {
   // Launchers count processes, which come round again: an old hang of that name is over.
   while (is_there(directory_ / "summary.txt")) directory_ += "-later";
   if (options_.enabled) thread_ = std::thread([this] { watch(); });
@@ -154,15 +170,16 @@ bool Watchdog::overdue(std::int64_t now_ns) {
   if (since(since_ns_) > deadline_of(activity, options_, longest_step_s_, steps_)) return true;
   if (activity != Activity::kStep || options_.collective_s == 0 || !log_) return false;
   const std::optional<CollectiveRecord> last = log_->last();
-  return last && last->under_way() && since(std::max(last->begin_ns, resumed_ns_)) > options_.collective_s;
+  return last && last->under_way() &&
+         since(std::max(last->begin_ns, resumed_ns_)) > options_.collective_s;
 }
 
 void Watchdog::watch() {
   constexpr int kTicksBetweenLooks = 4;
   std::unique_lock lock(mutex_);
   std::int64_t before = CollectiveLog::now_ns();
-  for (int tick = 1; !changed_.wait_for(lock, duration<double>(kTick_s), [this] { return ending_; });
-       ++tick) {
+  for (int tick = 1;
+       !changed_.wait_for(lock, duration<double>(kTick_s), [this] { return ending_; }); ++tick) {
     const std::int64_t now = CollectiveLog::now_ns(), took = now - before;
     before = now;
     if (static_cast<double>(took) * 1e-9 > kTick_s + kLate_s) {
@@ -185,11 +202,15 @@ fs::path Watchdog::report_file(int rank) const {
 
 void Watchdog::report() {
   const std::int64_t now = CollectiveLog::now_ns();
-  write_at_once(report_file(place_.rank),
-                to_json({.rank = place_.rank, .host = host_name(), .process = getpid(),
-                         .activity = to_string(activity_), .step = step_,
-                         .activity_s = static_cast<double>(now - since_ns_) * 1e-9,
-                         .operations = log_ ? operations_of(*log_) : std::vector<HangOperation>{}}));
+  write_at_once(
+      report_file(place_.rank),
+      to_json({.rank = place_.rank,
+               .host = host_name(),
+               .process = getpid(),
+               .activity = to_string(activity_),
+               .step = step_,
+               .activity_s = static_cast<double>(now - since_ns_) * 1e-9,
+               .operations = log_ ? operations_of(*log_) : std::vector<HangOperation>{}}));
 }
 
 void Watchdog::summarize() const {
@@ -203,8 +224,8 @@ void Watchdog::summarize() const {
     if (is_there(report_file(rank)))
       reports.push_back(parse_hang_report(read_text_file(report_file(rank), kMostBytes)));
   const std::string who = blame(reports, place_.ranks);
-  std::fprintf(stderr, "lockstep: error: training hangs: %s. What all ranks did is in %s\n", who.c_str(),
-               directory_.c_str());
+  std::fprintf(stderr, "lockstep: error: training hangs: %s. What all ranks did is in %s\n",
+               who.c_str(), directory_.c_str());
   std::fflush(stderr);
   write_at_once(directory_ / "summary.txt", who + "\n");
 }
@@ -222,7 +243,8 @@ void Watchdog::raise(bool first) {
     else
       wait_until(kForSummary_s, [&] { return is_there(directory_ / "summary.txt"); });
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "lockstep: error: rank %d hangs, and cannot report it: %s\n", place_.rank, e.what());
+    std::fprintf(stderr, "lockstep: error: rank %d hangs, and cannot report it: %s\n", place_.rank,
+                 e.what());
   }
   sleep(0.2);  // for what was said to get through the launcher
   end_rank();

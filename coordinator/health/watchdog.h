@@ -25,7 +25,8 @@ struct WatchdogPlace {
 
 /// Seconds that an activity may take. `longest_step_s`: of those measured lately, 0: none yet; `steps`: how
 /// many steps' work it is.
-double deadline_of(Activity activity, const WatchdogOptions& options, double longest_step_s, double steps);
+double deadline_of(Activity activity, const WatchdogOptions& options, double longest_step_s,
+                   double steps);
 
 /// Notices that training hangs and ends it with exit code 76, from a thread of its own: the one that
 /// communicates may be stuck inside MPI. A rank whose activity or collective has taken too long makes the
@@ -75,7 +76,7 @@ class Watchdog {
   std::atomic<std::int64_t> step_ = 0, since_ns_;
   std::atomic<double> steps_ = 1, longest_step_s_ = 0;
   std::int64_t resumed_ns_ = 0;  // when this process went on after it had been stopped as a whole
-  mutable std::mutex mutex_;  // of place_, directory_, log_ and ending_
+  mutable std::mutex mutex_;     // of place_, directory_, log_ and ending_
   const CollectiveLog* log_ = nullptr;
   std::condition_variable changed_;
   bool ending_ = false;

@@ -39,9 +39,10 @@ std::size_t pack(std::vector<Interval> intervals, Place place) {
       offset = std::max(offset, p.end);
     }
     const Placed mine{i.first, i.last, offset, offset + aligned(i.bytes)};
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), mine,
-                                   [](const Placed& a, const Placed& b) { return a.begin < b.begin; }),
-                  mine);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), mine,
+                         [](const Placed& a, const Placed& b) { return a.begin < b.begin; }),
+        mine);
     place(i.buffer, offset);
     total = std::max(total, mine.end);
   }
@@ -67,9 +68,8 @@ class Allocator {
       const int last = b.pinned ? last_position() : section_end(b.last_call);
       intervals.push_back({id, first, last, b.bytes});
     }
-    plan_.arena_bytes = pack(std::move(intervals), [&](BufferId id, std::size_t offset) {
-      buffer(id).offset = offset;
-    });
+    plan_.arena_bytes = pack(std::move(intervals),
+                             [&](BufferId id, std::size_t offset) { buffer(id).offset = offset; });
     for (BufferId id = 0; id < count(); ++id) {
       Buffer& b = buffer(id);
       if (b.parent != kNone) b.offset = plan_.buffer(b.parent).offset + b.parent_offset;
@@ -88,7 +88,8 @@ class Allocator {
   }
   int section_end(int call) const {
     return static_cast<int>(std::upper_bound(section_.begin(), section_.end(), section_of(call)) -
-                            section_.begin()) - 1;
+                            section_.begin()) -
+           1;
   }
 
   void find_lifetimes() {
@@ -130,12 +131,15 @@ class Allocator {
     for (const PlanItem& item : plan_.items) {
       const auto* phase = std::get_if<Phase>(&item.what);
       if (!phase || phase->kind != PhaseKind::kLanes) continue;
-      for (int c : phase->calls) phase_of[static_cast<std::size_t>(c)] = static_cast<int>(chunk_of.size());
+      for (int c : phase->calls)
+        phase_of[static_cast<std::size_t>(c)] = static_cast<int>(chunk_of.size());
       chunk_of.push_back(phase->chunk_images);
     }
     for (BufferId id = 0; id < count(); ++id) {
       Buffer& b = buffer(id);
-      if (b.segment != Segment::kArena || b.image_bytes == 0 || b.first_call < 0 || b.pinned || b.travels) continue;
+      if (b.segment != Segment::kArena || b.image_bytes == 0 || b.first_call < 0 || b.pinned ||
+          b.travels)
+        continue;
       const int phase = phase_of[static_cast<std::size_t>(b.first_call)];
       if (phase == kNone || phase != phase_of[static_cast<std::size_t>(b.last_call)]) continue;
       if (!plan_.training && std::ranges::find(plan_.logits, id) != plan_.logits.end())
@@ -168,9 +172,11 @@ class Allocator {
       });
       for (BufferId id : members) buffer(id).lane_bytes = bytes;
       plan_.buffers.push_back({.name = "lane_space" + std::to_string(section),
-                               .kind = BufferKind::kActivationGradient, .lane_bytes = bytes,
+                               .kind = BufferKind::kActivationGradient,
+                               .lane_bytes = bytes,
                                .bytes = bytes * static_cast<std::size_t>(plan_.lanes),
-                               .first_call = first, .last_call = last});
+                               .first_call = first,
+                               .last_call = last});
     }
   }
 

@@ -41,7 +41,8 @@ std::vector<ValueId> backward_reads(const Graph& graph, const Fusion& fusion, Op
 bool is_identity(const Op& op, bool training) {
   if (const auto* d = std::get_if<Dropout>(&op.attributes)) return !training || d->probability == 0;
   if (const auto* g = std::get_if<BranchGate>(&op.attributes)) return g->keep == 1;
-  if (const auto* d = std::get_if<StochasticDepth>(&op.attributes)) return !training || d->keep == 1;
+  if (const auto* d = std::get_if<StochasticDepth>(&op.attributes))
+    return !training || d->keep == 1;
   return false;
 }
 
@@ -65,7 +66,8 @@ Chain chain_of(const Graph& graph, const Fusion& fusion) {
   for (OpId id = 0; id < static_cast<OpId>(graph.ops().size()); ++id) {
     const Op& op = graph.op(id);
     const int group = fusion.group_of[at(id)];
-    if (op.output == kNone || (group != kNone && fusion.groups[at(group)].output != op.output)) continue;
+    if (op.output == kNone || (group != kNone && fusion.groups[at(group)].output != op.output))
+      continue;
     const int block = chain.block_of[at(id)];
     chain.blocks[at(block)].made.push_back(op.output);
     int last = block;

@@ -17,9 +17,9 @@ struct Chain {
     std::vector<ValueId> outputs;  // of them, what later blocks read
   };
   std::vector<Block> blocks;
-  std::vector<int> block_of;         // by op
-  std::vector<bool> read_backward;   // by value: backward reads it, or what forward wrote beside it
-  std::vector<bool> long_skip;       // by value: read by a block after the next one
+  std::vector<int> block_of;        // by op
+  std::vector<bool> read_backward;  // by value: backward reads it, or what forward wrote beside it
+  std::vector<bool> long_skip;      // by value: read by a block after the next one
 
   int size() const { return static_cast<int>(blocks.size()); }
 };

@@ -37,8 +37,8 @@ struct DraftMessage {
 struct Draft {
   std::vector<DraftCall> calls;  // every call after those that it depends on
   std::vector<Buffer> buffers;
-  std::vector<int> parameter_level;  // by parameter: the level whose boundary has its gradient
-  std::vector<BufferId> level_sums;  // by level: what its message reduces, kNone if nothing
+  std::vector<int> parameter_level;    // by parameter: the level whose boundary has its gradient
+  std::vector<BufferId> level_sums;    // by level: what its message reduces, kNone if nothing
   std::vector<DraftMessage> sends;     // at the start of a boundary
   std::vector<DraftMessage> arrivals;  // at its end: sends that must have arrived, and receives
   int transfers = 0;
@@ -53,7 +53,7 @@ struct PlanOptions {
   bool batch_statistics = true;  // false: batch norm uses running statistics (evaluation)
   bool sync_bn = true;           // reduce batch norm's sums across ranks
   int lanes = 1;
-  int max_images = 1;            // of a micro-batch on this rank
+  int max_images = 1;  // of a micro-batch on this rank
   LayoutKind layout = LayoutKind::kNhwc;
   Storage activations = Storage::kF32;
   std::size_t bucket_bytes = 4u << 20;

@@ -8,11 +8,11 @@ namespace lockstep {
 /// A batch norm with what runs in the same pass over memory: y = relu(norm(x) + residual).
 struct FusedNorm {
   OpId norm = kNone;
-  OpId add = kNone;           // kNone: no residual
-  OpId relu = kNone;          // kNone: no ReLU
-  ValueId residual = kNone;   // the other input of `add`
-  ValueId output = kNone;     // of the last op of the group
-  OpId last = kNone;          // where the group runs: its last op's position
+  OpId add = kNone;          // kNone: no residual
+  OpId relu = kNone;         // kNone: no ReLU
+  ValueId residual = kNone;  // the other input of `add`
+  ValueId output = kNone;    // of the last op of the group
+  OpId last = kNone;         // where the group runs: its last op's position
 };
 
 /// Which ops run together. Every op that is not part of a group stands alone.

@@ -15,7 +15,8 @@ std::size_t at(int id) { return static_cast<std::size_t>(id); }
 void LowerBuilder::contribute(ValueId value, BufferId gradient, int chunk) {
   if (!wants_gradient(value)) return;
   auto& all = micro_->contributions[at(value)];
-  const auto behind = std::ranges::find_if(all, [&](const Contribution& c) { return c.chunk < chunk; });
+  const auto behind =
+      std::ranges::find_if(all, [&](const Contribution& c) { return c.chunk < chunk; });
   all.insert(behind, {gradient, chunk});
 }
 
@@ -32,10 +33,10 @@ std::vector<BufferId> LowerBuilder::sum(std::vector<BufferId> parts, ValueId val
   while (parts.size() > most) {
     const BufferId sum = image_buffer(graph_.value(value).name + ".gradient_sum",
                                       BufferKind::kActivationGradient, value_bytes(value));
-    add_call(make_call(CallKind::kSum, producer,
-                       {{Role::kDiffDst, parts[0]}, {Role::kDiffDst2, parts[1]},
-                        {Role::kDiffSrc, sum}}),
-             Place::kLane, {parts[0], parts[1]}, {sum});
+    add_call(
+        make_call(CallKind::kSum, producer,
+                  {{Role::kDiffDst, parts[0]}, {Role::kDiffDst2, parts[1]}, {Role::kDiffSrc, sum}}),
+        Place::kLane, {parts[0], parts[1]}, {sum});
     parts.erase(parts.begin());
     parts.front() = sum;
   }
@@ -109,7 +110,9 @@ void LowerBuilder::backward_norm(const FusedNorm& group) {
   const BufferId lane_sums = lane_buffer(op.name + ".lane_backward_sums", BufferKind::kStatistics,
                                          2 * channels * sizeof(double));
   Call sum = make_call(CallKind::kBackwardSums, group.norm,
-                       {{Role::kDiffDst, diff[0]}, {Role::kSrc, src}, {Role::kAffine, affine},
+                       {{Role::kDiffDst, diff[0]},
+                        {Role::kSrc, src},
+                        {Role::kAffine, affine},
                         {Role::kLaneSums, lane_sums}});
   sum.relu = relu;
   std::vector<BufferId> reads{diff[0], src, affine}, writes{lane_sums};
@@ -136,19 +139,26 @@ void LowerBuilder::backward_norm(const FusedNorm& group) {
   const BufferId coefficients = fixed_buffer(op.name + ".coefficients", BufferKind::kStatistics,
                                              3 * channels * sizeof(float));
   add_call(make_call(CallKind::kCombineBackward, group.norm,
-                     {{Role::kLaneSums, lane_sums}, {Role::kSums, sums}, {Role::kAffine, affine},
-                      {Role::kGradient, gamma_gradient}, {Role::kBiasGradient, beta_gradient}}),
+                     {{Role::kLaneSums, lane_sums},
+                      {Role::kSums, sums},
+                      {Role::kAffine, affine},
+                      {Role::kGradient, gamma_gradient},
+                      {Role::kBiasGradient, beta_gradient}}),
            Place::kCombine, {lane_sums, affine}, {sums, gamma_gradient, beta_gradient});
   for (ParameterId p : op.parameters) draft_.parameter_level[at(p)] = level;
   add_call(make_call(CallKind::kFinishBackward, group.norm,
-                     {{Role::kSums, sums}, {Role::kWeights, gamma}, {Role::kAffine, affine},
+                     {{Role::kSums, sums},
+                      {Role::kWeights, gamma},
+                      {Role::kAffine, affine},
                       {Role::kCoefficients, coefficients}}),
            Place::kFinish, {sums, gamma, affine}, {coefficients});
   if (!wants_gradient(op.inputs[0])) return;
   const BufferId dx = diff_src_buffer(op, 0);
   add_call(make_call(CallKind::kBackwardData, group.norm,
-                     {{Role::kMasked, masked}, {Role::kSrc, src},
-                      {Role::kCoefficients, coefficients}, {Role::kDiffSrc, dx}}),
+                     {{Role::kMasked, masked},
+                      {Role::kSrc, src},
+                      {Role::kCoefficients, coefficients},
+                      {Role::kDiffSrc, dx}}),
            Place::kLane, {masked, src, coefficients}, {dx});
   contribute(op.inputs[0], dx);
 }
@@ -235,7 +245,8 @@ void LowerBuilder::backward_matrix(OpId id, BufferId diff_dst) {
   const BufferId weights = is_packed ? pack(id, true, lane_level({diff_dst}))
                                      : parameter(op.parameters[0], Segment::kParameters);
   add_call(make_call(CallKind::kBackwardData, id,
-                     {{Role::kDiffDst, diff_dst}, {Role::kDiffSrc, diff_src},
+                     {{Role::kDiffDst, diff_dst},
+                      {Role::kDiffSrc, diff_src},
                       {is_packed ? Role::kPacked : Role::kWeights, weights}}),
            Place::kLane, {diff_dst, weights}, {diff_src});
   contribute(op.inputs[0], diff_src);
@@ -249,7 +260,9 @@ void LowerBuilder::backward_with_parameters(OpId id, BufferId diff_dst) {
   const BufferId src = value(op.inputs[0], when), diff_src = diff_src_buffer(op, 0);
   const BufferId weights = parameter(op.parameters[0], Segment::kParameters);
   Call call = make_call(CallKind::kBackwardData, id,
-                        {{Role::kDiffDst, diff_dst}, {Role::kDiffSrc, diff_src}, {Role::kSrc, src},
+                        {{Role::kDiffDst, diff_dst},
+                         {Role::kDiffSrc, diff_src},
+                         {Role::kSrc, src},
                          {Role::kWeights, weights}});
   std::vector<BufferId> reads{diff_dst, src, weights}, writes{diff_src};
   if (backward_needs(graph_, op).workspace_bytes) {
@@ -316,7 +329,9 @@ void LowerBuilder::backward_lerp(OpId id, BufferId diff_dst) {
 void LowerBuilder::update() {
   const std::size_t floats = parameter_offsets_.back();
   auto whole = [&](const std::string& name, Segment segment) {
-    return add_buffer({.name = name, .kind = BufferKind::kState, .segment = segment,
+    return add_buffer({.name = name,
+                       .kind = BufferKind::kState,
+                       .segment = segment,
                        .bytes = floats * sizeof(float)});
   };
   const BufferId gradients = whole("gradients", Segment::kGradients);
@@ -324,8 +339,7 @@ void LowerBuilder::update() {
   const BufferId parameters = whole("parameters", Segment::kParameters);
   const BufferId partials = fixed_buffer("gradient_norm.partials", BufferKind::kStatistics,
                                          update_blocks(graph_).size() * sizeof(double));
-  draft_.gradient_norm =
-      fixed_buffer("gradient_norm", BufferKind::kStatistics, 3 * sizeof(double));
+  draft_.gradient_norm = fixed_buffer("gradient_norm", BufferKind::kStatistics, 3 * sizeof(double));
   draft_.buffer(draft_.gradient_norm).pinned = true;
   auto tail = [&](Call call) { draft_.calls.push_back({std::move(call), Place::kTail}); };
   draft_.norm_partials = partials;
@@ -334,8 +348,10 @@ void LowerBuilder::update() {
   tail({.kind = CallKind::kFinishGradientNorm,
         .operands = {{Role::kLaneSums, partials}, {Role::kSums, draft_.gradient_norm}}});
   tail({.kind = CallKind::kUpdate,
-        .operands = {{Role::kGradient, gradients}, {Role::kRunning, momentum},
-                     {Role::kWeights, parameters}, {Role::kSums, draft_.gradient_norm}}});
+        .operands = {{Role::kGradient, gradients},
+                     {Role::kRunning, momentum},
+                     {Role::kWeights, parameters},
+                     {Role::kSums, draft_.gradient_norm}}});
 }
 
 }  // namespace lockstep

@@ -23,7 +23,7 @@ class LowerBuilder {
 
   void forward(OpId first, OpId last);
   void backward(OpId first, OpId last);  // from last to first, with the options' recomputation
-  void pipeline();  // all parts of the options' stage
+  void pipeline();                       // all parts of the options' stage
   void update();
   Draft take() { return std::move(draft_); }
 
@@ -119,23 +119,23 @@ class LowerBuilder {
   Draft draft_;
   OwnedTensors owned_;
   std::vector<std::size_t> parameter_offsets_, statistic_offsets_;
-  std::vector<int> available_;                       // by buffer: first level whose lanes can read it
-  std::vector<bool> lane_made_;                      // by buffer: written by lanes of that level
+  std::vector<int> available_;   // by buffer: first level whose lanes can read it
+  std::vector<bool> lane_made_;  // by buffer: written by lanes of that level
   std::vector<MicroBatch> micro_batches_;
-  MicroBatch* micro_ = nullptr;  // whose calls are being added
+  MicroBatch* micro_ = nullptr;                 // whose calls are being added
   int micro_batch_ = 0, chunk_ = 0, part_ = 0;  // where the calls being added belong
   bool defer_weights_ = false;
-  Chain chain_;  // made when recomputation asks for it
-  int front_ = 0;           // the last level that backward has come to
+  Chain chain_;               // made when recomputation asks for it
+  int front_ = 0;             // the last level that backward has come to
   int replay_level_ = kNone;  // calls being added are replays, not before this level
   int least_level_ = 0;       // of calls being added
   int part_level_ = 0;        // the first of the part being added
   int next_level_ = 0;        // of the next part
   std::vector<StageMessage> messages_;
   std::vector<Message> transfers_;  // by message, those of this stage
-  int least_replay_ = 0;      // level
-  std::size_t packed_bytes_ = 0;  // for this level, where nothing else makes levels
-  Stretch made_, replayed_;       // in evaluation's forward; in replays
+  int least_replay_ = 0;            // level
+  std::size_t packed_bytes_ = 0;    // for this level, where nothing else makes levels
+  Stretch made_, replayed_;         // in evaluation's forward; in replays
 };
 
 }  // namespace lockstep

@@ -33,8 +33,9 @@ void LowerBuilder::cut_evaluation(OpId id) {
 BufferId LowerBuilder::pack(OpId id, bool backward, int level) {
   const Op& op = graph_.op(id);
   const BufferId weights = parameter(op.parameters[0], Segment::kParameters);
-  const BufferId packed = fixed_buffer(op.name + (backward ? ".packed_backward" : ".packed"),
-                                       BufferKind::kPackedWeights, backend_.packed_bytes(id, backward));
+  const BufferId packed =
+      fixed_buffer(op.name + (backward ? ".packed_backward" : ".packed"),
+                   BufferKind::kPackedWeights, backend_.packed_bytes(id, backward));
   add_call(make_call(backward ? CallKind::kPackWeightsBackward : CallKind::kPackWeights, id,
                      {{Role::kWeights, weights}, {Role::kPacked, packed}}),
            Place::kTeam, {weights}, {packed}, level - 1);
@@ -60,19 +61,21 @@ void LowerBuilder::norm_statistics(const FusedNorm& group) {
   const BufferId src = micro_->values[at(op.inputs[0])];
   const BufferId gamma = parameter(op.parameters[0], Segment::kParameters);
   const BufferId beta = parameter(op.parameters[1], Segment::kParameters);
-  const BufferId affine = fixed_buffer(op.name + ".affine", BufferKind::kStatistics,
-                                       4 * channels * sizeof(float));
+  const BufferId affine =
+      fixed_buffer(op.name + ".affine", BufferKind::kStatistics, 4 * channels * sizeof(float));
   const BufferId statistics = running(op);
   micro_->affine[at(group.norm)] = affine;
   if (!options_.batch_statistics) {
     add_call(make_call(CallKind::kRunningStatistics, group.norm,
-                       {{Role::kWeights, gamma}, {Role::kBias, beta},
-                        {Role::kRunning, statistics}, {Role::kAffine, affine}}),
+                       {{Role::kWeights, gamma},
+                        {Role::kBias, beta},
+                        {Role::kRunning, statistics},
+                        {Role::kAffine, affine}}),
              Place::kTeam, {gamma, beta, statistics}, {affine});
     return;
   }
-  const BufferId lane_sums = lane_buffer(op.name + ".lane_sums", BufferKind::kStatistics,
-                                         2 * channels * sizeof(double));
+  const BufferId lane_sums =
+      lane_buffer(op.name + ".lane_sums", BufferKind::kStatistics, 2 * channels * sizeof(double));
   const int level = add_call(make_call(CallKind::kStatistics, group.norm,
                                        {{Role::kSrc, src}, {Role::kLaneSums, lane_sums}}),
                              Place::kLane, {src}, {lane_sums});
@@ -81,8 +84,11 @@ void LowerBuilder::norm_statistics(const FusedNorm& group) {
                      {{Role::kLaneSums, lane_sums}, {Role::kSums, sums}}),
            Place::kCombine, {lane_sums}, {sums});
   add_call(make_call(CallKind::kFinishStatistics, group.norm,
-                     {{Role::kSums, sums}, {Role::kWeights, gamma}, {Role::kBias, beta},
-                      {Role::kAffine, affine}, {Role::kRunning, statistics}}),
+                     {{Role::kSums, sums},
+                      {Role::kWeights, gamma},
+                      {Role::kBias, beta},
+                      {Role::kAffine, affine},
+                      {Role::kRunning, statistics}}),
            Place::kFinish, {sums, gamma, beta}, {affine});
 }
 
@@ -114,13 +120,13 @@ void LowerBuilder::forward_loss(OpId id) {
   add_loss_sums();
   draft_.logits.push_back(logits);
   draft_.buffer(logits).pinned = options_.staged() && !options_.training;
-  Call call = make_call(CallKind::kForward, id,
-                        {{Role::kSrc, logits}, {Role::kLaneSums, lane_sums}});
+  Call call =
+      make_call(CallKind::kForward, id, {{Role::kSrc, logits}, {Role::kLaneSums, lane_sums}});
   if (micro_->labels != kNone) call.operands.push_back({Role::kLabels, micro_->labels});
   std::vector<BufferId> writes{lane_sums};
   if (options_.training) {
-    const BufferId gradient = image_buffer("loss.gradient", BufferKind::kActivationGradient,
-                                           value_bytes(op.inputs[0]));
+    const BufferId gradient =
+        image_buffer("loss.gradient", BufferKind::kActivationGradient, value_bytes(op.inputs[0]));
     call.operands.push_back({Role::kDiffSrc, gradient});
     writes.push_back(gradient);
     contribute(op.inputs[0], gradient);
@@ -148,8 +154,7 @@ void LowerBuilder::forward_op(OpId id) {
     micro_->values[at(op.output)] = micro_->values[at(op.inputs[0])];
     return;
   }
-  const BufferId dst =
-      image_buffer(op.name, BufferKind::kActivation, value_bytes(op.output));
+  const BufferId dst = image_buffer(op.name, BufferKind::kActivation, value_bytes(op.output));
   micro_->values[at(op.output)] = dst;
   if (std::holds_alternative<Concat>(op.attributes)) {
     for (std::size_t i = 0; i < op.inputs.size(); ++i) {
@@ -171,10 +176,12 @@ void LowerBuilder::forward_op(OpId id) {
   if (op.inputs.size() > 1) read(Role::kSrc2, micro_->values[at(op.inputs[1])]);
   if (op.inputs.size() > 2) read(Role::kSrc3, micro_->values[at(op.inputs[2])]);
   if (has_packed_weights(op))
-    read(Role::kPacked, pack(id, false, std::max({replay_level_, least_level_, lane_level(reads)})));
+    read(Role::kPacked,
+         pack(id, false, std::max({replay_level_, least_level_, lane_level(reads)})));
   else if (!op.parameters.empty())
     read(Role::kWeights, parameter(op.parameters[0], Segment::kParameters));
-  if (op.parameters.size() > 1) read(Role::kBias, parameter(op.parameters[1], Segment::kParameters));
+  if (op.parameters.size() > 1)
+    read(Role::kBias, parameter(op.parameters[1], Segment::kParameters));
   if (const std::size_t bytes = backward_needs(graph_, op).workspace_bytes) {
     micro_->workspace[at(id)] = image_buffer(op.name + ".workspace", BufferKind::kWorkspace, bytes);
     call.operands.push_back({Role::kWorkspace, micro_->workspace[at(id)]});

@@ -11,8 +11,12 @@ class Fitting {
  public:
   Fitting(const Graph& graph, Backend& backend, const PlanOptions& training,
           const PlanOptions& evaluation, const MemoryLimits& limits)
-      : graph_(graph), backend_(backend), training_(training), evaluation_(evaluation),
-        limits_(limits), evaluation_plan_(make_plan(graph, backend, evaluation)) {
+      : graph_(graph),
+        backend_(backend),
+        training_(training),
+        evaluation_(evaluation),
+        limits_(limits),
+        evaluation_plan_(make_plan(graph, backend, evaluation)) {
     const Plan plan = make_plan(graph, backend, training);
     whole_ = bytes_of(plan, evaluation_plan_);
     besides_ = whole_ - std::max(plan.arena_bytes, evaluation_plan_.arena_bytes);
@@ -40,10 +44,11 @@ class Fitting {
   std::size_t least(int images) const {
     PlanOptions training = training_, evaluation = evaluation_;
     training.max_images = evaluation.max_images = images;
-    return with(training,
-                choose_recomputation(graph_, backend_, training,
-                                     {.kind = RecomputeKind::kAuto, .arena_bytes = 1, .seconds = {}}),
-                make_plan(graph_, backend_, evaluation));
+    return with(
+        training,
+        choose_recomputation(graph_, backend_, training,
+                             {.kind = RecomputeKind::kAuto, .arena_bytes = 1, .seconds = {}}),
+        make_plan(graph_, backend_, evaluation));
   }
 
   int images_of_pieces(int halvings) const {
@@ -66,22 +71,28 @@ class Fitting {
   }
 
   [[noreturn]] void refuse(std::size_t needed) const {
-    std::string text = (limits_.of_machine ? "a rank's share of that is " : "memory.budget_mib: a rank has ") +
-                       in_units(limits_.budget_bytes) + ", but this job needs " + in_units(needed);
+    std::string text =
+        (limits_.of_machine ? "a rank's share of that is " : "memory.budget_mib: a rank has ") +
+        in_units(limits_.budget_bytes) + ", but this job needs " + in_units(needed);
     if (needed != whole_) text += " (" + in_units(whole_) + " without recomputation)";
     text += " for " + std::to_string(training_.max_images) + " images at a time";
     if (!limits_.advises) throw ConfigError(text);
     const std::size_t automatic = least(training_.max_images);
-    if (automatic <= limits_.budget_bytes) throw ConfigError(text + "; memory.recompute = auto makes it fit");
+    if (automatic <= limits_.budget_bytes)
+      throw ConfigError(text + "; memory.recompute = auto makes it fit");
     text += automatic < needed ? "; recomputation alone comes down to " + in_units(automatic)
                                : std::string("; recomputation does not make it less");
     const char* const more = limits_.of_machine ? "machines" : "ranks";
     if (const int pieces = pieces_that_fit(); pieces > 0)
-      throw ConfigError(text + "; memory.recompute = auto fits with train.micro_batches " + std::to_string(pieces) +
-                        " times as large, with a train.batch so much smaller, or with as many times the " + more);
-    throw ConfigError(text + ", and one image at a time takes " + in_units(least(1)) +
-                      (limits_.of_machine ? ": it needs more memory, more parallel.stages on more machines, or a smaller model"
-                                          : ": it needs a larger budget, more parallel.stages, or a smaller model"));
+      throw ConfigError(
+          text + "; memory.recompute = auto fits with train.micro_batches " +
+          std::to_string(pieces) +
+          " times as large, with a train.batch so much smaller, or with as many times the " + more);
+    throw ConfigError(
+        text + ", and one image at a time takes " + in_units(least(1)) +
+        (limits_.of_machine
+             ? ": it needs more memory, more parallel.stages on more machines, or a smaller model"
+             : ": it needs a larger budget, more parallel.stages, or a smaller model"));
   }
 
   const Graph& graph_;

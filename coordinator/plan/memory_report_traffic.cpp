@@ -36,7 +36,8 @@ Traffic step_traffic(const Plan& plan, int ranks, int micro_batches,
     if (!message || message->buffer == kNone) continue;
     if (message->kind == MessageKind::kStartSend) {
       ++traffic.stage_messages;
-      traffic.stage_bytes_sent += plan.buffer(message->buffer).image_bytes * static_cast<std::size_t>(plan.max_images);
+      traffic.stage_bytes_sent +=
+          plan.buffer(message->buffer).image_bytes * static_cast<std::size_t>(plan.max_images);
     }
     if (message->kind != MessageKind::kAllReduceSums) continue;
     const std::size_t bytes = plan.buffer(message->buffer).bytes;

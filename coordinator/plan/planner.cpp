@@ -39,7 +39,8 @@ std::uint64_t plan_hash(const Plan& plan) {
     }
     if (message->peer != kNone) mix(static_cast<std::uint64_t>(message->peer));
     mix(static_cast<std::uint64_t>(message->tag));
-    if (message->bucket != kNone) mix(plan.buckets[static_cast<std::size_t>(message->bucket)].count);
+    if (message->bucket != kNone)
+      mix(plan.buckets[static_cast<std::size_t>(message->bucket)].count);
   }
   return hash;
 }
@@ -54,10 +55,12 @@ std::vector<StageAction> stage_actions(const Plan& plan) {
         actions.push_back({.name = m ? m->name : std::get<Phase>(item.what).name});
       continue;
     }
-    StageAction action{.kind = StageAction::Kind::kFinish, .name = m->name, .peer = m->peer,
-                       .tag = m->tag,
-                       .bytes = plan.buffer(m->buffer).image_bytes *
-                                static_cast<std::size_t>(plan.max_images)};
+    StageAction action{
+        .kind = StageAction::Kind::kFinish,
+        .name = m->name,
+        .peer = m->peer,
+        .tag = m->tag,
+        .bytes = plan.buffer(m->buffer).image_bytes * static_cast<std::size_t>(plan.max_images)};
     int& start = started[static_cast<std::size_t>(m->transfer)];
     if (m->kind == MessageKind::kStartSend) action.kind = StageAction::Kind::kStartSend;
     if (m->kind == MessageKind::kStartReceive) action.kind = StageAction::Kind::kStartReceive;

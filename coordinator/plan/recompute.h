@@ -20,7 +20,7 @@ struct RecomputeStep {
 /// What stays in memory after forward, and how backward gets the rest again. Nothing here changes a
 /// bit of the result: replays use the batch statistics of forward.
 struct Recomputation {
-  std::vector<bool> keep;  // by value; empty: everything
+  std::vector<bool> keep;            // by value; empty: everything
   std::vector<RecomputeStep> steps;  // empty: backward from the last block to the first
 };
 

@@ -16,12 +16,14 @@ class Fit {
  public:
   Fit(const Graph& graph, const Backend& backend, PlanOptions options,
       const RecomputeOptions& recompute)
-      : graph_(graph), backend_(backend), options_(std::move(options)), fusion_(fuse(graph)),
+      : graph_(graph),
+        backend_(backend),
+        options_(std::move(options)),
+        fusion_(fuse(graph)),
         arena_bytes_(recompute.arena_bytes),
         model_(graph, fusion_, options_.activations, options_.max_images,
-               recompute.seconds.empty()
-                   ? estimate_replays(graph, fusion_, options_.max_images, {})
-                   : recompute.seconds) {}
+               recompute.seconds.empty() ? estimate_replays(graph, fusion_, options_.max_images, {})
+                                         : recompute.seconds) {}
 
   /// If nothing fits, what takes the least.
   Recomputation run() {
@@ -91,7 +93,8 @@ RecomputeOptions parse_recompute(const std::string& text) {
     if (error == std::errc{} && stop == end && every >= 1)
       return {.kind = RecomputeKind::kEvery, .every = every};
   }
-  throw ConfigError("memory.recompute = '" + text + "': use none, every:K with K at least 1, sqrt or auto");
+  throw ConfigError("memory.recompute = '" + text +
+                    "': use none, every:K with K at least 1, sqrt or auto");
 }
 
 Recomputation choose_recomputation(const Graph& graph, const Backend& backend,
@@ -106,7 +109,8 @@ Recomputation choose_recomputation(const Graph& graph, const Backend& backend,
     case RecomputeKind::kAuto:
       break;
   }
-  if (recompute.arena_bytes == 0 || make_plan(graph, backend, options).arena_bytes <= recompute.arena_bytes)
+  if (recompute.arena_bytes == 0 ||
+      make_plan(graph, backend, options).arena_bytes <= recompute.arena_bytes)
     return {};
   return Fit(graph, backend, options, recompute).run();
 }

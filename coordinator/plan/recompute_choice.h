@@ -11,9 +11,9 @@ enum class RecomputeKind { kKeepAll, kEvery, kSqrt, kAuto };
 /// [memory] recompute.
 struct RecomputeOptions {
   RecomputeKind kind = RecomputeKind::kKeepAll;
-  int every = 0;                   // kEvery: blocks
-  std::size_t arena_bytes = 0;     // kAuto: what the arena may take; 0: no limit
-  ReplaySeconds seconds;           // kAuto: measured (coordinator/probe.h), else estimated
+  int every = 0;                // kEvery: blocks
+  std::size_t arena_bytes = 0;  // kAuto: what the arena may take; 0: no limit
+  ReplaySeconds seconds;        // kAuto: measured (coordinator/probe.h), else estimated
 };
 
 /// "none", "every:4", "sqrt" or "auto". @throws ConfigError.

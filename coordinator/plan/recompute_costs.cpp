@@ -38,7 +38,8 @@ ReplaySeconds estimate_replays(const Graph& graph, const Fusion& fusion, int ima
     double flops = cost.forward_flops, bytes = cost.forward_bytes;
     if (group != kNone) {  // one pass: its inputs are read, its output is written
       double elements = static_cast<double>(graph.value(op.output).shape.elements());
-      bytes = sizeof(float) * elements * static_cast<double>(1 + inputs_of(graph, fusion, op.output).size());
+      bytes = sizeof(float) * elements *
+              static_cast<double>(1 + inputs_of(graph, fusion, op.output).size());
       flops = 0;
     }
     seconds[at(op.output)] = images * (flops / rate.flops + bytes / rate.bytes);
@@ -48,8 +49,12 @@ ReplaySeconds estimate_replays(const Graph& graph, const Fusion& fusion, int ima
 
 RecomputeModel::RecomputeModel(const Graph& graph, const Fusion& fusion, Storage activations,
                                int images, ReplaySeconds seconds)
-    : graph_(graph), fusion_(fusion), chain_(chain_of(graph, fusion)), activations_(activations),
-      images_(images), seconds_(std::move(seconds)) {
+    : graph_(graph),
+      fusion_(fusion),
+      chain_(chain_of(graph, fusion)),
+      activations_(activations),
+      images_(images),
+      seconds_(std::move(seconds)) {
   merge_ = (chain_.size() + kMostBlocks - 1) / kMostBlocks;
   find_items();
   choose_cuts();
@@ -69,7 +74,8 @@ double RecomputeModel::replay_cost(ValueId value) const {
   double seconds = seconds_[at(value)];
   for (ValueId input : inputs_of(graph_, fusion_, value)) {
     if (input == graph_.input() || chain_.read_backward[at(input)]) continue;
-    const auto& outputs = chain_.blocks[at(chain_.block_of[at(graph_.value(input).producer)])].outputs;
+    const auto& outputs =
+        chain_.blocks[at(chain_.block_of[at(graph_.value(input).producer)])].outputs;
     if (std::ranges::find(outputs, input) == outputs.end()) seconds += replay_cost(input);
   }
   return seconds;
@@ -198,7 +204,9 @@ void RecomputeModel::walk(Walk& walk, int first, int last, int slots, bool repla
   if (first > last) return;
   const RecomputeSolver::Decision d = walk.solver.decision(first, last, slots);
   const int after = walk.solver.slots_after(first, last, slots, d);
-  const auto last_block = [&](int block) { return std::min((block + 1) * merge_, chain_.size()) - 1; };
+  const auto last_block = [&](int block) {
+    return std::min((block + 1) * merge_, chain_.size()) - 1;
+  };
   const auto outputs = [&](int block) { return chain_.blocks[at(last_block(block))].outputs; };
   if (!d.segment) {
     walk.keep(replaying, first * merge_, last_block(d.end - 1), outputs(d.end - 1));

@@ -16,7 +16,8 @@ struct ComputeRate {
   double flops = 100e9;  // multiply-adds count twice, a second
   double bytes = 20e9;
 };
-ReplaySeconds estimate_replays(const Graph& graph, const Fusion& fusion, int images, const ComputeRate& rate);
+ReplaySeconds estimate_replays(const Graph& graph, const Fusion& fusion, int images,
+                               const ComputeRate& rate);
 
 /// A graph as the chain that RecomputeSolver knows: bytes and seconds of a rank's micro-batch. Neighbours
 /// are taken together where there are many blocks, and options are cuts through the values in the
@@ -58,9 +59,9 @@ class RecomputeModel {
   Storage activations_;
   int images_;
   ReplaySeconds seconds_;
-  int merge_ = 1;                          // blocks of the graph in one of the solver's
-  std::vector<std::vector<Item>> items_;   // by block of the graph
-  std::vector<double> cuts_;               // seconds a byte, by option
+  int merge_ = 1;                         // blocks of the graph in one of the solver's
+  std::vector<std::vector<Item>> items_;  // by block of the graph
+  std::vector<double> cuts_;              // seconds a byte, by option
   ChainCosts costs_;
 };
 

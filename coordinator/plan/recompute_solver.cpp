@@ -27,7 +27,9 @@ std::size_t ChainCosts::replay_bytes(int first, int last, int option) const {
 }
 
 RecomputeSolver::RecomputeSolver(ChainCosts costs, std::size_t capacity, int slots)
-    : costs_(std::move(costs)), size_(static_cast<int>(costs_.blocks.size())), slots_(slots),
+    : costs_(std::move(costs)),
+      size_(static_cast<int>(costs_.blocks.size())),
+      slots_(slots),
       slot_bytes_(std::max<std::size_t>(1, (capacity + at(slots) - 1) / at(slots))),
       cells_(at(size_) * at(size_) * at(slots + 1), Cell{kNever, 0, 0, true}) {
   for (int length = 1; length <= size_; ++length)
@@ -39,7 +41,8 @@ std::size_t RecomputeSolver::index(int first, int last, int slots) const {
 }
 
 int RecomputeSolver::slots_of(std::size_t bytes) const {
-  return static_cast<int>(std::min<std::size_t>((bytes + slot_bytes_ - 1) / slot_bytes_, at(slots_) + 1));
+  return static_cast<int>(
+      std::min<std::size_t>((bytes + slot_bytes_ - 1) / slot_bytes_, at(slots_) + 1));
 }
 
 double RecomputeSolver::seconds(int first, int last, int slots) const {
@@ -75,7 +78,8 @@ void RecomputeSolver::try_segments(int first, int last) {
       // The last block's outputs are in memory anyway: whoever asks for first..last holds them.
       const std::size_t output = end < last ? block.output_bytes : 0;
       const int after = slots_of(kept + output);
-      const int least = std::max(after, slots_of(kept + output + costs_.replay_bytes(first, end, option)));
+      const int least =
+          std::max(after, slots_of(kept + output + costs_.replay_bytes(first, end, option)));
       for (int m = least; m <= slots_; ++m) {
         const auto total = static_cast<float>(seconds + this->seconds(end + 1, last, m - after));
         Cell& cell = cells_[index(first, last, m)];

@@ -72,7 +72,8 @@ class Scheduler {
     for (const Role role : {Role::kGradient, Role::kBiasGradient}) {
       const BufferId gradient = call.buffer(role);
       if (gradient == kNone) continue;
-      const std::size_t offset = draft_.buffers[static_cast<std::size_t>(gradient)].offset / sizeof(float);
+      const std::size_t offset =
+          draft_.buffers[static_cast<std::size_t>(gradient)].offset / sizeof(float);
       std::size_t b = 0;
       while (offset < buckets_.buckets[b].begin) ++b;
       found.push_back(b);
@@ -95,7 +96,8 @@ class Scheduler {
   int fold_level(const DraftCall& d) const {
     int level = DraftMessage::kEnd;
     for (const std::size_t bucket : buckets_of(d.call))
-      level = std::min(level, options_.staged() ? fold_levels_.at({bucket, d.part}) : buckets_.ready_level[bucket]);
+      level = std::min(level, options_.staged() ? fold_levels_.at({bucket, d.part})
+                                                : buckets_.ready_level[bucket]);
     return level;
   }
 
@@ -135,8 +137,8 @@ class Scheduler {
     };
     for (std::size_t i : calls(level, Place::kLane)) {
       const int chunk = draft_.calls[i].call.chunk_images;
-      const bool far = !phase.calls.empty() && (chunk > kChunkRatio * smallest ||
-                                                kChunkRatio * chunk < phase.chunk_images);
+      const bool far = !phase.calls.empty() &&
+                       (chunk > kChunkRatio * smallest || kChunkRatio * chunk < phase.chunk_images);
       if (far) flush();
       if (phase.calls.empty()) {
         if (lane_section_ != section_) lane_name_ = "level" + std::to_string(level);
@@ -168,15 +170,19 @@ class Scheduler {
     add_phase(at + ".team", PhaseKind::kTeam, calls(level, Place::kTeam));
     add_phase(at + ".combine", PhaseKind::kSerial, calls(level, Place::kCombine));
     const auto index = static_cast<std::size_t>(level);
-    if (options_.sync_bn && level >= 0 && index < draft_.level_sums.size() && draft_.level_sums[index] != kNone)
-      add_message({.kind = MessageKind::kAllReduceSums, .name = "sync_bn.level" + std::to_string(level),
+    if (options_.sync_bn && level >= 0 && index < draft_.level_sums.size() &&
+        draft_.level_sums[index] != kNone)
+      add_message({.kind = MessageKind::kAllReduceSums,
+                   .name = "sync_bn.level" + std::to_string(level),
                    .buffer = draft_.level_sums[index]});
     add_phase(at + ".finish", PhaseKind::kSerial, calls(level, Place::kFinish));
     if (!options_.training || level < 0) return;
     for (std::size_t b = 0; b < buckets_.buckets.size(); ++b)
       if (buckets_.ready_level[b] == level)
-        add_message({.kind = MessageKind::kStartReduce, .name = "bucket" + std::to_string(b),
-                     .bucket = static_cast<int>(b)}, true);
+        add_message({.kind = MessageKind::kStartReduce,
+                     .name = "bucket" + std::to_string(b),
+                     .bucket = static_cast<int>(b)},
+                    true);
   }
 
   /// The loss is combined in every micro-batch; the rest happens once a step.
@@ -186,8 +192,9 @@ class Scheduler {
       const CallKind kind = draft_.calls[i].call.kind;
       if (kind == CallKind::kCombineLoss) {
         add_phase("loss", PhaseKind::kSerial, {i});
-        add_message({.kind = MessageKind::kAllReduceSums, .name = "loss", .buffer = draft_.loss_sums},
-                    true);
+        add_message(
+            {.kind = MessageKind::kAllReduceSums, .name = "loss", .buffer = draft_.loss_sums},
+            true);
         if (options_.training)
           add_message({.kind = MessageKind::kFinishReduce, .name = "gradients"}, true);
       } else {
@@ -195,8 +202,10 @@ class Scheduler {
         add_phase(kind == CallKind::kUpdate ? "update" : "gradient_norm",
                   team ? PhaseKind::kTeam : PhaseKind::kSerial, {i}, true);
         if (kind == CallKind::kGradientNorm && options_.staged())
-          add_message({.kind = MessageKind::kStageSums, .name = "gradient norm",
-                       .buffer = draft_.norm_partials}, true);
+          add_message({.kind = MessageKind::kStageSums,
+                       .name = "gradient norm",
+                       .buffer = draft_.norm_partials},
+                      true);
       }
     }
   }
@@ -208,8 +217,11 @@ class Scheduler {
     if (stage == options_.stage)
       add_message({.kind = MessageKind::kAllReduceSums, .name = "loss", .buffer = draft_.loss_sums},
                   true);
-    add_message({.kind = MessageKind::kBroadcastSums, .name = "loss of all stages",
-                 .buffer = draft_.loss_sums, .peer = stage}, true);
+    add_message({.kind = MessageKind::kBroadcastSums,
+                 .name = "loss of all stages",
+                 .buffer = draft_.loss_sums,
+                 .peer = stage},
+                true);
     if (options_.training)
       add_message({.kind = MessageKind::kFinishReduce, .name = "gradients"}, true);
   }

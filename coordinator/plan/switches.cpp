@@ -21,38 +21,52 @@ bool may_be_off(const Op& op) {
 /// packed weights, lanes' gradients) is of no interest: they are off together.
 bool writes_for_others(CallKind kind, Role role) {
   switch (role) {
-    case Role::kDst: return kind == CallKind::kForward;
+    case Role::kDst:
+      return kind == CallKind::kForward;
     case Role::kDiffSrc:
     case Role::kDiffSrc2:
-    case Role::kDiffSrc3: return true;
-    case Role::kMasked: return kind == CallKind::kBackwardSums;
-    case Role::kSums: return kind == CallKind::kCombineStatistics || kind == CallKind::kCombineBackward;
+    case Role::kDiffSrc3:
+      return true;
+    case Role::kMasked:
+      return kind == CallKind::kBackwardSums;
+    case Role::kSums:
+      return kind == CallKind::kCombineStatistics || kind == CallKind::kCombineBackward;
     case Role::kGradient:
-    case Role::kBiasGradient: return kind == CallKind::kFoldGradient || kind == CallKind::kCombineBackward;
-    default: return false;
+    case Role::kBiasGradient:
+      return kind == CallKind::kFoldGradient || kind == CallKind::kCombineBackward;
+    default:
+      return false;
   }
 }
 
 class SwitchFinder {
  public:
   SwitchFinder(const Graph& graph, Plan& plan)
-      : graph_(graph), plan_(plan), of_op_(gates_behind(graph)), common_(plan.buffers.size()), touched_(plan.buffers.size(), false) {}
+      : graph_(graph),
+        plan_(plan),
+        of_op_(gates_behind(graph)),
+        common_(plan.buffers.size()),
+        touched_(plan.buffers.size(), false) {}
 
   void run() {
     if (std::ranges::all_of(of_op_, [](const Gates& gates) { return gates.empty(); })) return;
     for (const Call& call : plan_.calls)
       for (const Operand& o : call.operands) touch(o.buffer, gates_of(call));
     for (const PlanItem& item : plan_.items)
-      if (const auto* message = std::get_if<Message>(&item.what); message && is_transfer(message->kind))
+      if (const auto* message = std::get_if<Message>(&item.what);
+          message && is_transfer(message->kind))
         touch(message->buffer, {});
     for (const Call& call : plan_.calls) plan_.switches.push_back(switch_of(call));
     for (PlanItem& item : plan_.items)
-      if (auto* message = std::get_if<Message>(&item.what); message && message->kind == MessageKind::kAllReduceSums)
+      if (auto* message = std::get_if<Message>(&item.what);
+          message && message->kind == MessageKind::kAllReduceSums)
         message->gates = gates_of(message->buffer);
   }
 
  private:
-  Gates gates_of(const Call& call) const { return call.op == kNone ? Gates{} : of_op_[at(call.op)]; }
+  Gates gates_of(const Call& call) const {
+    return call.op == kNone ? Gates{} : of_op_[at(call.op)];
+  }
 
   /// Narrows the gates that are common to all who use a buffer.
   void touch(BufferId buffer, const Gates& gates) {
@@ -75,7 +89,8 @@ class SwitchFinder {
       const Buffer& buffer = plan_.buffer(o.buffer);
       // The parameters' gradients and a level's sums are read as a whole, under another buffer's name.
       const bool of_a_whole = buffer.segment == Segment::kGradients || buffer.parent != kNone;
-      if (writes_for_others(call.kind, o.role) && (of_a_whole || common_[at(o.buffer)] != s.gates)) s.zeroed.push_back(o.buffer);
+      if (writes_for_others(call.kind, o.role) && (of_a_whole || common_[at(o.buffer)] != s.gates))
+        s.zeroed.push_back(o.buffer);
     }
     return s;
   }
@@ -111,7 +126,8 @@ std::vector<std::vector<OpId>> gates_behind(const Graph& graph) {
     behind[at(gate)].push_back(gate);
     for (OpId id = gate; id-- > 0;) {
       const std::vector<OpId>& readers = graph.value(graph.op(id).output).consumers;
-      off[at(id)] = !readers.empty() && std::ranges::all_of(readers, [&](OpId r) { return r <= gate && off[at(r)]; });
+      off[at(id)] = !readers.empty() &&
+                    std::ranges::all_of(readers, [&](OpId r) { return r <= gate && off[at(r)]; });
       if (off[at(id)]) behind[at(id)].push_back(gate);
     }
   }
@@ -121,7 +137,8 @@ std::vector<std::vector<OpId>> gates_behind(const Graph& graph) {
 double share_of_steps(const Graph& graph, const std::vector<OpId>& gates) {
   double share = 1;
   for (const OpId id : gates)
-    if (const auto* gate = std::get_if<BranchGate>(&graph.op(id).attributes)) share *= static_cast<double>(gate->keep);
+    if (const auto* gate = std::get_if<BranchGate>(&graph.op(id).attributes))
+      share *= static_cast<double>(gate->keep);
   return share;
 }
 

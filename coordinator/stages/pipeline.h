@@ -8,8 +8,8 @@ namespace lockstep {
 /// A piece of a step on one stage.
 enum class PartKind {
   kForward,
-  kBackward,         // data and weight gradients
-  kBackwardData,     // the data gradients alone; kBackwardWeights follows later (zero-bubble)
+  kBackward,      // data and weight gradients
+  kBackwardData,  // the data gradients alone; kBackwardWeights follows later (zero-bubble)
   kBackwardWeights,
 };
 
@@ -33,9 +33,9 @@ struct OpRange {
 struct Pipeline {
   int stages = 1;
   int micro_batches = 1;
-  std::vector<OpRange> chunks;            // in the graph's order; together all ops
+  std::vector<OpRange> chunks;  // in the graph's order; together all ops
   std::vector<int> stage_of_chunk;
-  std::vector<std::vector<Part>> order;   // by stage
+  std::vector<std::vector<Part>> order;  // by stage
 };
 
 }  // namespace lockstep

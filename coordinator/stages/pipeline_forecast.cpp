@@ -129,7 +129,9 @@ int held_after(PartKind kind) {
 }  // namespace
 
 double ideal_bubble(const Pipeline& pipeline) {
-  return forecast(pipeline, {.chunks = std::vector<PartTimes>(pipeline.stage_of_chunk.size()), .transfer = {}}).bubble();
+  return forecast(pipeline, {.chunks = std::vector<PartTimes>(pipeline.stage_of_chunk.size()),
+                             .transfer = {}})
+      .bubble();
 }
 
 std::vector<int> most_in_flight(const Pipeline& pipeline) {

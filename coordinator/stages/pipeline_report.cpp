@@ -9,7 +9,8 @@ namespace lockstep {
 
 namespace {
 
-constexpr double kUpdateBytesASecond = 10e9, kUpdateBytes = 5 * sizeof(float);  // read and written of a parameter
+constexpr double kUpdateBytesASecond = 10e9,
+                 kUpdateBytes = 5 * sizeof(float);  // read and written of a parameter
 constexpr double kBucketBytes = 4 << 20;
 
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
@@ -23,13 +24,14 @@ std::vector<int> chunk_of_ops(const Graph& graph, const Pipeline& pipeline) {
 }
 
 /// What recomputation adds to the backward parts of each chunk. @return whether it adds anything
-bool add_replays(const Graph& graph, const Plan& plan, const OpTimes& op_times, const std::vector<int>& chunk_of,
-                 PipelineTimes& times) {
+bool add_replays(const Graph& graph, const Plan& plan, const OpTimes& op_times,
+                 const std::vector<int>& chunk_of, PipelineTimes& times) {
   std::set<std::pair<OpId, int>> replayed;  // with the micro-batch
   for (const Call& call : plan.calls) {
     if (!call.replay || call.kind != CallKind::kForward || call.op == kNone) continue;
     if (!replayed.emplace(call.op, call.micro_batch).second) continue;
-    times.chunks[at(chunk_of[at(call.op)])].backward_data += op_times[at(call.op)].forward / plan.micro_batches;
+    times.chunks[at(chunk_of[at(call.op)])].backward_data +=
+        op_times[at(call.op)].forward / plan.micro_batches;
   }
   return !replayed.empty();
 }
@@ -57,8 +59,8 @@ std::size_t PipelineReport::stage_bytes_sent() const {
   return sum;
 }
 
-PipelineReport report_pipeline(const Graph& graph, EngineOptions options, const PipelineChoice& choice,
-                               const OpTimes& op_times) {
+PipelineReport report_pipeline(const Graph& graph, EngineOptions options,
+                               const PipelineChoice& choice, const OpTimes& op_times) {
   const Pipeline& pipeline = choice.pipeline;
   const bool staged = pipeline.stages > 1;
   if (staged) options.pipeline = pipeline;
@@ -68,17 +70,20 @@ PipelineReport report_pipeline(const Graph& graph, EngineOptions options, const 
   PipelineTimes times = choice.times;
   for (int s = 0; s < pipeline.stages; ++s) {
     options.stage = s;
-    PlanOptions training = plan_options(options, true, true), evaluation = plan_options(options, false, false);
+    PlanOptions training = plan_options(options, true, true),
+                evaluation = plan_options(options, false, false);
     cpu::CpuBackendOptions backend_settings = backend_options(options);
     MemoryLimits limits = options.memory;
     limits.question.owned = backend_settings.owned = owned_tensors(graph, training);
     limits.question.loads = s == 0;
     cpu::CpuBackend backend(graph, backend_settings);
     training.recompute = fit_memory(graph, backend, training, evaluation, limits);
-    const Plan train = make_plan(graph, backend, training), eval = make_plan(graph, backend, evaluation);
+    const Plan train = make_plan(graph, backend, training),
+               eval = make_plan(graph, backend, evaluation);
     StageReport stage{.held = held[at(s)]};
     stage.memory = rank_memory(graph, train, eval, backend, limits.question);
-    stage.traffic = step_traffic(train, limits.question.workers, staged ? 1 : pipeline.micro_batches, options.all_reduce);
+    stage.traffic = step_traffic(train, limits.question.workers,
+                                 staged ? 1 : pipeline.micro_batches, options.all_reduce);
     stage.replays = add_replays(graph, train, op_times, chunk_of, times);
     for (std::size_t c = 0; c < pipeline.chunks.size(); ++c) {
       if (pipeline.stage_of_chunk[c] != s) continue;
@@ -88,28 +93,33 @@ PipelineReport report_pipeline(const Graph& graph, EngineOptions options, const 
     report.stages.push_back(std::move(stage));
   }
   const PipelineForecast expected = forecast(pipeline, times);
-  for (int s = 0; s < pipeline.stages; ++s) report.stages[at(s)].busy_seconds = expected.busy[at(s)];
+  for (int s = 0; s < pipeline.stages; ++s)
+    report.stages[at(s)].busy_seconds = expected.busy[at(s)];
   report.bubble = expected.bubble();
   report.seconds = step_seconds(graph, choice, times, options.memory.question.workers,
                                 PipelineOptions{}.seconds_per_byte);
   return report;
 }
 
-double step_seconds(const Graph& graph, const PipelineChoice& choice, const PipelineTimes& times, int replicas,
-                    double seconds_per_byte) {
+double step_seconds(const Graph& graph, const PipelineChoice& choice, const PipelineTimes& times,
+                    int replicas, double seconds_per_byte) {
   const Pipeline& pipeline = choice.pipeline;
   std::vector<double> parameters(at(pipeline.stages), 0), backward(at(pipeline.stages), 0);
   for (std::size_t c = 0; c < pipeline.chunks.size(); ++c) {
     const std::size_t s = at(pipeline.stage_of_chunk[c]);
     backward[s] += times.chunks[c].backward();
     for (OpId id = pipeline.chunks[c].first; id <= pipeline.chunks[c].last; ++id)
-      for (ParameterId p : graph.op(id).parameters) parameters[s] += static_cast<double>(graph.parameter(p).elements());
+      for (ParameterId p : graph.op(id).parameters)
+        parameters[s] += static_cast<double>(graph.parameter(p).elements());
   }
   double after = 0;  // the slowest stage's sums and update
   for (std::size_t s = 0; s < parameters.size(); ++s) {
-    const double bytes = parameters[s] * sizeof(float), share = 2.0 * (replicas - 1) / replicas * seconds_per_byte;
-    const double sums = std::max(std::min(bytes, kBucketBytes) * share, bytes * share - backward[s]);
-    after = std::max(after, (replicas > 1 ? sums : 0) + parameters[s] * kUpdateBytes / kUpdateBytesASecond);
+    const double bytes = parameters[s] * sizeof(float),
+                 share = 2.0 * (replicas - 1) / replicas * seconds_per_byte;
+    const double sums =
+        std::max(std::min(bytes, kBucketBytes) * share, bytes * share - backward[s]);
+    after = std::max(
+        after, (replicas > 1 ? sums : 0) + parameters[s] * kUpdateBytes / kUpdateBytesASecond);
   }
   return forecast(pipeline, times).seconds + after;
 }

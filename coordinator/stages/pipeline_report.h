@@ -8,11 +8,11 @@ namespace lockstep {
 struct StageReport {
   std::vector<std::string> blocks;  // by chunk: "group2.block0 to group3.block1"
   int ops = 0;
-  int held = 0;                     // micro-batches of a chunk between forward and backward, at most
+  int held = 0;  // micro-batches of a chunk between forward and backward, at most
   std::vector<MemoryGroup> memory;
   Traffic traffic;
-  double busy_seconds = 0;          // computing
-  bool replays = false;             // memory.recompute makes it compute values again
+  double busy_seconds = 0;  // computing
+  bool replays = false;     // memory.recompute makes it compute values again
 };
 
 struct PipelineReport {
@@ -26,12 +26,12 @@ struct PipelineReport {
 
 /// Plans every stage to the end, as its ranks would. `options` are those of a replica; `times` of its
 /// micro-batch. One stage is a pipeline, too. @throws ConfigError if a stage does not fit the budget.
-PipelineReport report_pipeline(const Graph& graph, EngineOptions options, const PipelineChoice& choice,
-                               const OpTimes& times);
+PipelineReport report_pipeline(const Graph& graph, EngineOptions options,
+                               const PipelineChoice& choice, const OpTimes& times);
 
 /// Of a step of a pipeline whose ranks have no plans yet, without recomputation: computing, waiting for
 /// other stages, updating, and what gradients' sums over `replicas` take beyond the last backward.
-double step_seconds(const Graph& graph, const PipelineChoice& choice, const PipelineTimes& times, int replicas,
-                    double seconds_per_byte);
+double step_seconds(const Graph& graph, const PipelineChoice& choice, const PipelineTimes& times,
+                    int replicas, double seconds_per_byte);
 
 }  // namespace lockstep

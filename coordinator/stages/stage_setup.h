@@ -14,10 +14,12 @@ struct KnownTimes {
 };
 
 /// As the job wants them known: measured by all ranks of `workers` at once, or estimated. Collective.
-KnownTimes op_times(const Job& job, const Graph& graph, const EngineOptions& options, const Communicator& workers);
+KnownTimes op_times(const Job& job, const Graph& graph, const EngineOptions& options,
+                    const Communicator& workers);
 
 /// The pipeline of a job whose replicas have `options`. Pure.
-PipelineChoice choose_stages(const Job& job, const Graph& graph, const EngineOptions& options, const OpTimes& times);
+PipelineChoice choose_stages(const Job& job, const Graph& graph, const EngineOptions& options,
+                             const OpTimes& times);
 
 /// By op: which stage runs it.
 std::vector<int> stage_of_ops(const Graph& graph, const Pipeline& pipeline);

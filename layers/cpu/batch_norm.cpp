@@ -50,7 +50,9 @@ void combine_lanes(const StepContext& context, int lanes, const Memory& lane_sum
 class CombineStatistics : public Kernel {
  public:
   CombineStatistics(int channels, const Binding& b)
-      : channels_(channels), lanes_(b.lanes), lane_sums_(b[Role::kLaneSums]),
+      : channels_(channels),
+        lanes_(b.lanes),
+        lane_sums_(b[Role::kLaneSums]),
         sums_(b[Role::kSums].of_lane<double>()) {}
 
   void run(const StepContext& context, const Lane&, const Range&) override {
@@ -79,14 +81,17 @@ void write_affine(int channels, const float* gamma, const float* beta, const dou
 class FinishStatistics : public Kernel {
  public:
   FinishStatistics(const CallSite& site, const Geometry& g)
-      : norm_(std::get<BatchNorm>(site.op.attributes)), channels_(g.channels), pixels_(g.pixels),
+      : norm_(std::get<BatchNorm>(site.op.attributes)),
+        channels_(g.channels),
+        pixels_(g.pixels),
         sums_(site.binding[Role::kSums].of_lane<double>()),
         gamma_(site.binding[Role::kWeights].of_lane()),
         beta_(site.binding[Role::kBias].of_lane()),
         affine_(site.binding[Role::kAffine].of_lane()),
         running_mean_(site.binding[Role::kRunning].of_lane()),
         running_var_(running_mean_ + statistic_stride(site)),
-        mean_(static_cast<std::size_t>(channels_)), inverse_std_(mean_.size()) {}
+        mean_(static_cast<std::size_t>(channels_)),
+        inverse_std_(mean_.size()) {}
 
   void run(const StepContext& context, const Lane&, const Range&) override {
     const double count = sums_[2 * channels_] * pixels_;
@@ -130,7 +135,8 @@ class FinishStatistics : public Kernel {
 class RunningStatistics : public Kernel {
  public:
   RunningStatistics(const CallSite& site, const Geometry& g)
-      : eps_(std::get<BatchNorm>(site.op.attributes).eps), channels_(g.channels),
+      : eps_(std::get<BatchNorm>(site.op.attributes).eps),
+        channels_(g.channels),
         gamma_(site.binding[Role::kWeights].of_lane()),
         beta_(site.binding[Role::kBias].of_lane()),
         affine_(site.binding[Role::kAffine].of_lane()),
@@ -143,7 +149,8 @@ class RunningStatistics : public Kernel {
   void run(const StepContext&, const Lane&, const Range&) override {
     for (int c = 0; c < channels_; ++c) {
       const double mean = running_mean_[c];
-      const double inverse = 1.0 / std::sqrt(static_cast<double>(running_var_[c]) + static_cast<double>(eps_));
+      const double inverse =
+          1.0 / std::sqrt(static_cast<double>(running_var_[c]) + static_cast<double>(eps_));
       const double scale = gamma_[c] * inverse;
       affine_[c] = static_cast<float>(scale);
       affine_[channels_ + c] = static_cast<float>(beta_[c] - mean * scale);
@@ -164,8 +171,11 @@ template <class T>
 class Apply : public Kernel {
  public:
   Apply(const CallSite& site, const Geometry& g)
-      : geometry_(g), src_(site.binding[Role::kSrc]), dst_(site.binding[Role::kDst]),
-        affine_(site.binding[Role::kAffine].of_lane()), relu_(site.call.relu),
+      : geometry_(g),
+        src_(site.binding[Role::kSrc]),
+        dst_(site.binding[Role::kDst]),
+        affine_(site.binding[Role::kAffine].of_lane()),
+        relu_(site.call.relu),
         has_residual_(site.binding.has(Role::kResidual)) {
     if (has_residual_) residual_ = site.binding[Role::kResidual];
   }
@@ -189,10 +199,13 @@ template <class T>
 class BackwardSums : public Kernel {
  public:
   BackwardSums(const CallSite& site, const Geometry& g)
-      : geometry_(g), diff_dst_(site.binding[Role::kDiffDst]), src_(site.binding[Role::kSrc]),
+      : geometry_(g),
+        diff_dst_(site.binding[Role::kDiffDst]),
+        src_(site.binding[Role::kSrc]),
         lane_sums_(site.binding[Role::kLaneSums]),
         mean_(site.binding[Role::kAffine].of_lane() + 2 * g.channels),
-        relu_(site.call.relu), two_(site.binding.has(Role::kDiffDst2)),
+        relu_(site.call.relu),
+        two_(site.binding.has(Role::kDiffDst2)),
         writes_(site.binding.has(Role::kMasked)) {
     if (relu_) dst_ = site.binding[Role::kDst];
     if (two_) diff_dst2_ = site.binding[Role::kDiffDst2];
@@ -220,7 +233,8 @@ class BackwardSums : public Kernel {
 class CombineBackward : public Kernel {
  public:
   CombineBackward(const CallSite& site, const Geometry& g)
-      : channels_(g.channels), lanes_(site.binding.lanes),
+      : channels_(g.channels),
+        lanes_(site.binding.lanes),
         lane_sums_(site.binding[Role::kLaneSums]),
         sums_(site.binding[Role::kSums].of_lane<double>()),
         inverse_std_(site.binding[Role::kAffine].of_lane() + 3 * g.channels),
@@ -230,9 +244,10 @@ class CombineBackward : public Kernel {
   void run(const StepContext& context, const Lane&, const Range&) override {
     combine_lanes(context, lanes_, lane_sums_, 2 * channels_, sums_);
     for (int c = 0; c < channels_; ++c) {
-      const auto gamma = context.images == 0 ? 0.0f
-                             : static_cast<float>(sums_[channels_ + c] *
-                                                  static_cast<double>(inverse_std_[c]));
+      const auto gamma =
+          context.images == 0
+              ? 0.0f
+              : static_cast<float>(sums_[channels_ + c] * static_cast<double>(inverse_std_[c]));
       const auto beta = static_cast<float>(sums_[c]);
       gamma_gradient_[c] = context.first_micro_batch ? gamma : gamma_gradient_[c] + gamma;
       beta_gradient_[c] = context.first_micro_batch ? beta : beta_gradient_[c] + beta;
@@ -251,7 +266,8 @@ class CombineBackward : public Kernel {
 class FinishBackward : public Kernel {
  public:
   FinishBackward(const CallSite& site, const Geometry& g)
-      : channels_(g.channels), pixels_(g.pixels),
+      : channels_(g.channels),
+        pixels_(g.pixels),
         sums_(site.binding[Role::kSums].of_lane<double>()),
         gamma_(site.binding[Role::kWeights].of_lane()),
         affine_(site.binding[Role::kAffine].of_lane()),
@@ -282,7 +298,9 @@ template <class T>
 class BackwardData : public Kernel {
  public:
   BackwardData(const CallSite& site, const Geometry& g)
-      : geometry_(g), masked_(site.binding[Role::kMasked]), src_(site.binding[Role::kSrc]),
+      : geometry_(g),
+        masked_(site.binding[Role::kMasked]),
+        src_(site.binding[Role::kSrc]),
         diff_src_(site.binding[Role::kDiffSrc]),
         coefficients_(site.binding[Role::kCoefficients].of_lane()) {}
 
@@ -305,17 +323,26 @@ std::unique_ptr<Kernel> make_batch_norm_kernel(const CallSite& site) {
   const Geometry g = site.geometry(site.op.inputs[0]);
   const Storage storage = site.storage(site.op.inputs[0]);
   switch (site.call.kind) {
-    case CallKind::kStatistics: return make_stored<Statistics>(storage, g, site.binding);
+    case CallKind::kStatistics:
+      return make_stored<Statistics>(storage, g, site.binding);
     case CallKind::kCombineStatistics:
       return std::make_unique<CombineStatistics>(g.channels, site.binding);
-    case CallKind::kFinishStatistics: return std::make_unique<FinishStatistics>(site, g);
-    case CallKind::kRunningStatistics: return std::make_unique<RunningStatistics>(site, g);
-    case CallKind::kForward: return make_stored<Apply>(storage, site, g);
-    case CallKind::kBackwardSums: return make_stored<BackwardSums>(storage, site, g);
-    case CallKind::kCombineBackward: return std::make_unique<CombineBackward>(site, g);
-    case CallKind::kFinishBackward: return std::make_unique<FinishBackward>(site, g);
-    case CallKind::kBackwardData: return make_stored<BackwardData>(storage, site, g);
-    default: site.no_kernel();
+    case CallKind::kFinishStatistics:
+      return std::make_unique<FinishStatistics>(site, g);
+    case CallKind::kRunningStatistics:
+      return std::make_unique<RunningStatistics>(site, g);
+    case CallKind::kForward:
+      return make_stored<Apply>(storage, site, g);
+    case CallKind::kBackwardSums:
+      return make_stored<BackwardSums>(storage, site, g);
+    case CallKind::kCombineBackward:
+      return std::make_unique<CombineBackward>(site, g);
+    case CallKind::kFinishBackward:
+      return std::make_unique<FinishBackward>(site, g);
+    case CallKind::kBackwardData:
+      return make_stored<BackwardData>(storage, site, g);
+    default:
+      site.no_kernel();
   }
 }
 

@@ -71,8 +71,10 @@ class ChannelPadKernel : public Kernel {
   explicit ChannelPadKernel(const CallSite& site)
       : forward_(site.call.kind == CallKind::kForward),
         stride_(std::get<ChannelPad>(site.op.attributes).stride),
-        in_(site.shape(site.op.inputs[0])), out_(site.shape(site.op.output)),
-        small_(site.geometry(site.op.inputs[0])), large_(site.geometry(site.op.output)),
+        in_(site.shape(site.op.inputs[0])),
+        out_(site.shape(site.op.output)),
+        small_(site.geometry(site.op.inputs[0])),
+        large_(site.geometry(site.op.output)),
         from_(site.binding[forward_ ? Role::kSrc : Role::kDiffDst]),
         to_(site.binding[forward_ ? Role::kDst : Role::kDiffSrc]) {}
 
@@ -124,9 +126,12 @@ template <class T>
 class ChannelScaleKernel : public Kernel {
  public:
   explicit ChannelScaleKernel(const CallSite& site)
-      : forward_(site.call.kind == CallKind::kForward), gate_gradient_(site.call.input_index == 1),
-        geometry_(site.geometry(site.op.inputs[0])), src_(site.binding[Role::kSrc]),
-        gate_(site.binding[Role::kSrc2]), to_(site.binding[forward_ ? Role::kDst : Role::kDiffSrc]) {
+      : forward_(site.call.kind == CallKind::kForward),
+        gate_gradient_(site.call.input_index == 1),
+        geometry_(site.geometry(site.op.inputs[0])),
+        src_(site.binding[Role::kSrc]),
+        gate_(site.binding[Role::kSrc2]),
+        to_(site.binding[forward_ ? Role::kDst : Role::kDiffSrc]) {
     if (!forward_) diff_dst_ = site.binding[Role::kDiffDst];
   }
 

@@ -19,7 +19,9 @@ Convolution::Convolution(const Graph& graph, const Op& op, LayoutKind layout, St
 Convolution Convolution::transposed(const Graph& graph, const Op& op, LayoutKind layout) {
   const auto& c = std::get<ConvTranspose2d>(op.attributes);
   const Conv2d other_way{.out_channels = graph.value(op.inputs[0]).shape.channels,
-                         .kernel = c.kernel, .stride = c.stride, .padding = c.padding};
+                         .kernel = c.kernel,
+                         .stride = c.stride,
+                         .padding = c.padding};
   return {graph, op, other_way, {op.output, op.inputs[0], true}, layout, Storage::kF32};
 }
 
@@ -63,8 +65,9 @@ Convolution::Convolution(const Graph& graph, const Op& op, const Conv2d& attribu
 /// oneDNN 3.2 with avx512_bf16 reads beyond its scratchpad there, and gives garbage.
 void Convolution::refuse_wrong_results() const {
   if (type_ == kBf16 && attributes_.kernel > 1 && in_.width < attributes_.stride)
-    throw InternalError(name_ + ": oneDNN's bf16 weight gradient is wrong for images narrower than "
-                                "the stride");
+    throw InternalError(name_ +
+                        ": oneDNN's bf16 weight gradient is wrong for images narrower than "
+                        "the stride");
 }
 
 memory::desc Convolution::plain_weights() const {
@@ -79,7 +82,8 @@ std::int64_t Convolution::weight_count() const {
 }
 
 memory::desc Convolution::src(int images) const {
-  return {{images, in_.channels, in_.height, in_.width}, type_,
+  return {{images, in_.channels, in_.height, in_.width},
+          type_,
           planar_src_ ? tag::nchw : activation_tag(src_block_)};
 }
 
@@ -99,8 +103,7 @@ dnnl::convolution_backward_data::primitive_desc Convolution::backward_data(int i
   return backward_data_with(images, packed_backward_);
 }
 
-dnnl::convolution_backward_weights::primitive_desc Convolution::backward_weights(
-    int images) const {
+dnnl::convolution_backward_weights::primitive_desc Convolution::backward_weights(int images) const {
   return backward_weights_with(images, lane_gradient_);
 }
 
@@ -119,8 +122,16 @@ dnnl::convolution_forward::primitive_desc Convolution::hint(int images) const {
   const memory::dims stride{attributes_.stride, attributes_.stride};
   const memory::dims padding{attributes_.padding, attributes_.padding};
   const memory::desc any(plain_weights().get_dims(), type_, tag::any);
-  return {cpu_engine(), dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct,
-          src(images), any, bias(), dst(images), stride, padding, padding};
+  return {cpu_engine(),
+          dnnl::prop_kind::forward_training,
+          dnnl::algorithm::convolution_direct,
+          src(images),
+          any,
+          bias(),
+          dst(images),
+          stride,
+          padding,
+          padding};
 }
 
 dnnl::convolution_backward_data::primitive_desc Convolution::backward_data_with(

@@ -26,7 +26,7 @@ class Convolution {
   bool has_bias() const { return bias_; }
   bool needs_data_gradient() const { return data_gradient_; }
   bool is_transposed() const { return transposed_; }
-  dnnl::memory::desc plain_weights() const;              // f32 [K,C/g,kh,kw], row-major
+  dnnl::memory::desc plain_weights() const;  // f32 [K,C/g,kh,kw], row-major
   dnnl::memory::desc packed_weights() const { return packed_; }
   dnnl::memory::desc packed_weights_backward() const { return packed_backward_; }
   dnnl::memory::desc lane_gradient() const { return lane_gradient_; }

@@ -62,8 +62,11 @@ class Source {
 class ConvolutionForward : public Kernel {
  public:
   ConvolutionForward(ConvolutionPtr c, const Binding& b)
-      : convolution_(std::move(c)), lanes_(b.lanes), src_(*convolution_, b[Role::kSrc]),
-        dst_(b[Role::kDst]), weights_(b[Role::kPacked].of_lane<std::byte>()) {
+      : convolution_(std::move(c)),
+        lanes_(b.lanes),
+        src_(*convolution_, b[Role::kSrc]),
+        dst_(b[Role::kDst]),
+        weights_(b[Role::kPacked].of_lane<std::byte>()) {
     if (convolution_->has_bias()) bias_ = b[Role::kBias].of_lane();
   }
 
@@ -109,8 +112,11 @@ class ConvolutionForward : public Kernel {
 class ConvolutionBackwardData : public Kernel {
  public:
   ConvolutionBackwardData(ConvolutionPtr c, const Binding& b)
-      : convolution_(std::move(c)), lanes_(b.lanes), diff_dst_(b[Role::kDiffDst]),
-        diff_src_(b[Role::kDiffSrc]), weights_(b[Role::kPacked].of_lane<std::byte>()) {}
+      : convolution_(std::move(c)),
+        lanes_(b.lanes),
+        diff_dst_(b[Role::kDiffDst]),
+        diff_src_(b[Role::kDiffSrc]),
+        weights_(b[Role::kPacked].of_lane<std::byte>()) {}
 
   void prepare(int images) override {
     primitives_.prepare(images, [&] {
@@ -143,8 +149,11 @@ class ConvolutionBackwardData : public Kernel {
 class ConvolutionBackwardWeights : public Kernel {
  public:
   ConvolutionBackwardWeights(ConvolutionPtr c, const Binding& b)
-      : convolution_(std::move(c)), lanes_(b.lanes), src_(*convolution_, b[Role::kSrc]),
-        diff_dst_(b[Role::kDiffDst]), gradient_(b[Role::kLaneGradient]),
+      : convolution_(std::move(c)),
+        lanes_(b.lanes),
+        src_(*convolution_, b[Role::kSrc]),
+        diff_dst_(b[Role::kDiffDst]),
+        gradient_(b[Role::kLaneGradient]),
         gradient_bytes_(convolution_->lane_gradient().get_size()) {
     if (convolution_->has_bias()) {
       bias_gradient_ = b[Role::kLaneBiasGradient];
@@ -160,8 +169,8 @@ class ConvolutionBackwardWeights : public Kernel {
           {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()},
           {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()}};
       if (bias_floats_) arguments.emplace_back(DNNL_ARG_DIFF_BIAS, pd.diff_bias_desc());
-      return LanePrimitive(dnnl::convolution_backward_weights(pd), arguments,
-                           pd.scratchpad_desc(), lanes_, convolution_->name());
+      return LanePrimitive(dnnl::convolution_backward_weights(pd), arguments, pd.scratchpad_desc(),
+                           lanes_, convolution_->name());
     });
   }
 
@@ -206,8 +215,7 @@ LanePrimitive make_reorder(const dnnl::memory::desc& from, const dnnl::memory::d
                            const std::string& name) {
   const SingleThreaded one_thread;
   return create_primitive(name, [&] {
-    const dnnl::reorder::primitive_desc pd(cpu_engine(), from, cpu_engine(), to,
-                                           user_scratchpad());
+    const dnnl::reorder::primitive_desc pd(cpu_engine(), from, cpu_engine(), to, user_scratchpad());
     return LanePrimitive(dnnl::reorder(pd), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}},
                          pd.scratchpad_desc(), lanes, name);
   });
@@ -216,7 +224,8 @@ LanePrimitive make_reorder(const dnnl::memory::desc& from, const dnnl::memory::d
 class PackWeights : public Kernel {
  public:
   PackWeights(const Convolution& c, const dnnl::memory::desc& to, const Binding& b)
-      : weights_(b[Role::kWeights].of_lane()), packed_(b[Role::kPacked].of_lane<std::byte>()),
+      : weights_(b[Role::kWeights].of_lane()),
+        packed_(b[Role::kPacked].of_lane<std::byte>()),
         reorder_(make_reorder(c.plain_weights(), to, b.lanes, c.name() + " (pack)")) {}
 
   std::size_t scratch_bytes() const override { return reorder_.scratch_bytes(); }
@@ -234,11 +243,13 @@ class PackWeights : public Kernel {
 class FoldConvolutionGradient : public Kernel {
  public:
   FoldConvolutionGradient(const Convolution& c, const Binding& b)
-      : lanes_(b.lanes), lane_gradient_(b[Role::kLaneGradient]),
+      : lanes_(b.lanes),
+        lane_gradient_(b[Role::kLaneGradient]),
         gradient_(b[Role::kGradient].of_lane()),
         lane_floats_(c.lane_gradient().get_size() / sizeof(float)),
         floats_(static_cast<std::size_t>(c.weight_count())),
-        reorder_(make_reorder(c.lane_gradient(), c.plain_weights(), b.lanes, c.name() + " (fold)")) {
+        reorder_(
+            make_reorder(c.lane_gradient(), c.plain_weights(), b.lanes, c.name() + " (fold)")) {
     if (!c.has_bias()) return;
     lane_bias_ = b[Role::kLaneBiasGradient];
     bias_gradient_ = b[Role::kBiasGradient].of_lane();
@@ -246,13 +257,12 @@ class FoldConvolutionGradient : public Kernel {
   }
 
   /// [the reorder's scratchpad][plain gradient of this micro-batch, when it must be added]
-  std::size_t scratch_bytes() const override {
-    return plain_offset() + floats_ * sizeof(float);
-  }
+  std::size_t scratch_bytes() const override { return plain_offset() + floats_ * sizeof(float); }
 
   void run(const StepContext& context, const Lane& lane, const Range&) override {
     const int home = fold_lanes(context, lanes_, lane_gradient_, lane_floats_);
-    const int bias_home = bias_floats_ ? fold_lanes(context, lanes_, lane_bias_, bias_floats_) : home;
+    const int bias_home =
+        bias_floats_ ? fold_lanes(context, lanes_, lane_bias_, bias_floats_) : home;
     if (home < 0) {  // no images on this rank
       if (!context.first_micro_batch) return;
       std::fill_n(gradient_, floats_, 0.0f);
@@ -288,15 +298,20 @@ class FoldConvolutionGradient : public Kernel {
 
 std::unique_ptr<Kernel> make_convolution_kernel(ConvolutionPtr c, const Call& call, Binding b) {
   switch (call.kind) {
-    case CallKind::kForward: return std::make_unique<ConvolutionForward>(std::move(c), b);
-    case CallKind::kBackwardData: return std::make_unique<ConvolutionBackwardData>(std::move(c), b);
+    case CallKind::kForward:
+      return std::make_unique<ConvolutionForward>(std::move(c), b);
+    case CallKind::kBackwardData:
+      return std::make_unique<ConvolutionBackwardData>(std::move(c), b);
     case CallKind::kBackwardWeights:
       return std::make_unique<ConvolutionBackwardWeights>(std::move(c), b);
-    case CallKind::kPackWeights: return std::make_unique<PackWeights>(*c, c->packed_weights(), b);
+    case CallKind::kPackWeights:
+      return std::make_unique<PackWeights>(*c, c->packed_weights(), b);
     case CallKind::kPackWeightsBackward:
       return std::make_unique<PackWeights>(*c, c->packed_weights_backward(), b);
-    case CallKind::kFoldGradient: return std::make_unique<FoldConvolutionGradient>(*c, b);
-    default: throw InternalError(c->name() + ": a convolution has no kernel of this kind");
+    case CallKind::kFoldGradient:
+      return std::make_unique<FoldConvolutionGradient>(*c, b);
+    default:
+      throw InternalError(c->name() + ": a convolution has no kernel of this kind");
   }
 }
 
@@ -323,9 +338,14 @@ std::unique_ptr<Kernel> make_transposed_kernel(ConvolutionPtr c, const Call& cal
       rename(Role::kSrc, Role::kDiffDst);
       rename(Role::kDiffDst, Role::kSrc);
       break;
-    case CallKind::kPackWeights: other.kind = CallKind::kPackWeightsBackward; break;
-    case CallKind::kPackWeightsBackward: other.kind = CallKind::kPackWeights; break;
-    default: break;
+    case CallKind::kPackWeights:
+      other.kind = CallKind::kPackWeightsBackward;
+      break;
+    case CallKind::kPackWeightsBackward:
+      other.kind = CallKind::kPackWeights;
+      break;
+    default:
+      break;
   }
   return make_convolution_kernel(std::move(c), other, swapped);
 }

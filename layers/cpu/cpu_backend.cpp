@@ -17,9 +17,7 @@ Geometry CallSite::geometry(ValueId value) const {
   return {s.channels, s.pixels(), value_block(graph, value, layout)};
 }
 
-Storage CallSite::storage(ValueId value) const {
-  return value_storage(graph, value, activations);
-}
+Storage CallSite::storage(ValueId value) const { return value_storage(graph, value, activations); }
 
 void CallSite::no_kernel() const {
   throw InternalError(op.name + " (" + kind_name(op.attributes) + "): no kernel for call kind " +
@@ -35,18 +33,19 @@ CpuBackend::CpuBackend(const Graph& graph, CpuBackendOptions options)
   for (std::size_t i = 0; i < graph.ops().size(); ++i) {
     const Op& op = graph.ops()[i];
     if (std::holds_alternative<ConvTranspose2d>(op.attributes))
-      convolutions_.emplace(static_cast<OpId>(i), std::make_shared<const Convolution>(
-                                                      Convolution::transposed(graph, op, options.layout)));
+      convolutions_.emplace(
+          static_cast<OpId>(i),
+          std::make_shared<const Convolution>(Convolution::transposed(graph, op, options.layout)));
     if (!std::holds_alternative<Conv2d>(op.attributes)) continue;
     const bool winograd = options.winograd && options.activations == Storage::kF32;
-    const auto geometry = winograd ? winograd_geometry(graph, op, options.layout)
-                                   : std::optional<WinogradGeometry>();
+    const auto geometry =
+        winograd ? winograd_geometry(graph, op, options.layout) : std::optional<WinogradGeometry>();
     if (geometry)
       winograd_.emplace(static_cast<OpId>(i), *geometry);
     else
-      convolutions_.emplace(static_cast<OpId>(i),
-                            std::make_shared<const Convolution>(graph, op, options.layout,
-                                                                options.activations));
+      convolutions_.emplace(
+          static_cast<OpId>(i),
+          std::make_shared<const Convolution>(graph, op, options.layout, options.activations));
   }
 }
 
@@ -72,8 +71,7 @@ std::size_t CpuBackend::lane_gradient_bytes(OpId op) const {
 }
 
 std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding binding) {
-  if (call.op == kNone)
-    return make_update_kernel(graph_, options_, call, binding);
+  if (call.op == kNone) return make_update_kernel(graph_, options_, call, binding);
   const Op& op = graph_.op(call.op);
   const CallSite site{graph_, op, options_.layout, options_.activations, call, binding, call.op};
   if (call.kind == CallKind::kSum) return make_sum_kernel(site, op.output);
@@ -130,8 +128,8 @@ int preferred_block() {
 
 bool has_kernels(const Graph& graph, LayoutKind layout, Storage activations) {
   try {
-    const CpuBackend backend(
-        graph, {.layout = layout, .activations = activations, .winograd = false});
+    const CpuBackend backend(graph,
+                             {.layout = layout, .activations = activations, .winograd = false});
     return true;
   } catch (const InternalError&) {
     return false;

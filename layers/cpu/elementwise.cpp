@@ -78,8 +78,10 @@ template <class T>
 class ActivationForward : public Kernel {
  public:
   explicit ActivationForward(const CallSite& site)
-      : activation_(std::get<Activation>(site.op.attributes)), kernels_(activation_.kind),
-        elements_(elements_of(site, site.op.output)), src_(site.binding[Role::kSrc]),
+      : activation_(std::get<Activation>(site.op.attributes)),
+        kernels_(activation_.kind),
+        elements_(elements_of(site, site.op.output)),
+        src_(site.binding[Role::kSrc]),
         dst_(site.binding[Role::kDst]) {}
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
@@ -101,10 +103,12 @@ template <class T>
 class ActivationBackward : public Kernel {
  public:
   explicit ActivationBackward(const CallSite& site)
-      : activation_(std::get<Activation>(site.op.attributes)), kernels_(activation_.kind),
+      : activation_(std::get<Activation>(site.op.attributes)),
+        kernels_(activation_.kind),
         elements_(elements_of(site, site.op.output)),
         saved_(site.binding[backward_needs(site.graph, site.op).src ? Role::kSrc : Role::kDst]),
-        diff_dst_(site.binding[Role::kDiffDst]), diff_src_(site.binding[Role::kDiffSrc]) {}
+        diff_dst_(site.binding[Role::kDiffDst]),
+        diff_src_(site.binding[Role::kDiffSrc]) {}
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     const std::size_t n = count(elements_, range);
@@ -127,8 +131,10 @@ template <class T>
 class LerpKernel : public Kernel {
  public:
   explicit LerpKernel(const CallSite& site)
-      : elements_(elements_of(site, site.op.output)), start_(site.binding[Role::kSrc]),
-        end_(site.binding[Role::kSrc2]), weight_(site.binding[Role::kSrc3]) {
+      : elements_(elements_of(site, site.op.output)),
+        start_(site.binding[Role::kSrc]),
+        end_(site.binding[Role::kSrc2]),
+        weight_(site.binding[Role::kSrc3]) {
     if (site.call.kind == CallKind::kForward) {
       dst_ = site.binding[Role::kDst];
       return;

@@ -12,9 +12,12 @@ namespace {
 class GroupNormKernel : public Kernel {
  public:
   GroupNormKernel(const CallSite& site, const Geometry& g)
-      : norm_(std::get<GroupNorm>(site.op.attributes)), geometry_(g),
-        group_channels_(g.channels / norm_.groups), src_(site.binding[Role::kSrc]),
-        workspace_(site.binding[Role::kWorkspace]), gamma_(site.binding[Role::kWeights].of_lane()) {}
+      : norm_(std::get<GroupNorm>(site.op.attributes)),
+        geometry_(g),
+        group_channels_(g.channels / norm_.groups),
+        src_(site.binding[Role::kSrc]),
+        workspace_(site.binding[Role::kWorkspace]),
+        gamma_(site.binding[Role::kWeights].of_lane()) {}
 
   /// [double sums 2C][float 4C]
   std::size_t scratch_bytes() const override {
@@ -28,7 +31,8 @@ class GroupNormKernel : public Kernel {
     return s;
   }
   float* floats(const Lane& lane) const {
-    return reinterpret_cast<float*>(lane.scratch + static_cast<std::size_t>(geometry_.channels) * 2 * sizeof(double));
+    return reinterpret_cast<float*>(lane.scratch + static_cast<std::size_t>(geometry_.channels) *
+                                                       2 * sizeof(double));
   }
   GroupNorm norm_;
   Geometry geometry_;
@@ -41,7 +45,8 @@ template <class T>
 class GroupNormForward : public GroupNormKernel {
  public:
   GroupNormForward(const CallSite& site, const Geometry& g)
-      : GroupNormKernel(site, g), dst_(site.binding[Role::kDst]),
+      : GroupNormKernel(site, g),
+        dst_(site.binding[Role::kDst]),
         beta_(site.binding[Role::kBias].of_lane()) {}
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
@@ -88,7 +93,8 @@ template <class T>
 class GroupNormBackward : public GroupNormKernel {
  public:
   GroupNormBackward(const CallSite& site, const Geometry& g)
-      : GroupNormKernel(site, g), diff_dst_(site.binding[Role::kDiffDst]),
+      : GroupNormKernel(site, g),
+        diff_dst_(site.binding[Role::kDiffDst]),
         diff_src_(site.binding[Role::kDiffSrc]),
         gamma_gradient_(site.binding[Role::kLaneGradient]),
         beta_gradient_(site.binding[Role::kLaneBiasGradient]) {}
@@ -111,7 +117,8 @@ class GroupNormBackward : public GroupNormKernel {
                                              s);
       for (int i = 0; i < norm_.groups; ++i) coefficients_of_group(i, s, saved, a, b, k);
       for (int c = 0; c < channels; ++c) {
-        dgamma[c] += static_cast<float>(s[channels + c]) * saved[norm_.groups + c / group_channels_];
+        dgamma[c] +=
+            static_cast<float>(s[channels + c]) * saved[norm_.groups + c / group_channels_];
         dbeta[c] += static_cast<float>(s[c]);
       }
       stored_kernels<T>().norm_backward_data(geometry_, 1, g, x, diff_src_.at<T>(lane, image), a, b,
@@ -148,10 +155,14 @@ std::unique_ptr<Kernel> make_group_norm_kernel(const CallSite& site) {
   const Geometry g = site.geometry(site.op.inputs[0]);
   const Storage storage = site.storage(site.op.inputs[0]);
   switch (site.call.kind) {
-    case CallKind::kForward: return make_stored<GroupNormForward>(storage, site, g);
-    case CallKind::kBackwardData: return make_stored<GroupNormBackward>(storage, site, g);
-    case CallKind::kFoldGradient: return make_fold_kernel(site);
-    default: site.no_kernel();
+    case CallKind::kForward:
+      return make_stored<GroupNormForward>(storage, site, g);
+    case CallKind::kBackwardData:
+      return make_stored<GroupNormBackward>(storage, site, g);
+    case CallKind::kFoldGradient:
+      return make_fold_kernel(site);
+    default:
+      site.no_kernel();
   }
 }
 

@@ -50,7 +50,7 @@ std::unique_ptr<Kernel> make_attention_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_elementwise_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_lerp_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_flatten_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_random_kernel(const CallSite& site);  // dropout, skipped branches
+std::unique_ptr<Kernel> make_random_kernel(const CallSite& site);   // dropout, skipped branches
 std::unique_ptr<Kernel> make_channel_kernel(const CallSite& site);  // concat, pad, SE scale
 std::unique_ptr<Kernel> make_pool_kernel(const CallSite& site);
 std::unique_ptr<Kernel> make_upsample_kernel(const CallSite& site);

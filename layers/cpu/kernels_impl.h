@@ -6,11 +6,11 @@
 // (kernels_tables.h).
 #include "layers/cpu/kernels_activation.h"
 #include "layers/cpu/kernels_elementwise.h"
-#include "layers/cpu/kernels_rows.h"
 #include "layers/cpu/kernels_norm.h"
 #include "layers/cpu/kernels_pool.h"
 #include "layers/cpu/kernels_reduce.h"
 #include "layers/cpu/kernels_resize.h"
+#include "layers/cpu/kernels_rows.h"
 #include "layers/cpu/kernels_tables.h"
 #include "layers/cpu/kernels_winograd.h"
 

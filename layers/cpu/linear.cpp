@@ -21,7 +21,9 @@ struct LinearShape {
   memory::desc src(int images) const { return {{images, in}, kF32, tag::ab}; }
   memory::desc dst(int images) const { return {{images, out}, kF32, tag::ab}; }
   memory::desc weights() const { return {{out, in}, kF32, tag::ab}; }
-  memory::desc bias_desc() const { return bias ? memory::desc({out}, kF32, tag::a) : memory::desc(); }
+  memory::desc bias_desc() const {
+    return bias ? memory::desc({out}, kF32, tag::a) : memory::desc();
+  }
 
   dnnl::inner_product_forward::primitive_desc forward(int images) const {
     return create_primitive(name, [&] {
@@ -63,7 +65,9 @@ class LinearKernel : public Kernel {
 class LinearForward : public LinearKernel {
  public:
   LinearForward(LinearShape shape, const Binding& b)
-      : LinearKernel(std::move(shape), b.lanes), src_(b[Role::kSrc]), dst_(b[Role::kDst]),
+      : LinearKernel(std::move(shape), b.lanes),
+        src_(b[Role::kSrc]),
+        dst_(b[Role::kDst]),
         weights_(b[Role::kWeights].of_lane()) {
     if (shape_.bias) bias_ = b[Role::kBias].of_lane();
   }
@@ -95,8 +99,10 @@ class LinearForward : public LinearKernel {
 class LinearBackwardData : public LinearKernel {
  public:
   LinearBackwardData(LinearShape shape, const Binding& b)
-      : LinearKernel(std::move(shape), b.lanes), diff_dst_(b[Role::kDiffDst]),
-        diff_src_(b[Role::kDiffSrc]), weights_(b[Role::kWeights].of_lane()) {}
+      : LinearKernel(std::move(shape), b.lanes),
+        diff_dst_(b[Role::kDiffDst]),
+        diff_src_(b[Role::kDiffSrc]),
+        weights_(b[Role::kWeights].of_lane()) {}
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
     of(range).run(lane.index, {diff_dst_.at(lane, range), weights_, diff_src_.at(lane, range)},
@@ -112,7 +118,9 @@ class LinearBackwardData : public LinearKernel {
             {{DNNL_ARG_DIFF_DST, pd.diff_dst_desc()},
              {DNNL_ARG_WEIGHTS, pd.weights_desc()},
              {DNNL_ARG_DIFF_SRC, pd.diff_src_desc()}},
-            pd.scratchpad_desc(), lanes_, shape_.name};
+            pd.scratchpad_desc(),
+            lanes_,
+            shape_.name};
   }
 
  private:
@@ -124,9 +132,11 @@ class LinearBackwardData : public LinearKernel {
 class LinearBackwardWeights : public LinearKernel {
  public:
   LinearBackwardWeights(LinearShape shape, const Binding& b)
-      : LinearKernel(std::move(shape), b.lanes), src_(b[Role::kSrc]), diff_dst_(b[Role::kDiffDst]),
-        gradient_(b[Role::kLaneGradient]), weights_(static_cast<std::size_t>(shape_.in) *
-                                                    static_cast<std::size_t>(shape_.out)) {
+      : LinearKernel(std::move(shape), b.lanes),
+        src_(b[Role::kSrc]),
+        diff_dst_(b[Role::kDiffDst]),
+        gradient_(b[Role::kLaneGradient]),
+        weights_(static_cast<std::size_t>(shape_.in) * static_cast<std::size_t>(shape_.out)) {
     if (shape_.bias) bias_gradient_ = b[Role::kLaneBiasGradient];
   }
 
@@ -187,8 +197,10 @@ std::unique_ptr<Kernel> make_linear_kernel(const CallSite& site) {
       return std::make_unique<LinearBackwardData>(std::move(shape), site.binding);
     case CallKind::kBackwardWeights:
       return std::make_unique<LinearBackwardWeights>(std::move(shape), site.binding);
-    case CallKind::kFoldGradient: return make_fold_kernel(site);
-    default: site.no_kernel();
+    case CallKind::kFoldGradient:
+      return make_fold_kernel(site);
+    default:
+      site.no_kernel();
   }
 }
 

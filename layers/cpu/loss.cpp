@@ -15,7 +15,8 @@ class SoftmaxLoss : public Kernel {
   SoftmaxLoss(const CallSite& site, int classes)
       : classes_(classes),
         smoothing_(std::get<SoftmaxCrossEntropy>(site.op.attributes).label_smoothing),
-        logits_(site.binding[Role::kSrc]), lane_sums_(site.binding[Role::kLaneSums]),
+        logits_(site.binding[Role::kSrc]),
+        lane_sums_(site.binding[Role::kLaneSums]),
         training_(site.binding.has(Role::kDiffSrc)) {
     if (training_) diff_ = site.binding[Role::kDiffSrc];
   }
@@ -80,7 +81,10 @@ class SoftmaxLoss : public Kernel {
 class CombineLoss : public Kernel {
  public:
   CombineLoss(const Binding& b, int count)
-      : lanes_(b.lanes), count_(count), lane_sums_(b[Role::kLaneSums]), sums_(b[Role::kSums].of_lane<double>()) {}
+      : lanes_(b.lanes),
+        count_(count),
+        lane_sums_(b[Role::kLaneSums]),
+        sums_(b[Role::kSums].of_lane<double>()) {}
 
   void run(const StepContext& context, const Lane&, const Range&) override {
     if (context.first_micro_batch) std::fill_n(sums_, count_, 0.0);
@@ -107,7 +111,8 @@ std::unique_ptr<Kernel> make_loss_kernel(const CallSite& site) {
       return std::make_unique<SoftmaxLoss>(site, site.shape(site.op.inputs[0]).channels);
     case CallKind::kCombineLoss:
       return std::make_unique<CombineLoss>(site.binding, loss_sum_count(site.graph, site.op));
-    default: site.no_kernel();
+    default:
+      site.no_kernel();
   }
 }
 

@@ -8,10 +8,15 @@ PoolGeometry pool_geometry(const CallSite& site, const Pool& pool) {
   const Shape& in = site.shape(site.op.inputs[0]);
   const Shape& out = site.shape(site.op.output);
   // A window over a vector would be laid out differently on both sides; the block is the input's.
-  return {.channels = in.channels, .height = in.height, .width = in.width,
+  return {.channels = in.channels,
+          .height = in.height,
+          .width = in.width,
           .block = site.geometry(site.op.inputs[0]).block,
-          .out_height = out.height, .out_width = out.width,
-          .kernel = pool.kernel, .stride = pool.stride, .padding = pool.padding};
+          .out_height = out.height,
+          .out_width = out.width,
+          .kernel = pool.kernel,
+          .stride = pool.stride,
+          .padding = pool.padding};
 }
 
 template <class T>

@@ -50,8 +50,8 @@ void LanePrimitive::run(int lane, std::initializer_list<const void*> pointers,
 
 void refuse_reference(const std::string& implementation, const std::string& name) {
   if (implementation.rfind("ref", 0) == 0)
-    throw InternalError(name + ": oneDNN has only its reference implementation (" +
-                        implementation + ") for these shapes; choose other channel counts");
+    throw InternalError(name + ": oneDNN has only its reference implementation (" + implementation +
+                        ") for these shapes; choose other channel counts");
 }
 
 }  // namespace lockstep::cpu

@@ -13,10 +13,11 @@ namespace {
 /// forward, backward and replay, on any rank.
 PhiloxCounter draw(const PhiloxKey& key, const StepContext& context, OpId op, int image,
                    std::uint32_t block) {
-  const auto position = static_cast<std::uint32_t>(context.positions[static_cast<std::size_t>(image)]);
-  return philox({block, position, static_cast<std::uint32_t>(op),
-                 static_cast<std::uint32_t>(context.step)},
-                key);
+  const auto position =
+      static_cast<std::uint32_t>(context.positions[static_cast<std::size_t>(image)]);
+  return philox(
+      {block, position, static_cast<std::uint32_t>(op), static_cast<std::uint32_t>(context.step)},
+      key);
 }
 
 /// Forward and backward are the same map: x -> x * mask / (1 - p).
@@ -24,7 +25,8 @@ template <class T>
 class DropoutKernel : public Kernel {
  public:
   explicit DropoutKernel(const CallSite& site)
-      : op_(site.op_id), probability_(std::get<Dropout>(site.op.attributes).probability),
+      : op_(site.op_id),
+        probability_(std::get<Dropout>(site.op.attributes).probability),
         elements_(static_cast<std::size_t>(site.shape(site.op.output).elements())),
         from_(site.binding[site.call.kind == CallKind::kForward ? Role::kSrc : Role::kDiffDst]),
         to_(site.binding[site.call.kind == CallKind::kForward ? Role::kDst : Role::kDiffSrc]) {}
@@ -39,9 +41,8 @@ class DropoutKernel : public Kernel {
         const auto bits = draw(key, context, op_, image.first, static_cast<std::uint32_t>(i / 4));
         const std::size_t n = std::min<std::size_t>(4, elements_ - i);
         for (std::size_t j = 0; j < n; ++j)
-          to[i + j] = rounded<T>(uniform_float(bits[j]) < probability_
-                                     ? 0.0f
-                                     : widened(from[i + j]) * keep_scale);
+          to[i + j] = rounded<T>(
+              uniform_float(bits[j]) < probability_ ? 0.0f : widened(from[i + j]) * keep_scale);
       }
     }
   }
@@ -58,7 +59,8 @@ template <class T>
 class StochasticDepthKernel : public Kernel {
  public:
   explicit StochasticDepthKernel(const CallSite& site)
-      : op_(site.op_id), depth_(std::get<StochasticDepth>(site.op.attributes)),
+      : op_(site.op_id),
+        depth_(std::get<StochasticDepth>(site.op.attributes)),
         elements_(static_cast<std::size_t>(site.shape(site.op.output).elements())),
         from_(site.binding[site.call.kind == CallKind::kForward ? Role::kSrc : Role::kDiffDst]),
         to_(site.binding[site.call.kind == CallKind::kForward ? Role::kDst : Role::kDiffSrc]) {}
@@ -68,8 +70,8 @@ class StochasticDepthKernel : public Kernel {
     for (Range image = range; image.first < range.last; ++image.first) {
       const std::int64_t position = context.positions[static_cast<std::size_t>(image.first)];
       const bool kept = keeps_branch(depth_, op_, key, context.step, position);
-      stored_kernels<T>().scale(elements_, from_.at<T>(lane, image), kept ? 1.0f / depth_.keep : 0.0f,
-                                to_.at<T>(lane, image));
+      stored_kernels<T>().scale(elements_, from_.at<T>(lane, image),
+                                kept ? 1.0f / depth_.keep : 0.0f, to_.at<T>(lane, image));
     }
   }
 
@@ -85,7 +87,8 @@ template <class T>
 class BranchGateKernel : public Kernel {
  public:
   explicit BranchGateKernel(const CallSite& site)
-      : op_(site.op_id), gate_(std::get<BranchGate>(site.op.attributes)),
+      : op_(site.op_id),
+        gate_(std::get<BranchGate>(site.op.attributes)),
         draws_(site.call.training),
         elements_(static_cast<std::size_t>(site.shape(site.op.output).elements())),
         from_(site.binding[site.call.kind == CallKind::kForward ? Role::kSrc : Role::kDiffDst]),

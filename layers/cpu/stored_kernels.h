@@ -38,10 +38,10 @@ struct StoredKernels {
   void (*layer_norm_backward)(const Geometry&, const T* dy, const T* x, const float* gamma,
                               const float* saved, T* dx, float* dgamma, float* dbeta);
 
-  void (*add)(std::size_t n, const T* a, const T* b, T* dst);        // dst = a + b
+  void (*add)(std::size_t n, const T* a, const T* b, T* dst);             // dst = a + b
   void (*add_floats)(std::size_t n, const T* a, const float* b, T* dst);  // dst = a + b
   void (*accumulate)(std::size_t n, const T* src, float* dst);            // dst += src
-  void (*scale)(std::size_t n, const T* src, float factor, T* dst);  // dst = factor*src
+  void (*scale)(std::size_t n, const T* src, float factor, T* dst);       // dst = factor*src
 
   void (*relu)(std::size_t n, const T* x, T* y);
   void (*relu_backward)(std::size_t n, const T* dy, const T* y, T* dx);  // dy where y > 0

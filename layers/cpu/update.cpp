@@ -48,7 +48,8 @@ class FoldPlain : public Kernel {
 class GradientNorm : public Kernel {
  public:
   GradientNorm(const Graph& graph, const OwnedTensors& owned, const Binding& b)
-      : blocks_(update_blocks(graph, owned)), gradients_(b[Role::kGradient].of_lane()),
+      : blocks_(update_blocks(graph, owned)),
+        gradients_(b[Role::kGradient].of_lane()),
         partial_(b[Role::kLaneSums].of_lane<double>()) {
     std::vector<bool> mine(update_blocks(graph).size());
     for (const UpdateBlock& block : blocks_) mine[static_cast<std::size_t>(block.index)] = true;
@@ -78,8 +79,10 @@ class GradientNorm : public Kernel {
 class FinishGradientNorm : public Kernel {
  public:
   FinishGradientNorm(const Graph& graph, double clip_norm, const Binding& b)
-      : blocks_(update_blocks(graph).size()), clip_norm_(clip_norm),
-        partial_(b[Role::kLaneSums].of_lane<double>()), sums_(b[Role::kSums].of_lane<double>()) {}
+      : blocks_(update_blocks(graph).size()),
+        clip_norm_(clip_norm),
+        partial_(b[Role::kLaneSums].of_lane<double>()),
+        sums_(b[Role::kSums].of_lane<double>()) {}
   void run(const StepContext& context, const Lane&, const Range&) override {
     double total = 0;
     for (std::size_t i = 0; i < blocks_; ++i) total += partial_[i];
@@ -98,8 +101,11 @@ class FinishGradientNorm : public Kernel {
 class Update : public Kernel {
  public:
   Update(const Graph& graph, const OwnedTensors& owned, const SgdOptions& sgd, const Binding& b)
-      : blocks_(update_blocks(graph, owned)), sgd_(sgd), gradients_(b[Role::kGradient].of_lane()),
-        momentum_(b[Role::kRunning].of_lane()), weights_(b[Role::kWeights].of_lane()),
+      : blocks_(update_blocks(graph, owned)),
+        sgd_(sgd),
+        gradients_(b[Role::kGradient].of_lane()),
+        momentum_(b[Role::kRunning].of_lane()),
+        weights_(b[Role::kWeights].of_lane()),
         norm_(b[Role::kSums].of_lane<double>()) {}
   int units() const override { return static_cast<int>(blocks_.size()); }
   void run(const StepContext& context, const Lane&, const Range& range) override {

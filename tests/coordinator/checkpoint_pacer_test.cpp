@@ -9,12 +9,14 @@ namespace {
 
 /// Time that a job loses per second of work, to first order: saves, and half an interval a failure.
 double lost(double interval, double cost, double mean_time_to_failure) {
-  const double segment = interval + cost;  // Daly's model: work and save, repeated until no failure hits it
+  const double segment =
+      interval + cost;  // Daly's model: work and save, repeated until no failure hits it
   return mean_time_to_failure * std::expm1(segment / mean_time_to_failure) / interval;
 }
 
 TEST(CheckpointInterval, LosesLessThanItsNeighbours) {
-  for (const auto& [cost, mttf] : {std::pair{5.0, 3600.0}, {60.0, 86400.0}, {0.01, 100.0}, {20.0, 200.0}}) {
+  for (const auto& [cost, mttf] :
+       {std::pair{5.0, 3600.0}, {60.0, 86400.0}, {0.01, 100.0}, {20.0, 200.0}}) {
     const double best = checkpoint_interval_s(cost, mttf);
     for (const double factor : {0.7, 1.4})
       EXPECT_LT(lost(best, cost, mttf), lost(factor * best, cost, mttf)) << cost << " " << mttf;
@@ -47,7 +49,8 @@ TEST(CheckpointPacer, SoManySecondsAfterTheLast) {
   pacer.save_ended(701, 0.5);
   EXPECT_FALSE(pacer.due(1300));
   EXPECT_TRUE(pacer.due(1301));
-  EXPECT_FALSE(CheckpointPacer(1e6, 600, std::nullopt, 0).due(700));  // the mean time to failure decides
+  EXPECT_FALSE(
+      CheckpointPacer(1e6, 600, std::nullopt, 0).due(700));  // the mean time to failure decides
 }
 
 TEST(CheckpointPacer, OnceBeforeTheLimit) {

@@ -16,7 +16,8 @@ namespace lockstep {
 /// [N,C,H,W], as golden files have it, from what an executor's [N,H,W,C] is; vectors stay.
 inline std::vector<float> plain_order(std::span<const float> found, const Shape& s) {
   std::vector<float> plain(found.size());
-  const auto pixels = static_cast<std::size_t>(s.pixels()), channels = static_cast<std::size_t>(s.channels);
+  const auto pixels = static_cast<std::size_t>(s.pixels()),
+             channels = static_cast<std::size_t>(s.channels);
   for (std::size_t i = 0; i < found.size(); ++i) {
     const std::size_t image = i / (pixels * channels), in = i % (pixels * channels);
     plain[(image * channels + in % channels) * pixels + in / channels] = found[i];

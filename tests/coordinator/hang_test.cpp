@@ -8,29 +8,44 @@
 namespace lockstep {
 namespace {
 
-HangOperation left(std::uint64_t sequence, const std::string& name, const std::string& group = "world") {
-  return {.group = group, .kind = "all_reduce", .name = name, .sequence = sequence, .bytes = 8,
-          .entered_s = 31, .left_s = 30.5};
+HangOperation left(std::uint64_t sequence, const std::string& name,
+                   const std::string& group = "world") {
+  return {.group = group,
+          .kind = "all_reduce",
+          .name = name,
+          .sequence = sequence,
+          .bytes = 8,
+          .entered_s = 31,
+          .left_s = 30.5};
 }
 
-HangOperation waits(std::uint64_t sequence, const std::string& name, const std::string& group = "world") {
+HangOperation waits(std::uint64_t sequence, const std::string& name,
+                    const std::string& group = "world") {
   HangOperation op = left(sequence, name, group);
   op.left_s = -1;
   return op;
 }
 
 HangReport report(int rank, std::vector<HangOperation> operations) {
-  return {.rank = rank, .host = "n" + std::to_string(rank), .process = 100 + rank, .activity = "step",
-          .step = 12, .activity_s = 30, .operations = std::move(operations)};
+  return {.rank = rank,
+          .host = "n" + std::to_string(rank),
+          .process = 100 + rank,
+          .activity = "step",
+          .step = 12,
+          .activity_s = 30,
+          .operations = std::move(operations)};
 }
 
 void expect_words(const std::string& text, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << "\nin: " << text;
+  for (const char* part : parts)
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\nin: " << text;
 }
 
 TEST(Hang, ARankWithoutAReportIsNamed) {
-  const std::vector<HangReport> reports{report(0, {left(1, "a"), waits(2, "b")}), report(2, {waits(2, "b")})};
-  expect_words(blame(reports, 3), {"rank 1 does not answer", "rank 0 waits in world #2 all_reduce \"b\""});
+  const std::vector<HangReport> reports{report(0, {left(1, "a"), waits(2, "b")}),
+                                        report(2, {waits(2, "b")})};
+  expect_words(blame(reports, 3),
+               {"rank 1 does not answer", "rank 0 waits in world #2 all_reduce \"b\""});
   expect_words(blame(reports, 5), {"ranks 1, 3 and 4 do not answer"});
 }
 
@@ -38,9 +53,10 @@ TEST(Hang, ARankThatDoesNotComeIsNamedWithWhatItMisses) {
   const std::vector<HangReport> reports{report(0, {left(6, "a"), waits(7, "step boundary")}),
                                         report(1, {left(6, "a")}),
                                         report(2, {left(6, "a"), waits(7, "step boundary")})};
-  expect_words(blame(reports, 3), {"rank 1 (process 101 on n1; activity: step, steps done: 12)",
-                                   "has not entered world #7 all_reduce \"step boundary\" (8 bytes)",
-                                   "in which rank 0 waits"});
+  expect_words(
+      blame(reports, 3),
+      {"rank 1 (process 101 on n1; activity: step, steps done: 12)",
+       "has not entered world #7 all_reduce \"step boundary\" (8 bytes)", "in which rank 0 waits"});
 }
 
 // Rank 2 is blamed, although rank 1 is behind in "world" too: it waits for rank 2 itself.

@@ -30,7 +30,10 @@ class Steps {
   HealthAction step(double loss, double norm) {
     const double limit = health.norm_limit();
     return health
-        .judge({.step = ++number, .loss = loss, .gradient_norm = norm, .held = limit > 0 && !(norm <= limit)})
+        .judge({.step = ++number,
+                .loss = loss,
+                .gradient_norm = norm,
+                .held = limit > 0 && !(norm <= limit)})
         .action;
   }
   void well(int steps) {
@@ -73,7 +76,8 @@ TEST(NormHistory, AllowsMoreWhereThereAreFew) {
 
 TEST(StepHealth, ExplosionsAreFoundInTheFirstSteps) {
   Steps steps(options("stop", "rollback"));
-  for (const double norm : {1.2, 3.4, 13.0}) EXPECT_EQ(steps.step(1, norm), HealthAction::kGoOn) << norm;
+  for (const double norm : {1.2, 3.4, 13.0})
+    EXPECT_EQ(steps.step(1, norm), HealthAction::kGoOn) << norm;
   EXPECT_EQ(steps.step(1, 211), HealthAction::kRollBack);
   Steps at_once(options("stop", "stop"));
   EXPECT_EQ(at_once.step(1, 0.8), HealthAction::kGoOn);
@@ -90,7 +94,8 @@ TEST(StepHealth, OrdinaryFirstStepsAreWell) {
       {0.334, 0.314, 0.465, 0.329, 0.232, 0.375, 0.366, 0.361, 0.319, 0.37, 0.272, 0.354}};
   for (const std::vector<double>& job : norms) {
     Steps steps(options("stop", "stop"));
-    for (const double norm : job) EXPECT_EQ(steps.step(2, norm), HealthAction::kGoOn) << steps.number;
+    for (const double norm : job)
+      EXPECT_EQ(steps.step(2, norm), HealthAction::kGoOn) << steps.number;
   }
 }
 
@@ -98,7 +103,8 @@ TEST(StepHealth, ANormThatIsNotFiniteIsASpike) {
   EXPECT_EQ(Steps(options("stop", "rollback")).step(1, kInf), HealthAction::kRollBack);
   EXPECT_EQ(Steps(options("stop", "skip")).step(kNan, kNan), HealthAction::kSkip);
   EXPECT_EQ(Steps(options("rollback", "stop")).step(1, kInf), HealthAction::kStop);
-  EXPECT_EQ(Steps(options("rollback", "skip")).step(kNan, 1), HealthAction::kRollBack);  // the norm is well
+  EXPECT_EQ(Steps(options("rollback", "skip")).step(kNan, 1),
+            HealthAction::kRollBack);  // the norm is well
   Steps ignoring(options("ignore", "warn"));
   EXPECT_EQ(ignoring.step(1, kInf), HealthAction::kWarn);
   EXPECT_EQ(ignoring.step(1, kNan), HealthAction::kGoOn);  // once for all in a row
@@ -172,7 +178,8 @@ TEST(StepHealth, AResumedRunJudgesAsBefore) {
   resumed.health.remember(kNan, true);
   resumed.number = whole.number;
   EXPECT_EQ(whole.health.norm_limit(), resumed.health.norm_limit());
-  for (const double norm : {100.0, 100.0, 2.0, 100.0}) EXPECT_EQ(whole.step(1, norm), resumed.step(1, norm));
+  for (const double norm : {100.0, 100.0, 2.0, 100.0})
+    EXPECT_EQ(whole.step(1, norm), resumed.step(1, norm));
 }
 
 TEST(FirstNotFinite, IsFoundWhereverItLies) {

@@ -54,7 +54,8 @@ TEST(InputFacts, TellWhichClassIsAnother) {
   EXPECT_EQ(class_change(facts, 2, {"cat", umlaut}), "");
   EXPECT_EQ(class_change(facts, 2, {}), "");
   EXPECT_EQ(class_change({}, 2, {"a", "b"}), "");
-  EXPECT_EQ(class_change(facts, 2, {"dog", umlaut}), "label 0 is 'dog' in the data, 'cat' where the checkpoint was trained");
+  EXPECT_EQ(class_change(facts, 2, {"dog", umlaut}),
+            "label 0 is 'dog' in the data, 'cat' where the checkpoint was trained");
   EXPECT_EQ(class_change(facts, 3, {}), "the data has 3 classes, the checkpoint was trained on 2");
 }
 

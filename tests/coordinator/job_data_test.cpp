@@ -34,9 +34,11 @@ TEST(JobDataInput, HasTheChannelsOfTheData) {
   Job files = job_of_pictures(folder);
   files.data.channels = 4;
   EXPECT_EQ(message_of<ConfigError>([&] { open_job_data(files); }),
-            "data.channels = 4: picture files give 1 channel or 3; for others use raw pixels, [N,H,W,C] in IDX files "
+            "data.channels = 4: picture files give 1 channel or 3; for others use raw pixels, "
+            "[N,H,W,C] in IDX files "
             "(data.source = idx) or packed");
-  folder.write("train-images-idx4-ubyte", {0, 0, 8, 4, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 5, 1, 2, 3, 4, 5});
+  folder.write("train-images-idx4-ubyte",
+               {0, 0, 8, 4, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 5, 1, 2, 3, 4, 5});
   folder.write("train-labels-idx1-ubyte", {0, 0, 8, 1, 0, 0, 0, 1, 1});
   Job job;
   job.data.source = "idx";
@@ -46,17 +48,20 @@ TEST(JobDataInput, HasTheChannelsOfTheData) {
   job.augment.mean = job.augment.std = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f};
   EXPECT_EQ(open_job_data(job).augment.std.size(), 5u);
   job.augment.mean = {0.1f, 0.2f, 0.3f};
-  EXPECT_TRUE(contains(message_of<ConfigError>([&] { open_job_data(job); }), "one per channel (5)"));
+  EXPECT_TRUE(
+      contains(message_of<ConfigError>([&] { open_job_data(job); }), "one per channel (5)"));
   job.data.channels = 3;
-  EXPECT_TRUE(contains(message_of<ConfigError>([&] { open_job_data(job); }),
-                       "data.channels = 3, but " + folder.path() + " has pictures of 5: leave the key out"));
+  EXPECT_TRUE(contains(
+      message_of<ConfigError>([&] { open_job_data(job); }),
+      "data.channels = 3, but " + folder.path() + " has pictures of 5: leave the key out"));
 }
 
 TEST(JobDataInput, OfPictureFilesNeedsASize) {
   const TempFolder folder;
   Job job = job_of_pictures(folder);
   job.data.height = job.data.width = 0;
-  EXPECT_TRUE(contains(message_of<ConfigError>([&] { open_job_data(job); }), "set data.height and data.width"));
+  EXPECT_TRUE(contains(message_of<ConfigError>([&] { open_job_data(job); }),
+                       "set data.height and data.width"));
 }
 
 TEST(Shares, EveryReplicaHasImages) {
@@ -64,12 +69,15 @@ TEST(Shares, EveryReplicaHasImages) {
   job.train.batch = 8;
   EXPECT_NO_THROW(check_shares(job, 8, 8));
   EXPECT_EQ(message_of<ConfigError>([&] { check_shares(job, 3, 4); }),
-            "the training data has 3 images for 4 ranks: some would never have one; use more data, or start fewer ranks");
+            "the training data has 3 images for 4 ranks: some would never have one; use more data, "
+            "or start fewer ranks");
   EXPECT_EQ(message_of<ConfigError>([&] { check_shares(job, 100, 9); }),
-            "train.batch = 8 images of a step for 9 ranks: some would never have one; set it to 9 at least, or start "
+            "train.batch = 8 images of a step for 9 ranks: some would never have one; set it to 9 "
+            "at least, or start "
             "fewer ranks");
   job.parallel.stages = 2;
-  EXPECT_TRUE(contains(message_of<ConfigError>([&] { check_shares(job, 100, 9); }), "for 9 replicas"));
+  EXPECT_TRUE(
+      contains(message_of<ConfigError>([&] { check_shares(job, 100, 9); }), "for 9 replicas"));
 }
 
 }  // namespace

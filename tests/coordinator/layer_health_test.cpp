@@ -37,7 +37,8 @@ class Layers : public testing::Test {
     const auto found = std::ranges::find(all, name, &Parameter::name);
     return state_.parameter(static_cast<ParameterId>(found - all.begin()), state_.gradients());
   }
-  static std::vector<std::string> layers(const std::vector<LayerFinding>& findings, LayerTrouble trouble) {
+  static std::vector<std::string> layers(const std::vector<LayerFinding>& findings,
+                                         LayerTrouble trouble) {
     std::vector<std::string> names;
     for (const LayerFinding& f : findings)
       if (f.trouble == trouble) names.push_back(f.layer);
@@ -83,7 +84,8 @@ TEST_F(Layers, DeadChannelsAreThoseOfTwoLooks) {
 TEST_F(Layers, StaleStatistics) {
   const auto offsets = statistic_offsets(graph_);
   const auto look = [&](double batch_mean, double batch_var, int micro_batches) {
-    const std::vector<float> before(state_.statistics().begin(), state_.statistics().end());  // mean 0, var 1
+    const std::vector<float> before(state_.statistics().begin(),
+                                    state_.statistics().end());  // mean 0, var 1
     const double moved = 1 - std::pow(0.9, micro_batches);
     for (std::size_t c = 0; c < 8; ++c) {
       state_.statistics()[offsets[2] + c] = static_cast<float>(moved * batch_mean);
@@ -113,26 +115,31 @@ class Branches : public testing::Test {
     branch = graph.add("last", last, {branch});
     const ValueId sum = graph.add("add", Add{}, {branch, stem});
     const ValueId pooled = graph.add("pool", GlobalAveragePool{}, {sum});
-    graph.add("loss", SoftmaxCrossEntropy{}, {graph.add("fc", Linear{.out_features = 4}, {pooled})});
+    graph.add("loss", SoftmaxCrossEntropy{},
+              {graph.add("fc", Linear{.out_features = 4}, {pooled})});
     return graph;
   }
   /// What two looks at a step find where the branch's gradients are 0.
-  static std::vector<std::string> found(const Graph& graph, const StepDraws& draws, bool zero_gamma = false) {
+  static std::vector<std::string> found(const Graph& graph, const StepDraws& draws,
+                                        bool zero_gamma = false) {
     ModelState state(graph);
     state.initialize(1);
     std::ranges::fill(state.gradients(), 1.0f);
     for (std::size_t p = 0; p < graph.parameters().size(); ++p) {
       const std::string& name = graph.parameters()[p].name;
       const auto id = static_cast<ParameterId>(p);
-      if (name == "last.weight" && zero_gamma) std::ranges::fill(state.parameter(id, state.parameters()), 0.0f);
-      if (name.starts_with("conv.") || name.starts_with("norm.")) std::ranges::fill(state.parameter(id, state.gradients()), 0.0f);
+      if (name == "last.weight" && zero_gamma)
+        std::ranges::fill(state.parameter(id, state.parameters()), 0.0f);
+      if (name.starts_with("conv.") || name.starts_with("norm."))
+        std::ranges::fill(state.parameter(id, state.gradients()), 0.0f);
     }
     LayerHealth health(state, {}, 1);
     std::vector<std::string> layers;
     for (int look = 0; look < 2; ++look) {
       health.prepare(draws);
       for (const LayerFinding& finding : health.look({}, 100))
-        if (std::ranges::find(layers, finding.layer) == layers.end()) layers.push_back(finding.layer);
+        if (std::ranges::find(layers, finding.layer) == layers.end())
+          layers.push_back(finding.layer);
     }
     return layers;
   }
@@ -153,7 +160,8 @@ TEST_F(Branches, GatedOffForAStepTheyAreWell) {
 }
 
 TEST_F(Branches, DroppedForAllImagesTheyAreWell) {
-  const Graph dropped = make_graph(StochasticDepth{.keep = 1e-6f}), kept = make_graph(StochasticDepth{.keep = 0.99f});
+  const Graph dropped = make_graph(StochasticDepth{.keep = 1e-6f}),
+              kept = make_graph(StochasticDepth{.keep = 0.99f});
   EXPECT_TRUE(found(dropped, {.positions = {0, 64}}).empty());
   EXPECT_EQ(found(kept, {.positions = {0, 64}}), kIll);
 }
@@ -178,7 +186,8 @@ TEST_F(Branches, StatisticsSettleInTheStepsThatSeeThem) {
 
 TEST_F(Layers, WhatIsIgnoredIsNotLookedFor) {
   std::ranges::fill(state_.gradients(), 0.0f);
-  LayerHealth health(state_, {.on_vanishing = "ignore", .on_dead = "ignore", .on_stale_bn = "ignore"}, 1);
+  LayerHealth health(state_,
+                     {.on_vanishing = "ignore", .on_dead = "ignore", .on_stale_bn = "ignore"}, 1);
   const std::vector<float> before(state_.statistics().size(), 5.0f);
   for (int look = 0; look < 2; ++look) EXPECT_TRUE(health.look(before, 100).empty());
 }
@@ -189,8 +198,10 @@ TEST_F(Layers, ASkippedStepGivesStatisticsBack) {
   health.before_step(1, {});
   std::ranges::fill(state_.statistics(), std::nanf(""));
   gradient("conv1.weight")[3] = std::nanf("");
-  EXPECT_EQ(health.sick_gradients(), "1 of 11 gradients are not finite, from conv1.weight to conv1.weight");
-  EXPECT_EQ(health.after_step({.step = 1, .loss = std::nan(""), .held = true}).action, HealthAction::kSkip);
+  EXPECT_EQ(health.sick_gradients(),
+            "1 of 11 gradients are not finite, from conv1.weight to conv1.weight");
+  EXPECT_EQ(health.after_step({.step = 1, .loss = std::nan(""), .held = true}).action,
+            HealthAction::kSkip);
   EXPECT_TRUE(std::ranges::equal(state_.statistics(), before));
 }
 
@@ -208,7 +219,9 @@ TEST_F(Layers, StatisticsAreNotJudgedBeforeTheyHaveSettled) {
 TEST_F(Layers, FewImages) {
   EXPECT_EQ(small_batch_warning(graph_, 16, true), "");
   EXPECT_NE(small_batch_warning(graph_, 15, true), "");
-  EXPECT_NE(small_batch_warning(graph_, 4, true).find("norm0 has 256 values a channel, of 4 images"), std::string::npos);
+  EXPECT_NE(
+      small_batch_warning(graph_, 4, true).find("norm0 has 256 values a channel, of 4 images"),
+      std::string::npos);
   EXPECT_EQ(small_batch_warning(graph_, 4, true).find("sync_bn"), std::string::npos);
   EXPECT_NE(small_batch_warning(graph_, 2, false).find("train.sync_bn = true"), std::string::npos);
 }

@@ -50,7 +50,9 @@ TEST(LimitToMachine, GivesAutoABudgetThatHasNone) {
   limit_to_machine(options, 1);
   limit_to_machine(four, 4);
   EXPECT_LT(options.memory.budget_bytes, machine_memory());
-  EXPECT_NEAR(static_cast<double>(options.memory.budget_bytes) / static_cast<double>(four.memory.budget_bytes), 4, 0.1);
+  EXPECT_NEAR(static_cast<double>(options.memory.budget_bytes) /
+                  static_cast<double>(four.memory.budget_bytes),
+              4, 0.1);
   options.memory.budget_bytes = 5;
   limit_to_machine(options, 1);
   EXPECT_EQ(options.memory.budget_bytes, 5u);

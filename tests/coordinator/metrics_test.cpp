@@ -35,7 +35,8 @@ class FullDisk {
 std::vector<std::int64_t> steps(const std::filesystem::path& path) {
   std::vector<std::int64_t> steps;
   std::istringstream lines(read_text_file(path, 1 << 20));
-  for (std::string line; std::getline(lines, line);) steps.push_back(nlohmann::json::parse(line)["step"]);
+  for (std::string line; std::getline(lines, line);)
+    steps.push_back(nlohmann::json::parse(line)["step"]);
   return steps;
 }
 
@@ -47,7 +48,8 @@ TEST(MetricsFile, LosesTheLinesOfAFullDiskAndNothingElse) {
   metrics.write(StepMetrics{.step = 1, .step_seconds = 1});
   {
     const FullDisk full(600);
-    for (int step = 2; step < 5000; ++step) metrics.write(StepMetrics{.step = step, .step_seconds = 1});
+    for (int step = 2; step < 5000; ++step)
+      metrics.write(StepMetrics{.step = step, .step_seconds = 1});
   }
   metrics.write(StepMetrics{.step = 5000, .step_seconds = 1});
   metrics.write(ValidationMetrics{.step = 5000});
@@ -63,7 +65,8 @@ TEST(MetricsFile, GoesOnBehindTheLinesThatItKeeps) {
   const auto path = std::filesystem::path(folder.path()) / "metrics.jsonl";
   for (const std::int64_t last : {0, 2}) {
     MetricsFile metrics(path, last);
-    for (std::int64_t step = last + 1; step <= 4; ++step) metrics.write(StepMetrics{.step = step, .step_seconds = 1});
+    for (std::int64_t step = last + 1; step <= 4; ++step)
+      metrics.write(StepMetrics{.step = step, .step_seconds = 1});
   }
   EXPECT_EQ(steps(path), (std::vector<std::int64_t>{1, 2, 3, 4}));
 }

@@ -14,7 +14,8 @@ constexpr std::size_t kGib = std::size_t{1} << 30;
 
 MachineUse use_of(const std::vector<std::size_t>& gib, std::size_t machine_gib) {
   std::vector<RankNeed> needs;
-  for (const std::size_t g : gib) needs.push_back({.machine = 7, .bytes = g * kGib, .machine_bytes = machine_gib * kGib});
+  for (const std::size_t g : gib)
+    needs.push_back({.machine = 7, .bytes = g * kGib, .machine_bytes = machine_gib * kGib});
   return fullest_machine(needs);
 }
 
@@ -33,13 +34,15 @@ TEST(Overcommit, RanksOfAMachineMustFitNineTenthsOfItTogether) {
   EXPECT_FALSE(use_of({22}, 23).fits());
   EXPECT_TRUE(use_of({4, 4, 4, 4}, 23).fits());
   EXPECT_FALSE(use_of({6, 6, 6, 6}, 23).fits());
-  EXPECT_TRUE(use_of({15, 2, 2, 1}, 23).fits());  // stages: more than a quarter of it, but together they fit
+  EXPECT_TRUE(use_of({15, 2, 2, 1}, 23)
+                  .fits());  // stages: more than a quarter of it, but together they fit
   EXPECT_EQ(rank_share(40 * kGib, 4), 9 * kGib);
   EXPECT_EQ(rank_share(1000, 4), std::size_t{1} << 20);
 }
 
 TEST(Overcommit, EveryMachineIsJudgedByItself) {
-  const std::vector<RankNeed> needs{{1, 9 * kGib, 32 * kGib}, {2, 5 * kGib, 8 * kGib}, {1, 9 * kGib, 32 * kGib}};
+  const std::vector<RankNeed> needs{
+      {1, 9 * kGib, 32 * kGib}, {2, 5 * kGib, 8 * kGib}, {1, 9 * kGib, 32 * kGib}};
   const MachineUse fullest = fullest_machine(needs);
   EXPECT_TRUE(fullest.fits());
   EXPECT_EQ(fullest.ranks, 1);
@@ -60,11 +63,15 @@ TEST(Overcommit, UnknownLimitsFitEverything) {
 }
 
 TEST(Overcommit, SaysWhoNeedsWhatAndWhatToDo) {
-  const std::string text = overcommit_text(use_of({33, 32}, 23), "memory.recompute = auto makes it fit");
-  EXPECT_EQ(text,
-            "2 ranks on one machine need 65.0 GiB together, the largest 33.0 GiB, but it has 23.0 GiB (its memory, or its "
-            "control group's limit), 20.7 GiB for what is planned: memory.recompute = auto makes it fit. "
-            "memory.budget_mib sets a limit of your own instead; memory.on_overcommit = warn goes on all the same");
+  const std::string text =
+      overcommit_text(use_of({33, 32}, 23), "memory.recompute = auto makes it fit");
+  EXPECT_EQ(
+      text,
+      "2 ranks on one machine need 65.0 GiB together, the largest 33.0 GiB, but it has 23.0 GiB "
+      "(its memory, or its "
+      "control group's limit), 20.7 GiB for what is planned: memory.recompute = auto makes it fit. "
+      "memory.budget_mib sets a limit of your own instead; memory.on_overcommit = warn goes on all "
+      "the same");
 }
 
 /// ResNet-20 with many images, and budgets that are handed in.
@@ -73,8 +80,8 @@ class FitMemory : public testing::Test {
   std::size_t bytes(const Recomputation& recompute) {
     PlanOptions options = training_;
     options.recompute = recompute;
-    return total_bytes(rank_memory(graph_, make_plan(graph_, backend_, options), make_plan(graph_, backend_, evaluation_),
-                                   backend_, {}));
+    return total_bytes(rank_memory(graph_, make_plan(graph_, backend_, options),
+                                   make_plan(graph_, backend_, evaluation_), backend_, {}));
   }
   std::string error(MemoryLimits limits) {
     try {
@@ -89,7 +96,11 @@ class FitMemory : public testing::Test {
   LayoutKind layout_ = cpu::best_layout(graph_);
   cpu::CpuBackend backend_{graph_, {.layout = layout_}};
   PlanOptions training_{.max_images = 64, .layout = layout_, .recompute = {}};
-  PlanOptions evaluation_{.training = false, .batch_statistics = false, .max_images = 64, .layout = layout_, .recompute = {}};
+  PlanOptions evaluation_{.training = false,
+                          .batch_statistics = false,
+                          .max_images = 64,
+                          .layout = layout_,
+                          .recompute = {}};
 };
 
 TEST_F(FitMemory, AShareOfTheMachineIsNamedAndSaysWhatWouldFit) {
@@ -108,7 +119,9 @@ TEST_F(FitMemory, AShareOfTheMachineIsNamedAndSaysWhatWouldFit) {
 }
 
 TEST_F(FitMemory, WhatNeedNotFitGetsTheLeast) {
-  MemoryLimits limits{.recompute = {.kind = RecomputeKind::kAuto, .seconds = {}}, .budget_bytes = 1000, .of_machine = true};
+  MemoryLimits limits{.recompute = {.kind = RecomputeKind::kAuto, .seconds = {}},
+                      .budget_bytes = 1000,
+                      .of_machine = true};
   EXPECT_NE(error(limits), "");
   limits.must_fit = false;
   EXPECT_LT(bytes(fit_memory(graph_, backend_, training_, evaluation_, limits)), bytes({}));

@@ -56,7 +56,8 @@ TEST_P(PlanMemory, NothingIsOverwrittenBeforeItIsRead) {
 
 /// The same with every way to recompute.
 TEST_P(PlanMemory, ReplaysReadWhatIsThere) {
-  PlanOptions options{.lanes = 2, .max_images = 7, .layout = layout_, .bucket_bytes = 16 << 10, .recompute = {}};
+  PlanOptions options{
+      .lanes = 2, .max_images = 7, .layout = layout_, .bucket_bytes = 16 << 10, .recompute = {}};
   for (RecomputeKind kind : {RecomputeKind::kEvery, RecomputeKind::kSqrt, RecomputeKind::kAuto}) {
     options.recompute = {};
     options.recompute = choose_recomputation(graph_, backend_, options,

@@ -180,14 +180,19 @@ TEST(Buckets, AreReducedWhenTheirGradientsAreThere) {
 /// Levels let every call run after what it reads was made.
 /// A bucket may end between the weights and the bias of one op.
 TEST(Buckets, AreSentWithTheBiasesInThem) {
-  const Graph graph = build_model({.family = "custom", .block = "bottleneck", .se_reduction = 4, .counts = {2, 2}, .widths = {16, 32}},
+  const Graph graph = build_model({.family = "custom",
+                                   .block = "bottleneck",
+                                   .se_reduction = 4,
+                                   .counts = {2, 2},
+                                   .widths = {16, 32}},
                                   {3, 8, 8}, 10);
   for (const std::size_t bytes : {1 << 10, 4 << 10, 16 << 10}) {
     const Plan plan = plan_of(graph, {.bucket_bytes = bytes});
     std::vector<bool> sent(plan.buckets.size(), false);
     for (const PlanItem& item : plan.items) {
       if (const auto* message = std::get_if<Message>(&item.what)) {
-        if (message->kind == MessageKind::kStartReduce) sent[static_cast<std::size_t>(message->bucket)] = true;
+        if (message->kind == MessageKind::kStartReduce)
+          sent[static_cast<std::size_t>(message->bucket)] = true;
         continue;
       }
       for (const int c : std::get<Phase>(item.what).calls) {
@@ -197,8 +202,10 @@ TEST(Buckets, AreSentWithTheBiasesInThem) {
           if (o.role != Role::kGradient && o.role != Role::kBiasGradient) continue;
           const std::size_t at = plan.buffer(o.buffer).offset / sizeof(float);
           for (std::size_t b = 0; b < plan.buckets.size(); ++b) {
-            const bool inside = at >= plan.buckets[b].begin && at < plan.buckets[b].begin + plan.buckets[b].count;
-            EXPECT_FALSE(inside && sent[b]) << plan.buffer(o.buffer).name << ", buckets of " << bytes;
+            const bool inside =
+                at >= plan.buckets[b].begin && at < plan.buckets[b].begin + plan.buckets[b].count;
+            EXPECT_FALSE(inside && sent[b])
+                << plan.buffer(o.buffer).name << ", buckets of " << bytes;
           }
         }
       }
@@ -276,12 +283,15 @@ TEST(WithoutGradientReduction, KeepsWhatStagesSend) {
   const Graph graph = small_graph();
   const Pipeline pipeline = one_f_one_b(linear_pipeline(graph, 2, 3));
   for (int stage = 0; stage < 2; ++stage) {
-    const Plan plan = plan_of(graph, {.pipeline = pipeline, .stage = stage}), without = without_gradient_reduction(plan);
+    const Plan plan = plan_of(graph, {.pipeline = pipeline, .stage = stage}),
+               without = without_gradient_reduction(plan);
     const std::vector<StageAction> kept = stage_actions(without), all = stage_actions(plan);
     EXPECT_TRUE(std::ranges::equal(kept, all, [](const StageAction& a, const StageAction& b) {
-      return a.kind == b.kind && a.name == b.name && a.peer == b.peer && a.tag == b.tag && a.started == b.started;
+      return a.kind == b.kind && a.name == b.name && a.peer == b.peer && a.tag == b.tag &&
+             a.started == b.started;
     }));
-    EXPECT_TRUE(std::ranges::any_of(all, [](const StageAction& a) { return a.kind != StageAction::Kind::kRun; }));
+    EXPECT_TRUE(std::ranges::any_of(
+        all, [](const StageAction& a) { return a.kind != StageAction::Kind::kRun; }));
     EXPECT_EQ(without.items.size(), plan.items.size() - plan.buckets.size() - 1);
   }
 }

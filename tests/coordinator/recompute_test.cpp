@@ -26,7 +26,8 @@ ChainCosts random_chain(int blocks, int options, std::uint64_t seed) {
   };
   ChainCosts costs;
   for (int b = 0; b < blocks; ++b) {
-    ChainCosts::Block block{.output_bytes = at(draw(1, 4)), .forward_seconds = 1.0 * draw(1, 9), .options = {}};
+    ChainCosts::Block block{
+        .output_bytes = at(draw(1, 4)), .forward_seconds = 1.0 * draw(1, 9), .options = {}};
     ChainCosts::Option kept{.bytes = at(draw(0, 6)), .output_bytes = block.output_bytes};
     for (int o = 0; o < options; ++o) {
       block.options.push_back(kept);
@@ -48,7 +49,8 @@ class Search {
 
   double best() {
     double least = std::numeric_limits<double>::infinity();
-    go(0, static_cast<int>(costs_.blocks.size()) - 1, 0, 0, [&](double time) { least = std::min(least, time); });
+    go(0, static_cast<int>(costs_.blocks.size()) - 1, 0, 0,
+       [&](double time) { least = std::min(least, time); });
     return least;
   }
 
@@ -70,7 +72,8 @@ class Search {
     }
   }
 
-  void segment(int first, int end, int last, int o, std::size_t held, double time, const Then& then) {
+  void segment(int first, int end, int last, int o, std::size_t held, double time,
+               const Then& then) {
     std::size_t with = held;
     for (int b = first; b <= end; ++b) {
       const ChainCosts::Option& option = costs_.blocks[at(b)].options[at(o)];
@@ -99,7 +102,8 @@ TEST(RecomputeSolver, FindsWhatSearchingEverythingFinds) {
         const double expected = Search(costs, at(memory)).best();
         const double found = solver.seconds(0, blocks - 1, memory);
         ASSERT_TRUE(found == expected || std::abs(found - expected) < 1e-4)
-            << blocks << " blocks, seed " << seed << ", memory " << memory << ": " << found << ", not " << expected;
+            << blocks << " blocks, seed " << seed << ", memory " << memory << ": " << found
+            << ", not " << expected;
         ++(found < 1e30 ? solved : refused);
       }
     }
@@ -121,13 +125,16 @@ TEST(RecomputeSolver, RoundsMemoryUp) {
 Graph resnet(int depth) { return build_model({.depth = depth}, {3, 32, 32}, 10); }
 
 TEST(Chain, ABlockIsAStretchOfNames) {
-  const Graph graph = build_model({.family = "custom", .se_reduction = 4, .counts = {1, 2}, .widths = {16, 32}},
-                                  {3, 16, 16}, 10);
+  const Graph graph =
+      build_model({.family = "custom", .se_reduction = 4, .counts = {1, 2}, .widths = {16, 32}},
+                  {3, 16, 16}, 10);
   const Chain chain = chain_of(graph, fuse(graph));
   std::vector<std::string> names;
   for (const auto& block : chain.blocks) names.push_back(block.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"stem", "group1.block0", "group2.block0", "group2.block1", ""}));
-  for (int b = 0; b + 1 < chain.size(); ++b) EXPECT_EQ(chain.blocks[at(b)].outputs.size(), 1u) << names[at(b)];
+  EXPECT_EQ(names, (std::vector<std::string>{"stem", "group1.block0", "group2.block0",
+                                             "group2.block1", ""}));
+  for (int b = 0; b + 1 < chain.size(); ++b)
+    EXPECT_EQ(chain.blocks[at(b)].outputs.size(), 1u) << names[at(b)];
   EXPECT_TRUE(std::ranges::none_of(chain.long_skip, std::identity{}));
 }
 
@@ -155,9 +162,11 @@ TEST(Recompute, WordsOfAJob) {
 }
 
 /// The arena of a plan that recomputes within `bytes` (0: as `kind` says).
-std::size_t arena_of(const Graph& graph, const Backend& backend, RecomputeKind kind, std::size_t bytes = 0) {
+std::size_t arena_of(const Graph& graph, const Backend& backend, RecomputeKind kind,
+                     std::size_t bytes = 0) {
   PlanOptions options{.lanes = 2, .max_images = 16, .recompute = {}};
-  options.recompute = choose_recomputation(graph, backend, options, {.kind = kind, .every = 2, .arena_bytes = bytes});
+  options.recompute = choose_recomputation(graph, backend, options,
+                                           {.kind = kind, .every = 2, .arena_bytes = bytes});
   return make_plan(graph, backend, options).arena_bytes;
 }
 
@@ -176,14 +185,17 @@ TEST(Recompute, AutoFitsWhatTheOthersNeed) {
 /// Prints how long planning takes: it must not be felt.
 TEST(Recompute, OfDeepNets) {
   for (int depth : {110, 1001}) {
-    const Graph graph = depth == 1001 ? build_model({.depth = depth, .block = "bottleneck"}, {3, 32, 32}, 10) : resnet(depth);
+    const Graph graph = depth == 1001
+                            ? build_model({.depth = depth, .block = "bottleneck"}, {3, 32, 32}, 10)
+                            : resnet(depth);
     const cpu::CpuBackend backend(graph, {});
     const std::size_t whole = arena_of(graph, backend, RecomputeKind::kKeepAll);
     const auto begin = std::chrono::steady_clock::now();
     const std::size_t third = arena_of(graph, backend, RecomputeKind::kAuto, whole / 3);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    std::printf("ResNet-%d: %.1f of %.1f MiB, planned in %.2f s\n", depth, static_cast<double>(third) / (1 << 20),
-                static_cast<double>(whole) / (1 << 20), took.count());
+    std::printf("ResNet-%d: %.1f of %.1f MiB, planned in %.2f s\n", depth,
+                static_cast<double>(third) / (1 << 20), static_cast<double>(whole) / (1 << 20),
+                took.count());
     EXPECT_LE(third, whole / 3);
   }
 }

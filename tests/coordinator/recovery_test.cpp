@@ -6,9 +6,9 @@ namespace lockstep {
 namespace {
 
 TEST(RanksToTrain, AsManyAsBeforeWhereThereAreEnough) {
-  EXPECT_EQ(ranks_to_train(3, 4, 1, 0), 3);   // 4 trained, one is lost
-  EXPECT_EQ(ranks_to_train(4, 4, 1, 0), 4);   // a spare takes its place
-  EXPECT_EQ(ranks_to_train(5, 4, 1, 0), 4);   // and one still waits
+  EXPECT_EQ(ranks_to_train(3, 4, 1, 0), 3);  // 4 trained, one is lost
+  EXPECT_EQ(ranks_to_train(4, 4, 1, 0), 4);  // a spare takes its place
+  EXPECT_EQ(ranks_to_train(5, 4, 1, 0), 4);  // and one still waits
   EXPECT_EQ(ranks_to_train(1, 4, 1, 0), 1);
 }
 

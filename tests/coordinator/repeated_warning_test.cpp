@@ -11,7 +11,8 @@ TEST(RepeatedWarning, IsSaidWhenItsNumberHasDoubled) {
   RepeatedWarning warning;
   std::vector<std::string> said;
   for (int i = 1; i <= 1000; ++i)
-    if (const std::string now = warning.add("step " + std::to_string(i)); !now.empty()) said.push_back(now);
+    if (const std::string now = warning.add("step " + std::to_string(i)); !now.empty())
+      said.push_back(now);
   ASSERT_EQ(said.size(), 10u);
   EXPECT_EQ(said[0], "step 1");
   EXPECT_EQ(said[1], "step 2 (2 such warnings so far)");

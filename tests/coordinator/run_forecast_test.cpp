@@ -18,9 +18,11 @@ StepMetrics step_of(double seconds, double waiting, double bytes) {
 }
 
 TEST(RunForecast, ComparesMediansWithWhatWasExpected) {
-  RunForecast forecast({.base_bytes = 1 << 30, .step_seconds = 0.1, .waiting = 0.2, .step_bytes = 2 << 20});
+  RunForecast forecast(
+      {.base_bytes = 1 << 30, .step_seconds = 0.1, .waiting = 0.2, .step_bytes = 2 << 20});
   EXPECT_EQ(summary(forecast.compare(0)), "");
-  for (const double seconds : {9.0, 9.0, 0.12, 0.11, 5.0}) forecast.step(step_of(seconds, 0.25, 1 << 20));
+  for (const double seconds : {9.0, 9.0, 0.12, 0.11, 5.0})
+    forecast.step(step_of(seconds, 0.25, 1 << 20));
   const Comparison c = forecast.compare(std::size_t{2} << 30);
   EXPECT_EQ(c.steps, 3u);
   EXPECT_EQ(c.memory.predicted, static_cast<double>(std::size_t{3} << 30));
@@ -46,18 +48,30 @@ TEST(RunForecast, ComparesLikeWithLike) {
 }
 
 TEST(RunForecast, IsOneShortLineForPeople) {
-  Comparison c{.steps = 3, .memory = {367e6, 371e6}, .computing = {0.0951, 0.0998}, .waiting = {}, .sent = {},
+  Comparison c{.steps = 3,
+               .memory = {367e6, 371e6},
+               .computing = {0.0951, 0.0998},
+               .waiting = {},
+               .sent = {},
                .step_seconds = 0.10127};
-  EXPECT_EQ(summary(c), "predicted / measured: 350.0 / 353.8 MiB a rank; computing 95.10 / 99.80 ms of a step's 101.3");
+  EXPECT_EQ(summary(c),
+            "predicted / measured: 350.0 / 353.8 MiB a rank; computing 95.10 / 99.80 ms of a "
+            "step's 101.3");
   c.computing.predicted = 0;  // no probe was made
   c.memory.predicted = 5e9;
-  EXPECT_EQ(summary(c), "predicted / measured: 4.66 GiB / 353.8 MiB a rank; computing 99.80 ms of a step's 101.3");
+  EXPECT_EQ(
+      summary(c),
+      "predicted / measured: 4.66 GiB / 353.8 MiB a rank; computing 99.80 ms of a step's 101.3");
   EXPECT_EQ(details(c).find("stages"), std::string::npos);
 }
 
 TEST(RunForecast, IsKeptAsJson) {
-  const Comparison c{.steps = 3, .memory = {367e6, 371e6}, .computing = {0.0951, 0.0998}, .waiting = {0.1, 0.2},
-                     .sent = {5, 6}, .step_seconds = 0.1};
+  const Comparison c{.steps = 3,
+                     .memory = {367e6, 371e6},
+                     .computing = {0.0951, 0.0998},
+                     .waiting = {0.1, 0.2},
+                     .sent = {5, 6},
+                     .step_seconds = 0.1};
   EXPECT_EQ(details(comparison_from_json(to_json(c))), details(c));
   EXPECT_THROW(comparison_from_json("{}"), DataError);
   EXPECT_THROW(comparison_from_json("[1"), DataError);

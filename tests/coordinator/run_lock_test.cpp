@@ -48,7 +48,8 @@ TEST_F(RunLockTest, ASecondJobIsRefusedAndToldWho) {
     FAIL() << "two jobs in one directory";
   } catch (const ConfigError& error) {
     const std::string message = error.what();
-    EXPECT_NE(message.find("process " + std::to_string(getpid()) + " on "), std::string::npos) << message;
+    EXPECT_NE(message.find("process " + std::to_string(getpid()) + " on "), std::string::npos)
+        << message;
     EXPECT_NE(message.find(" since 20"), std::string::npos) << message;
   }
   EXPECT_EQ(files(), 1u);

@@ -96,14 +96,16 @@ TEST(ChangesSince, StagesKeepTheBitsOfF32) {
     RunEnvironment environment = lockstep::environment();
     environment.threads.assign(static_cast<std::size_t>(ranks), 2);
     environment.activations = activations;
-    const RunStart start{.job_text = "[parallel]\nstages = " + std::to_string(stages) + "\n", .command_line = ""};
+    const RunStart start{.job_text = "[parallel]\nstages = " + std::to_string(stages) + "\n",
+                         .command_line = ""};
     return checkpoint_details(start, environment);
   };
   const std::string stages = "the job has parallel.stages = 2 now; it was 1";
   const std::string grid = "4 ranks in 2 stages x 2 threads now, 2 ranks x 2 threads before";
   const std::string end = ": not bit-equal to a training without interruption";
   EXPECT_EQ(changes_since(details(2, 1, "f32"), details(4, 2, "f32")), (std::vector{stages, grid}));
-  EXPECT_EQ(changes_since(details(2, 1, "bf16"), details(4, 2, "bf16")), (std::vector{stages, grid + end}));
+  EXPECT_EQ(changes_since(details(2, 1, "bf16"), details(4, 2, "bf16")),
+            (std::vector{stages, grid + end}));
   EXPECT_EQ(changes_since(details(4, 1, "f32"), details(4, 2, "f32")).back(),
             "4 ranks in 2 stages x 2 threads now, 4 ranks x 2 threads before" + end);
 }
@@ -111,10 +113,12 @@ TEST(ChangesSince, StagesKeepTheBitsOfF32) {
 TEST(SeedChange, SaysWhichCounts) {
   EXPECT_EQ(seed_change({.step = 5, .seed = 1}, 1), "");
   const std::string between = seed_change({.step = 5, .seed = 1}, 2);
-  EXPECT_EQ(between,
-            "run.seed = 2 counts from step 5 on, for the order of samples, augmentation and dropout; the "
-            "weights began with 1");
-  EXPECT_EQ(seed_change({.step = 5, .cursor = 3, .seed = 1}, 2).find(between + "; in what is left"), 0u);
+  EXPECT_EQ(
+      between,
+      "run.seed = 2 counts from step 5 on, for the order of samples, augmentation and dropout; the "
+      "weights began with 1");
+  EXPECT_EQ(seed_change({.step = 5, .cursor = 3, .seed = 1}, 2).find(between + "; in what is left"),
+            0u);
 }
 
 TEST(CheckpointDetails, TellWhereARunBeganAndItsCurve) {
@@ -124,7 +128,8 @@ TEST(CheckpointDetails, TellWhereARunBeganAndItsCurve) {
   EXPECT_EQ(started_from(checkpoint_details(kStart, from)), from.started_from);
   EXPECT_EQ(started_from("torn"), "");
   EXPECT_EQ(curve_epochs(checkpoint_details(kStart, from)), 2);
-  const RunStart curve{.job_text = "[train]\nepochs = 4\n[schedule]\nepochs = 2\n", .command_line = ""};
+  const RunStart curve{.job_text = "[train]\nepochs = 4\n[schedule]\nepochs = 2\n",
+                       .command_line = ""};
   EXPECT_EQ(curve_epochs(checkpoint_details(curve, from)), 2);
   EXPECT_EQ(curve_epochs("{}"), 0);
 }

@@ -20,16 +20,22 @@ std::vector<std::string> behind(const Graph& graph, const std::string& name) {
 }
 
 Graph resnet(bool pre_activation) {
-  return build_model({.family = "custom", .stem = "cifar", .block = "basic", .pre_activation = pre_activation,
-                      .conditional_skip = 0.4f, .counts = {1, 1}, .widths = {16, 32}},
+  return build_model({.family = "custom",
+                      .stem = "cifar",
+                      .block = "basic",
+                      .pre_activation = pre_activation,
+                      .conditional_skip = 0.4f,
+                      .counts = {1, 1},
+                      .widths = {16, 32}},
                      {3, 8, 8}, 10);
 }
 
 TEST(Switches, AreOfTheBranchAlone) {
   const Graph graph = resnet(false);
   EXPECT_EQ(behind(graph, "group2.block0.gate"),
-            (std::vector<std::string>{"group2.block0.conv1", "group2.block0.norm1", "group2.block0.relu1",
-                                      "group2.block0.conv2", "group2.block0.norm2", "group2.block0.gate"}));
+            (std::vector<std::string>{"group2.block0.conv1", "group2.block0.norm1",
+                                      "group2.block0.relu1", "group2.block0.conv2",
+                                      "group2.block0.norm2", "group2.block0.gate"}));
 }
 
 /// A projection reads the first norm's activation too.

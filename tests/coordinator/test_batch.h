@@ -26,8 +26,8 @@ inline TestBatch random_batch(const Shape& s, std::int64_t images, int classes,
 }
 
 /// The same, with a label for every pixel where the model wants that.
-inline TestBatch random_batch_for(const ModelOptions& model, const Shape& s, std::int64_t images, int classes,
-                                  std::uint64_t seed) {
+inline TestBatch random_batch_for(const ModelOptions& model, const Shape& s, std::int64_t images,
+                                  int classes, std::uint64_t seed) {
   TestBatch batch = random_batch(s, images, classes, seed);
   if (!labels_pixels(model)) return batch;
   batch.labels.clear();

@@ -253,11 +253,13 @@ TEST(Resample, ChannelsDoNotTouchEachOther) {
     resample(image, {1, 1, 5, 6}, 3, 8, {0, 1, 3, 6}, all);
     for (int c = 0; c < channels; ++c) {
       Image plane{6, 7, 1, {}};
-      for (std::size_t i = static_cast<std::size_t>(c); i < image.pixels.size(); i += static_cast<std::size_t>(channels))
+      for (std::size_t i = static_cast<std::size_t>(c); i < image.pixels.size();
+           i += static_cast<std::size_t>(channels))
         plane.pixels.push_back(image.pixels[i]);
       resample(plane, {1, 1, 5, 6}, 3, 8, {0, 1, 3, 6}, one);
       for (std::size_t i = 0; i < one.pixels.size(); ++i)
-        ASSERT_EQ(all.pixels[i * static_cast<std::size_t>(channels) + static_cast<std::size_t>(c)], one.pixels[i]);
+        ASSERT_EQ(all.pixels[i * static_cast<std::size_t>(channels) + static_cast<std::size_t>(c)],
+                  one.pixels[i]);
     }
   }
 }
@@ -281,7 +283,8 @@ TEST(Augment, RefusesWhatMakesNoSense) {
     change(options);
     return message_of<ConfigError>([&] { check(options); });
   };
-  EXPECT_TRUE(contains(refusal([](auto& o) { o.channels = kMaxChannels + 1; }), "channels must be 1 to 1024"));
+  EXPECT_TRUE(contains(refusal([](auto& o) { o.channels = kMaxChannels + 1; }),
+                       "channels must be 1 to 1024"));
   EXPECT_TRUE(contains(refusal([](auto& o) { o.height = 0; }), "height"));
   EXPECT_TRUE(contains(refusal([](auto& o) { o.pad = 32; }), "pad"));
   EXPECT_TRUE(contains(refusal([](auto& o) { o.resize = 31; }), "resize (31)"));
@@ -291,7 +294,8 @@ TEST(Augment, RefusesWhatMakesNoSense) {
   float dst[4];
   for (const auto& [picture, input] : {std::pair{4, 3}, {4, 1}, {1, 4}, {3, 4}}) {
     const Image image{1, 1, picture, std::vector<std::uint8_t>(static_cast<std::size_t>(picture))};
-    EXPECT_THROW(augment(image, plain(input, 1, 1), {}, true, dst), DataError) << picture << " to " << input;
+    EXPECT_THROW(augment(image, plain(input, 1, 1), {}, true, dst), DataError)
+        << picture << " to " << input;
   }
 }
 

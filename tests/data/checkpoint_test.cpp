@@ -86,7 +86,8 @@ TEST_F(CheckpointTest, ValuesKeepEveryBit) {
   const PlateauState& plateau = checkpoint.state().plateau;
   EXPECT_EQ(plateau.best, 0.1 + 0.2);
   EXPECT_FALSE(plateau.of_loss);
-  EXPECT_EQ((std::vector<std::int64_t>{plateau.step, plateau.waited, plateau.falls}), (std::vector<std::int64_t>{90, 2, 3}));
+  EXPECT_EQ((std::vector<std::int64_t>{plateau.step, plateau.waited, plateau.falls}),
+            (std::vector<std::int64_t>{90, 2, 3}));
 }
 
 TEST_F(CheckpointTest, TheSameStateGivesTheSameBytes) {

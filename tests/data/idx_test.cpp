@@ -84,8 +84,9 @@ TEST_F(Idx, ReadsGzipAndTakesTheClassesFromTraining) {
 }
 
 TEST_F(Idx, ReadsAnyNumberOfChannels) {
-  folder.write("train-images-idx4-ubyte", idx({3, 1, 2, 5}, {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,
-                                                             15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29}));
+  folder.write("train-images-idx4-ubyte",
+               idx({3, 1, 2, 5}, {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,
+                                  15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29}));
   folder.write("train-labels-idx1-ubyte", kLabels);
   const auto dataset = open();
   EXPECT_EQ(dataset->info().channels, 5);
@@ -94,7 +95,8 @@ TEST_F(Idx, ReadsAnyNumberOfChannels) {
   EXPECT_EQ(image.channels, 5);
   EXPECT_EQ(image.width, 2);
   EXPECT_EQ(image.pixels, (Bytes{10, 11, 12, 13, 14, 15, 16, 17, 18, 19}));
-  EXPECT_TRUE(contains(refusal(idx({3, 1, 1, 1025}, Bytes(3 * 1025))), "C at most 1024; this has 4 dimensions, C 1025"));
+  EXPECT_TRUE(contains(refusal(idx({3, 1, 1, 1025}, Bytes(3 * 1025))),
+                       "C at most 1024; this has 4 dimensions, C 1025"));
 }
 
 TEST_F(Idx, ReadsExplicitNames) {

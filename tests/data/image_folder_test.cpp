@@ -181,7 +181,8 @@ TEST(ImageFile, TurnsPicturesUprightAsExifSays) {
         const auto& [y, x] = places[orientation - 1];
         for (int k = 0; k < 3; ++k)
           ASSERT_EQ(image.pixels[static_cast<std::size_t>((y * image.width + x) * 3 + k)],
-                    stored.pixels[static_cast<std::size_t>((r * w + c) * 3 + k)]) << y << "," << x;
+                    stored.pixels[static_cast<std::size_t>((r * w + c) * 3 + k)])
+              << y << "," << x;
       }
     decode_image_file(file, image, [&](int height, int width) {
       EXPECT_EQ(height, orientation < 5 ? h : w);
@@ -265,7 +266,8 @@ TEST_F(Folder, PassedOverFilesAreCounted) {
   EXPECT_EQ(dataset->size(), 1);
   ASSERT_EQ(dataset->info().warnings.size(), 1u);
   EXPECT_EQ(dataset->info().warnings[0],
-            "files that are neither .jpg, .jpeg nor .png are passed over: 1 without an ending, 1 .bmp and 2 .webp, e.g. " +
+            "files that are neither .jpg, .jpeg nor .png are passed over: 1 without an ending, 1 "
+            ".bmp and 2 .webp, e.g. " +
                 folder.path() + "/train/cat/b.webp");
 }
 
@@ -279,14 +281,16 @@ TEST_F(Folder, LinksToFoldersAreFollowedOnce) {
   folder.write("more/bird/e.jpg", {});
   fs::create_directory_symlink(root / "more/bird", root / "train/bird");        // a class
   fs::create_directory_symlink(root / "elsewhere", root / "train/cat/linked");  // a part of one
-  fs::create_directory_symlink(root / "train", root / "train/cat/around");      // would lead to dogs, and back
+  fs::create_directory_symlink(root / "train",
+                               root / "train/cat/around");  // would lead to dogs, and back
   fs::create_directory_symlink(root / "elsewhere", root / "elsewhere/self");
   fs::create_directory_symlink("deep", root / "train/cat/again");
   const auto dataset = open();
   std::vector<std::string> files;
   for (std::int64_t i = 0; i < dataset->size(); ++i)
     files.push_back(fs::path(dataset->where(i)).lexically_relative(root / "train").string());
-  EXPECT_EQ(files, (std::vector<std::string>{"bird/e.jpg", "cat/a.jpg", "cat/deep/b.jpg", "cat/linked/d.jpg", "dog/c.jpg"}));
+  EXPECT_EQ(files, (std::vector<std::string>{"bird/e.jpg", "cat/a.jpg", "cat/deep/b.jpg",
+                                             "cat/linked/d.jpg", "dog/c.jpg"}));
   ASSERT_EQ(dataset->info().warnings.size(), 1u);
   EXPECT_TRUE(contains(dataset->info().warnings[0], "lie in, are passed over: 3, e.g. "))
       << dataset->info().warnings[0];

@@ -39,7 +39,8 @@ TEST(MaskFolder, ReadsPicturesWithTheirMasks) {
   EXPECT_EQ(dataset->size(), 2);
   EXPECT_TRUE(dataset->info().masks);
   ASSERT_EQ(dataset->info().warnings.size(), 1u);
-  EXPECT_TRUE(contains(dataset->info().warnings[0], "passed over: 1, e.g. " + folder.path() + "/train/images/notes.txt"));
+  EXPECT_TRUE(contains(dataset->info().warnings[0],
+                       "passed over: 1, e.g. " + folder.path() + "/train/images/notes.txt"));
   EXPECT_EQ(dataset->info().classes, 2 * (7 + 5) + 1);
   for (const std::int64_t sample : {0, 1}) {
     Image image;
@@ -58,18 +59,21 @@ TEST(MaskFolder, DoesNotTurnPictures) {
   TempFolder folder;
   const std::vector<std::uint8_t> stored = picture("colour.jpg");
   std::vector<std::uint8_t> turned = stored;
-  const std::vector<std::uint8_t> exif{0xFF, 0xE1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1,
-                                       0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0};
+  const std::vector<std::uint8_t> exif{0xFF, 0xE1, 0, 34, 'E', 'x', 'i', 'f', 0,    0,    'M', 'M',
+                                       0,    42,   0, 0,  0,   8,   0,   1,   0x01, 0x12, 0,   3,
+                                       0,    0,    0, 1,  0,   6,   0,   0,   0,    0,    0,   0};
   turned.insert(turned.begin() + 2, exif.begin(), exif.end());
   Image image;
   folder.write("classes/cat/a.jpg", turned);
   open_dataset({.source = "folder", .path = folder.path() + "/classes"})->read(0, image);
   EXPECT_EQ(image.height, 64);
   folder.write("train/images/a.jpg", turned);
-  folder.write("train/masks/a.png", picture("grey.png"));  // of another size: the error says what the picture's is
+  folder.write("train/masks/a.png",
+               picture("grey.png"));  // of another size: the error says what the picture's is
   DatasetOptions masks = masks_in(folder);
   masks.classes = 100;
-  EXPECT_TRUE(contains(message_of<DataError>([&] { open_dataset(masks)->read(0, image); }), "for a picture of 48 x 64"));
+  EXPECT_TRUE(contains(message_of<DataError>([&] { open_dataset(masks)->read(0, image); }),
+                       "for a picture of 48 x 64"));
 }
 
 TEST(MaskFolder, ReadsTheOtherArrangementAndTheTrainingMasksForItsClasses) {

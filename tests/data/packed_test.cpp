@@ -141,7 +141,8 @@ TEST_F(PackedTest, Hdf5SeesTheSamplesToo) {
   const hdf5::File file(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT));
   const hdf5::Dataset dataset(H5Dopen2(file.get(), "train/encoded", H5P_DEFAULT));
   ASSERT_EQ(H5Dget_storage_size(dataset.get()), static_cast<hsize_t>(bytes));
-  ASSERT_GE(H5Dread(dataset.get(), H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, encoded.data()), 0);
+  ASSERT_GE(H5Dread(dataset.get(), H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, encoded.data()),
+            0);
   const auto first = MadeUpFiles("train", 20, 3).encoded(0);
   EXPECT_TRUE(std::equal(first.begin(), first.end(), encoded.begin()));
   const auto last = MadeUpFiles("train", 20, 3).encoded(19);

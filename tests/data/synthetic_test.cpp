@@ -75,9 +75,11 @@ TEST(OpenDataset, RefusesUnknownSourcesSplitsAndSizes) {
   EXPECT_TRUE(contains(message_of<ConfigError>([&] { open_dataset(options); }), "needs a path"));
   options = small();
   options.synthetic_channels = 13;
-  EXPECT_EQ(open_dataset(options)->encoded(0).size(), options.synthetic_height * options.synthetic_width * 13u);
+  EXPECT_EQ(open_dataset(options)->encoded(0).size(),
+            options.synthetic_height * options.synthetic_width * 13u);
   options.synthetic_channels = kMaxChannels + 1;
-  EXPECT_TRUE(contains(message_of<ConfigError>([&] { open_dataset(options); }), "channels 1 to 1024"));
+  EXPECT_TRUE(
+      contains(message_of<ConfigError>([&] { open_dataset(options); }), "channels 1 to 1024"));
   options = small();
   options.synthetic_height = 1 << 20;
   options.synthetic_width = 1 << 20;

@@ -127,7 +127,8 @@ TEST(UnevenClasses, ByTheLargestShareAndByTheRatioToTheSmallest) {
             "classes are uneven: 48 of cat, 8 of dog (75% of all are in one class, 70% may be)");
   EXPECT_EQ(uneven_classes(Counts{4, 50, 46}, names, limits),
             "classes are uneven: 50 of dog, 4 of cat (12.5 times as many, 10 times may be)");
-  for (const Counts& even : {Counts{70, 30}, Counts{30, 60, 200}, Counts{0, 0}, Counts{5}, Counts{}})
+  for (const Counts& even :
+       {Counts{70, 30}, Counts{30, 60, 200}, Counts{0, 0}, Counts{5}, Counts{}})
     EXPECT_EQ(uneven_classes(even, {}, limits), "");
   EXPECT_EQ(uneven_classes(Counts{75, 25}, names, {.max_share = 0.8}), "");
   EXPECT_NE(uneven_classes(Counts{75, 25}, {}, {.max_share = 0.8, .max_ratio = 2}), "");
@@ -146,7 +147,8 @@ TEST(Validate, TellsWhatWasPassedOver) {
   folder.write("cat/a.jpg", {});
   folder.write("cat/b.webp", {});
   const auto dataset = open_dataset({.source = "folder", .path = folder.path()});
-  EXPECT_TRUE(mentions(validate(*dataset, nullptr, {}).warnings, "training: files that are neither"));
+  EXPECT_TRUE(
+      mentions(validate(*dataset, nullptr, {}).warnings, "training: files that are neither"));
 }
 
 }  // namespace

@@ -27,7 +27,9 @@ TEST(NetFiles, EveryParameterHasAGradientAndItsTrainedValue) {
       EXPECT_EQ(file.tensor("gradient/" + name).dims, dims) << path << ' ' << name;
       EXPECT_EQ(file.tensor("trained/" + name).dims, dims) << path << ' ' << name;
     }
-    EXPECT_EQ(file.names("statistic/").empty(), file.text("norm") != "batch" && !file.has_setting("hybrid")) << path;
+    EXPECT_EQ(file.names("statistic/").empty(),
+              file.text("norm") != "batch" && !file.has_setting("hybrid"))
+        << path;
   }
 }
 
@@ -53,9 +55,8 @@ TEST(NetFiles, LossIsThatOfTheLogits) {
     const auto all = static_cast<double>(labels.size());
     const auto labelled = static_cast<double>(
         std::count_if(labels.begin(), labels.end(), [](int label) { return label >= 0; }));
-    const auto loss_of = file.tensor("labels").dims.size() == 3
-                             ? reference::pixel_cross_entropy
-                             : reference::softmax_cross_entropy;
+    const auto loss_of = file.tensor("labels").dims.size() == 3 ? reference::pixel_cross_entropy
+                                                                : reference::softmax_cross_entropy;
     const reference::CrossEntropy twin =
         loss_of(file.tensor("logits"), labels, file.number("label_smoothing"), all);
     EXPECT_NEAR(twin.loss * all / labelled, file.tensor("loss")[0], 1e-12) << path;

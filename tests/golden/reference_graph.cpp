@@ -109,9 +109,7 @@ struct ReferenceGraph::Forward {
   Tensor operator()(const LayerNorm& l) const {
     return reference::layer_norm_pixel(src(), parameter(0), parameter(1), l.eps).dst;
   }
-  Tensor operator()(const LayerScale&) const {
-    return reference::layer_scale(src(), parameter(0));
-  }
+  Tensor operator()(const LayerScale&) const { return reference::layer_scale(src(), parameter(0)); }
   Tensor operator()(const PositionEmbedding&) const {
     return reference::position_embedding(src(), parameter(0));
   }
@@ -150,8 +148,8 @@ struct ReferenceGraph::Forward {
   /// The loss that is told is the mean over the pixels with labels.
   Tensor operator()(const PixelCrossEntropy& p) const {
     const auto pixels = static_cast<double>(run.labels_.size());
-    const auto labelled = static_cast<double>(std::count_if(
-        run.labels_.begin(), run.labels_.end(), [](int label) { return label >= 0; }));
+    const auto labelled = static_cast<double>(std::count_if(run.labels_.begin(), run.labels_.end(),
+                                                            [](int label) { return label >= 0; }));
     auto result = reference::pixel_cross_entropy(src(), run.labels_, p.label_smoothing, pixels);
     run.loss_ = result.loss * pixels / labelled;
     run.diff_logits_ = std::move(result.diff_src);
@@ -200,8 +198,8 @@ struct ReferenceGraph::Backward {
     return {reference::upsample_backward(src().dims, diff(), u.factor)};
   }
   Diffs operator()(const BatchNorm& b) const {
-    return norm(reference::batch_norm_backward(pixels_of(src()), parameter(0), pixels_of(diff()),
-                                               b.eps));
+    return norm(
+        reference::batch_norm_backward(pixels_of(src()), parameter(0), pixels_of(diff()), b.eps));
   }
   Diffs operator()(const GroupNorm& g) const {
     return norm(reference::group_norm_backward(pixels_of(src()), parameter(0), pixels_of(diff()),

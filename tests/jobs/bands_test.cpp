@@ -75,7 +75,8 @@ TEST(TrainCommand, LearnsFromFiveBands) {
   EXPECT_TRUE(room.run("inspect runs/bands:8").says("[16,5,3,3]"));
 
   ASSERT_EQ(room.run("data pack job.cfg bands.h5").exit_code, 0);
-  const auto packed = room.run("eval job.cfg --json --set data.source=packed --set data.path=bands.h5");
+  const auto packed =
+      room.run("eval job.cfg --json --set data.source=packed --set data.path=bands.h5");
   ASSERT_EQ(packed.exit_code, 0) << packed.errors;
   EXPECT_EQ(nlohmann::json::parse(packed.output)["loss"], scores["loss"]);
   const auto three = room.run("train job.cfg --set run.name=three --set data.channels=3");
@@ -86,10 +87,13 @@ TEST(TrainCommand, LearnsFromFiveBands) {
 TEST(TrainCommand, TakesAnyNumberOfSyntheticChannels) {
   ProgramRoom room;
   room.write("job.cfg", kTinyJob);
-  for (const char* model : {"", " --set model.family=transformer --set model.counts=1 --set model.widths=32",
-                            " --set model.family=convnext --set model.counts=1,1 --set model.widths=16,16",
-                            " --set model.family=mlp --set model.counts=1 --set model.widths=16"}) {
-    const auto trained = room.run("train job.cfg --set data.channels=13 --set train.max_steps=1 --set run.resume=off" + std::string(model));
+  for (const char* model :
+       {"", " --set model.family=transformer --set model.counts=1 --set model.widths=32",
+        " --set model.family=convnext --set model.counts=1,1 --set model.widths=16,16",
+        " --set model.family=mlp --set model.counts=1 --set model.widths=16"}) {
+    const auto trained = room.run(
+        "train job.cfg --set data.channels=13 --set train.max_steps=1 --set run.resume=off" +
+        std::string(model));
     EXPECT_EQ(trained.exit_code, 0) << model << trained.errors;
   }
 }

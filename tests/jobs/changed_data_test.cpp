@@ -9,7 +9,8 @@ namespace {
 /// The tiny job on CIFAR's files in the folder cifar: 60 pictures to train on, 12 to validate with.
 std::string job_on_cifar() {
   std::string job = kTinyJob;
-  const std::string synthetic = "source = synthetic\nsynthetic_samples = 48\nsynthetic_classes = 4\n";
+  const std::string synthetic =
+      "source = synthetic\nsynthetic_samples = 48\nsynthetic_classes = 4\n";
   return job.replace(job.find(synthetic), synthetic.size(), "source = cifar10\npath = cifar\n");
 }
 
@@ -32,8 +33,9 @@ class ChangedData : public testing::Test {
   void expect_refusal(const std::string& command, const std::string& what) const {
     const auto refused = room.run(command);
     EXPECT_EQ(refused.exit_code, 65);
-    EXPECT_TRUE(refused.complains("runs/tiny: the data are not those that it was trained on until step 4: " + what +
-                                  ". Bring back the old ones"))
+    EXPECT_TRUE(refused.complains(
+        "runs/tiny: the data are not those that it was trained on until step 4: " + what +
+        ". Bring back the old ones"))
         << refused.errors;
   }
 
@@ -41,10 +43,15 @@ class ChangedData : public testing::Test {
 };
 
 TEST_F(ChangedData, TrainCommandRefusesToResume) {
-  const std::string batch = "cifar/data_batch_2.bin", good = room.read(batch), test = room.read("cifar/test_batch.bin");
+  const std::string batch = "cifar/data_batch_2.bin", good = room.read(batch),
+                    test = room.read("cifar/test_batch.bin");
   change(room, batch, 0, 9);  // the label of a 2
-  expect_refusal("train job.cfg", "training data: other labels: 5 samples of 'c', before 6, 7 samples of 'j', before 6");
-  expect_refusal("launch -n 2 --threads 1 train job.cfg", "training data: other labels: 5 samples of 'c', before 6, 7 samples of 'j', before 6");
+  expect_refusal(
+      "train job.cfg",
+      "training data: other labels: 5 samples of 'c', before 6, 7 samples of 'j', before 6");
+  expect_refusal(
+      "launch -n 2 --threads 1 train job.cfg",
+      "training data: other labels: 5 samples of 'c', before 6, 7 samples of 'j', before 6");
   room.write(batch, good.substr(0, 6 * kRecord));
   expect_refusal("train job.cfg", "training data: 54 samples, before 60");
   room.write(batch, good);
@@ -61,23 +68,30 @@ TEST_F(ChangedData, TrainCommandGoesOnWhereItMay) {
   ASSERT_EQ(room.run("data pack --source cifar10 --path moved --out packed.h5").exit_code, 0);
   const auto moved = room.run("train job.cfg --set data.path=moved --set train.max_steps=5");
   EXPECT_EQ(moved.exit_code, 0) << moved.errors;
-  const auto packed = room.run("launch -n 2 --threads 1 train job.cfg --set data.source=packed --set data.path=packed.h5"
-                               " --set data.distribute=scatter --set train.max_steps=6");
+  const auto packed = room.run(
+      "launch -n 2 --threads 1 train job.cfg --set data.source=packed --set data.path=packed.h5"
+      " --set data.distribute=scatter --set train.max_steps=6");
   EXPECT_EQ(packed.exit_code, 0) << packed.errors;  // the same data
   std::filesystem::rename(room.directory() / "moved", room.directory() / "cifar");
   room.write(batch, good.substr(0, 6 * kRecord));
   const auto told = room.run("train job.cfg --set data.on_changed=warn");
   EXPECT_EQ(told.exit_code, 0) << told.errors;
-  EXPECT_TRUE(told.complains("resuming on other data: training data: 54 samples, before 60")) << told.errors;
-  EXPECT_EQ(room.run("train job.cfg --set train.epochs=3").exit_code, 0);  // these are the run's data now
+  EXPECT_TRUE(told.complains("resuming on other data: training data: 54 samples, before 60"))
+      << told.errors;
+  EXPECT_EQ(room.run("train job.cfg --set train.epochs=3").exit_code,
+            0);  // these are the run's data now
 }
 
 TEST_F(ChangedData, TrainCommandWarnsThatStartFromKnewOtherClasses) {
   room.write("cifar/batches.meta.txt", "b\na\nc\nd\ne\nf\ng\nh\ni\nj\n");
-  expect_refusal("train job.cfg --set train.validate_every=0", "training data: label 0 is 'b', before 'a'");
-  const auto begun = room.run("train job.cfg --set run.name=next --set run.start_from=runs/tiny --set train.max_steps=1");
+  expect_refusal("train job.cfg --set train.validate_every=0",
+                 "training data: label 0 is 'b', before 'a'");
+  const auto begun = room.run(
+      "train job.cfg --set run.name=next --set run.start_from=runs/tiny --set train.max_steps=1");
   EXPECT_EQ(begun.exit_code, 0) << begun.errors;
-  EXPECT_TRUE(begun.complains("run.start_from = runs/tiny: label 0 is 'b' in the data, 'a' where the checkpoint was trained"))
+  EXPECT_TRUE(
+      begun.complains("run.start_from = runs/tiny: label 0 is 'b' in the data, 'a' where the "
+                      "checkpoint was trained"))
       << begun.errors;
 }
 
@@ -86,7 +100,8 @@ TEST_F(ChangedData, EvalCommandOnlyTells) {
   room.write("cifar/test_batch.bin", room.read("cifar/test_batch.bin").substr(0, kRecord));
   const auto other = room.run("eval job.cfg");
   EXPECT_EQ(other.exit_code, 0) << other.errors;
-  EXPECT_TRUE(other.complains("other data than in training: validation data: 1 samples, before 12")) << other.errors;
+  EXPECT_TRUE(other.complains("other data than in training: validation data: 1 samples, before 12"))
+      << other.errors;
   EXPECT_FALSE(room.run("eval job.cfg --split train").complains("other data"));
 }
 

@@ -11,11 +11,13 @@ namespace lockstep {
 inline void write_cifar(const ProgramRoom& room, const std::string& folder, int records) {
   std::filesystem::create_directories(room.directory() / folder);
   int number = 0;
-  for (const char* name : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"}) {
+  for (const char* name : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
+                           "data_batch_5", "test_batch"}) {
     std::string bytes;
     for (int i = 0; i < records; ++i, ++number) {
       bytes += static_cast<char>(number % 10);
-      for (int pixel = 0; pixel < 3 * 32 * 32; ++pixel) bytes += static_cast<char>(pixel * (number % 10 + 1) + number);
+      for (int pixel = 0; pixel < 3 * 32 * 32; ++pixel)
+        bytes += static_cast<char>(pixel * (number % 10 + 1) + number);
     }
     room.write(folder + "/" + name + ".bin", bytes);
   }

@@ -26,7 +26,8 @@ void strip_details(const std::filesystem::path& from, const std::filesystem::pat
   }
   TrainingState state = checkpoint.state();
   state.details = "{}";
-  const std::string report = write_shard(temporary_checkpoint_directory(to, state.step), 0, tensors);
+  const std::string report =
+      write_shard(temporary_checkpoint_directory(to, state.step), 0, tensors);
   publish_checkpoint(to, state, std::vector{report});
 }
 
@@ -109,11 +110,14 @@ TEST_F(EvalCommand, ReestimatedStatisticsMayBeKept) {
 
 // With this momentum the running statistics are still those of the start.
 TEST_F(EvalCommand, HintsAtStaleStatistics) {
-  const std::string stale = " --set run.name=stale --set model.norm_momentum=1e-6 --set train.epochs=30";
+  const std::string stale =
+      " --set run.name=stale --set model.norm_momentum=1e-6 --set train.epochs=30";
   ASSERT_EQ(room->run("train job.cfg" + stale).exit_code, 0);
   const auto told = room->run("eval job.cfg --split train" + stale);
-  EXPECT_TRUE(told.complains("batch norm's running statistics do not suit the weights")) << told.errors;
-  EXPECT_FALSE(room->run("eval job.cfg --split train --reestimate-bn 3" + stale).complains("do not suit"));
+  EXPECT_TRUE(told.complains("batch norm's running statistics do not suit the weights"))
+      << told.errors;
+  EXPECT_FALSE(
+      room->run("eval job.cfg --split train --reestimate-bn 3" + stale).complains("do not suit"));
   EXPECT_FALSE(room->run("eval job.cfg --split train").complains("do not suit"));
 }
 
@@ -132,43 +136,53 @@ TEST_F(EvalCommand, BestStepOrRunDirectory) {
   EXPECT_EQ(evaluate("eval job.cfg --checkpoint runs/tiny:3 --set run.name=other")["step"], 3);
   const auto best = evaluate("eval job.cfg --checkpoint best");
   const auto named = room->run("inspect runs/tiny");
-  EXPECT_TRUE(named.says("best checkpoint step-0000000" + best["step"].dump() + ": validation score "))
+  EXPECT_TRUE(
+      named.says("best checkpoint step-0000000" + best["step"].dump() + ": validation score "))
       << named.output;
   EXPECT_TRUE(room->run("inspect runs/tiny:3").says("\nstep 3, epoch 1, "));
   EXPECT_EQ(room->run("inspect runs/tiny:4").exit_code, 66);
   const auto missing = room->run("eval job.cfg --checkpoint 5");
   EXPECT_EQ(missing.exit_code, 66);
-  EXPECT_TRUE(missing.complains("no checkpoint of step 5 in runs/tiny/checkpoints; there are those of the steps 3, 6"))
+  EXPECT_TRUE(missing.complains(
+      "no checkpoint of step 5 in runs/tiny/checkpoints; there are those of the steps 3, 6"))
       << missing.errors;
 }
 
 TEST_F(EvalCommand, TakesWhatTheJobDoesNotSayFromTheCheckpoint) {
-  const auto trained = room->run("train job.cfg --set run.name=elu --set model.activation=elu --set model.norm_eps=0.1"
-                                 " --set augment.mean=0.3 --set augment.std=0.1");
+  const auto trained = room->run(
+      "train job.cfg --set run.name=elu --set model.activation=elu --set model.norm_eps=0.1"
+      " --set augment.mean=0.3 --set augment.std=0.1");
   ASSERT_EQ(trained.exit_code, 0) << trained.errors;
   std::istringstream lines(room->read("runs/elu/metrics.jsonl"));
   nlohmann::json last;
   for (std::string line; std::getline(lines, line);)
     if (const auto json = nlohmann::json::parse(line); json.contains("val_loss")) last = json;
   EXPECT_EQ(evaluate("eval job.cfg --set run.name=elu")["loss"], last["val_loss"]);
-  EXPECT_EQ(evaluate("eval job.cfg --checkpoint runs/elu:6 --set model.activation=elu")["loss"], last["val_loss"]);
-  EXPECT_TRUE(room->run("eval job.cfg --set run.name=elu").complains("model.activation = elu, as runs/elu/checkpoints/"));
-  EXPECT_TRUE(room->run("inspect runs/elu:6").says("\njob (what differs from the defaults)\n")) ;
+  EXPECT_EQ(evaluate("eval job.cfg --checkpoint runs/elu:6 --set model.activation=elu")["loss"],
+            last["val_loss"]);
+  EXPECT_TRUE(room->run("eval job.cfg --set run.name=elu")
+                  .complains("model.activation = elu, as runs/elu/checkpoints/"));
+  EXPECT_TRUE(room->run("inspect runs/elu:6").says("\njob (what differs from the defaults)\n"));
   EXPECT_TRUE(room->run("inspect runs/elu:6").says("\n  model.norm_eps = 0.1\n"));
 }
 
 TEST_F(EvalCommand, RefusesAnotherNetworkThanTheCheckpoints) {
-  for (const std::string key : {"model.norm_eps=0.1", "model.activation=elu", "model.residual_scale=0.5"}) {
+  for (const std::string key :
+       {"model.norm_eps=0.1", "model.activation=elu", "model.residual_scale=0.5"}) {
     const auto refused = room->run("eval job.cfg --set " + key);
     EXPECT_EQ(refused.exit_code, 65) << key;
-    EXPECT_TRUE(refused.complains("step-00000006: it is of another model or input than the job: model.")) << refused.errors;
+    EXPECT_TRUE(
+        refused.complains("step-00000006: it is of another model or input than the job: model."))
+        << refused.errors;
     EXPECT_TRUE(refused.complains("(--set), there ")) << refused.errors;
   }
   const std::string mean = "eval job.cfg --set augment.mean=0.1 --set augment.std=0.25";
-  EXPECT_TRUE(room->run(mean).complains("augment.mean = 0.1 (--set), there 0.5. Take this key out of the job"));
+  EXPECT_TRUE(room->run(mean).complains(
+      "augment.mean = 0.1 (--set), there 0.5. Take this key out of the job"));
   const auto allowed = room->run(mean + " --set checkpoint.on_changed=warn");
   EXPECT_EQ(allowed.exit_code, 0) << allowed.errors;
-  EXPECT_TRUE(allowed.complains("has augment.mean = 0.5; what counts is augment.mean = 0.1")) << allowed.errors;
+  EXPECT_TRUE(allowed.complains("has augment.mean = 0.5; what counts is augment.mean = 0.1"))
+      << allowed.errors;
   const auto ranks = room->run("launch -n 2 --threads 1 eval job.cfg --set model.norm_eps=0.1");
   EXPECT_EQ(ranks.exit_code, 65);
 }
@@ -176,22 +190,28 @@ TEST_F(EvalCommand, RefusesAnotherNetworkThanTheCheckpoints) {
 TEST_F(EvalCommand, OldCheckpointsStillLoad) {
   const auto before = evaluate("eval job.cfg");
   std::filesystem::create_directory(room->directory() / "old");
-  strip_details(room->directory() / "runs/tiny/checkpoints/step-00000006", room->directory() / "old");
+  strip_details(room->directory() / "runs/tiny/checkpoints/step-00000006",
+                room->directory() / "old");
   const auto old = room->run("eval job.cfg --json --checkpoint old");
   EXPECT_EQ(old.exit_code, 0) << old.errors;
   EXPECT_EQ(nlohmann::json::parse(old.output)["loss"], before["loss"]);
-  EXPECT_TRUE(old.complains("old/step-00000006 does not tell what model and input it was made with")) << old.errors;
+  EXPECT_TRUE(
+      old.complains("old/step-00000006 does not tell what model and input it was made with"))
+      << old.errors;
 }
 
 TEST_F(EvalCommand, RefusesClassesInAnotherOrder) {
   write_cifar(*room, "cifar", 12);
-  const std::string job = " job.cfg --set data.source=cifar10 --set data.path=cifar --set run.name=cifar";
+  const std::string job =
+      " job.cfg --set data.source=cifar10 --set data.path=cifar --set run.name=cifar";
   ASSERT_EQ(room->run("train" + job + " --set train.epochs=1").exit_code, 0);
   EXPECT_EQ(room->run("eval" + job).exit_code, 0);
   room->write("cifar/batches.meta.txt", "b\na\nc\nd\ne\nf\ng\nh\ni\nj\n");
   const auto refused = room->run("eval" + job);
   EXPECT_EQ(refused.exit_code, 65);
-  EXPECT_TRUE(refused.complains("cifar: label 0 is 'b' in the data, 'a' where the checkpoint was trained")) << refused.errors;
+  EXPECT_TRUE(
+      refused.complains("cifar: label 0 is 'b' in the data, 'a' where the checkpoint was trained"))
+      << refused.errors;
   const auto allowed = room->run("eval" + job + " --set checkpoint.on_changed=warn");
   EXPECT_EQ(allowed.exit_code, 0);
   EXPECT_TRUE(allowed.complains("label 0 is 'b'"));

@@ -13,7 +13,8 @@ namespace {
 
 std::vector<std::filesystem::path> example_jobs() {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(LOCKSTEP_SOURCE_DIR "/jobs")) {
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(LOCKSTEP_SOURCE_DIR "/jobs")) {
     if (entry.path().extension() == ".cfg") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());

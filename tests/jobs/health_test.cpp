@@ -19,11 +19,15 @@ class HealthCommand : public testing::Test {
  protected:
   void SetUp() override { room_.write("job.cfg", kTinyJob); }
 
-  ProgramResult train(const std::string& name, const std::string& settings, const std::string& fault = "",
-                      int ranks = 1) const {
-    std::string words = ranks > 1 ? "launch -n " + std::to_string(ranks) + " --max-failures 0 " : "";
-    words += "train job.cfg --set checkpoint.every_steps=1 --set checkpoint.keep=9 --set train.validate_every=0 "
-             "--set run.name=" + name;
+  ProgramResult train(const std::string& name, const std::string& settings,
+                      const std::string& fault = "", int ranks = 1) const {
+    std::string words =
+        ranks > 1 ? "launch -n " + std::to_string(ranks) + " --max-failures 0 " : "";
+    words +=
+        "train job.cfg --set checkpoint.every_steps=1 --set checkpoint.keep=9 --set "
+        "train.validate_every=0 "
+        "--set run.name=" +
+        name;
     std::istringstream list(settings);
     for (std::string setting; list >> setting;) words += " --set " + setting;
     return room_.run(words + (fault.empty() ? "" : " --fault " + fault));
@@ -47,7 +51,8 @@ class HealthCommand : public testing::Test {
   std::filesystem::path checkpoint(const std::string& name, std::int64_t step) const {
     return room_.directory() / "runs" / name / "checkpoints" / checkpoint_name(step);
   }
-  std::map<std::string, std::vector<float>> tensors(const std::string& name, std::int64_t step) const {
+  std::map<std::string, std::vector<float>> tensors(const std::string& name,
+                                                    std::int64_t step) const {
     const Checkpoint saved = Checkpoint::open(checkpoint(name, step));
     std::map<std::string, std::vector<float>> tensors;
     for (const std::string& tensor : saved.names()) {
@@ -77,7 +82,8 @@ TEST_F(HealthCommand, StopKeepsWhatWasGoodAndGoesOnFromThere) {
 // A gate that is drawn 0 makes gradients of exactly 0, and so does gamma = 0 at the start.
 TEST_F(HealthCommand, WhatIsSwitchedOffIsNotIll) {
   const std::string strict = "health.every_steps=1 health.on_vanishing=stop health.on_dead=stop ";
-  for (const char* switched_off : {"model.conditional_skip=0.9", "model.last_gamma=0", "model.stochastic_depth=0.99"}) {
+  for (const char* switched_off :
+       {"model.conditional_skip=0.9", "model.last_gamma=0", "model.stochastic_depth=0.99"}) {
     const ProgramResult well = train("well", strict + switched_off + " run.resume=off");
     EXPECT_EQ(well.exit_code, 0) << switched_off << ": " << well.errors;
     EXPECT_FALSE(well.complains("vanishes")) << well.errors;
@@ -98,16 +104,19 @@ TEST_F(HealthCommand, RollBackEndsAsIfNothingHadBeen) {
 }
 
 TEST_F(HealthCommand, RollBackToTheBeginningAndNoFurther) {
-  const ProgramResult sick = train(
-      "sick", "health.on_nan=rollback health.most_rollbacks=1 optimizer.learning_rate=1e30 checkpoint.every_steps=9");
+  const ProgramResult sick = train("sick",
+                                   "health.on_nan=rollback health.most_rollbacks=1 "
+                                   "optimizer.learning_rate=1e30 checkpoint.every_steps=9");
   EXPECT_EQ(sick.exit_code, 77) << sick.errors;
   EXPECT_TRUE(sick.complains("to 0")) << sick.errors;
   EXPECT_TRUE(sick.complains("it came again after 1 roll-backs")) << sick.errors;
 }
 
 TEST_F(HealthCommand, AnExplosionAtTheStartIsNamedAndRolledBackToTheBeginning) {
-  const ProgramResult sick = train("sick", "health.on_spike=rollback health.most_rollbacks=1 optimizer.learning_rate=1e4 "
-                                           "checkpoint.every_steps=9");
+  const ProgramResult sick =
+      train("sick",
+            "health.on_spike=rollback health.most_rollbacks=1 optimizer.learning_rate=1e4 "
+            "checkpoint.every_steps=9");
   EXPECT_EQ(sick.exit_code, 77) << sick.errors;
   EXPECT_TRUE(sick.complains("step 2: the gradient's norm ")) << sick.errors;
   EXPECT_TRUE(sick.complains(" times the median of the step before")) << sick.errors;
@@ -117,7 +126,8 @@ TEST_F(HealthCommand, AnExplosionAtTheStartIsNamedAndRolledBackToTheBeginning) {
 
 TEST_F(HealthCommand, ASpikeThatIsNotFiniteGoesBackToTheBeginning) {
   ASSERT_EQ(train("well", "").exit_code, 0);
-  const ProgramResult sick = train("sick", "health.on_spike=rollback checkpoint.every_steps=9", "nan:0:2");
+  const ProgramResult sick =
+      train("sick", "health.on_spike=rollback checkpoint.every_steps=9", "nan:0:2");
   EXPECT_EQ(sick.exit_code, 0) << sick.errors;
   EXPECT_TRUE(sick.complains("rolled back from step 2 to 0")) << sick.errors;
   EXPECT_EQ(steps("sick"), steps("well"));
@@ -142,15 +152,20 @@ TEST_F(HealthCommand, IgnoredItTrainsOnButSavesNothing) {
   EXPECT_TRUE(sick.complains("checkpoint of step 3 not saved: ")) << sick.errors;
   EXPECT_TRUE(sick.complains("holds values that are not finite numbers")) << sick.errors;
   EXPECT_EQ(steps("sick").size(), 6u);
-  EXPECT_EQ(list_checkpoints(checkpoint("sick", 1).parent_path()), (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(list_checkpoints(checkpoint("sick", 1).parent_path()),
+            (std::vector<std::int64_t>{1, 2}));
 }
 
 TEST_F(HealthCommand, SpikesAreSkippedAlikeAfterAResume) {
-  const std::string often = "train.epochs=8 optimizer.learning_rate=0.3 health.on_spike=skip health.spike_factor=1.1 health.most_skips=99 "
-                            "checkpoint.every_steps=19";
+  const std::string often =
+      "train.epochs=8 optimizer.learning_rate=0.3 health.on_spike=skip health.spike_factor=1.1 "
+      "health.most_skips=99 "
+      "checkpoint.every_steps=19";
   ASSERT_EQ(train("whole", often).exit_code, 0);
   const auto whole = steps("whole");
-  EXPECT_GT(std::ranges::count_if(whole, [](const auto& step) { return step.second.contains("held"); }), 0);
+  EXPECT_GT(
+      std::ranges::count_if(whole, [](const auto& step) { return step.second.contains("held"); }),
+      0);
   ASSERT_EQ(train("parts", often + " train.max_steps=19").exit_code, 0);
   ASSERT_EQ(train("parts", often).exit_code, 0);
   EXPECT_EQ(steps("parts"), whole);
@@ -159,13 +174,16 @@ TEST_F(HealthCommand, SpikesAreSkippedAlikeAfterAResume) {
 TEST_F(HealthCommand, AFlippedBitIsFoundWithLayerAndRank) {
   const ProgramResult sick = train("sick", "train.hash_every=4", "flip:2:2", 3);
   EXPECT_EQ(sick.exit_code, 76) << sick.errors;
-  EXPECT_TRUE(sick.complains("step 2: the parameters of replicas differ, first in ")) << sick.errors;
+  EXPECT_TRUE(sick.complains("step 2: the parameters of replicas differ, first in "))
+      << sick.errors;
   EXPECT_TRUE(sick.complains("tensor: rank 2. ")) << sick.errors;
-  EXPECT_FALSE(std::filesystem::exists(checkpoint("sick", 2)));  // before each save it is looked for
+  EXPECT_FALSE(
+      std::filesystem::exists(checkpoint("sick", 2)));  // before each save it is looked for
 }
 
 TEST_F(HealthCommand, ASlowRankIsNamed) {
-  const ProgramResult slow = train("slow", "health.every_steps=2 train.epochs=6 checkpoint.every_steps=0", "slow:1:2", 2);
+  const ProgramResult slow =
+      train("slow", "health.every_steps=2 train.epochs=6 checkpoint.every_steps=0", "slow:1:2", 2);
   EXPECT_EQ(slow.exit_code, 0) << slow.errors;
   EXPECT_TRUE(slow.complains("the others wait for rank 1: it came last to ")) << slow.errors;
   EXPECT_FALSE(slow.complains("wait for rank 0")) << slow.errors;
@@ -176,9 +194,11 @@ TEST_F(HealthCommand, ASlowRankIsNamed) {
 }
 
 TEST_F(HealthCommand, CheckpointsByTheClock) {
-  const auto saved = [&](const std::string& name) { return list_checkpoints(checkpoint(name, 1).parent_path()); };
-  const ProgramResult often =
-      train("often", "checkpoint.every_steps=0 checkpoint.mean_time_to_failure_s=0.001 train.epochs=100");
+  const auto saved = [&](const std::string& name) {
+    return list_checkpoints(checkpoint(name, 1).parent_path());
+  };
+  const ProgramResult often = train(
+      "often", "checkpoint.every_steps=0 checkpoint.mean_time_to_failure_s=0.001 train.epochs=100");
   EXPECT_EQ(often.exit_code, 0) << often.errors;
   EXPECT_TRUE(often.complains(" from now on: one costs ")) << often.errors;
   EXPECT_GE(saved("often").size(), 3u);
@@ -190,11 +210,14 @@ TEST_F(HealthCommand, CheckpointsByTheClock) {
 
 TEST_F(HealthCommand, LayersThatGetNoGradientAreTold) {
   // Not 0, which is well, but so small that what is multiplied by it is.
-  const std::string dead = "model.last_gamma=1.2e-38 optimizer.learning_rate=1e-40 health.every_steps=2 checkpoint.every_steps=9 ";
+  const std::string dead =
+      "model.last_gamma=1.2e-38 optimizer.learning_rate=1e-40 health.every_steps=2 "
+      "checkpoint.every_steps=9 ";
   const ProgramResult told = train("told", dead);
   EXPECT_EQ(told.exit_code, 0) << told.errors;
   EXPECT_TRUE(told.complains("step 2: group1.block0.conv1: its gradient vanishes")) << told.errors;
-  EXPECT_TRUE(told.complains("step 4: group1.block0.norm1: 16 of 16 channels are dead")) << told.errors;
+  EXPECT_TRUE(told.complains("step 4: group1.block0.norm1: 16 of 16 channels are dead"))
+      << told.errors;
   const ProgramResult stopped = train("stopped", dead + "health.on_dead=stop");
   EXPECT_EQ(stopped.exit_code, 77) << stopped.errors;
   EXPECT_EQ(steps("stopped").size(), 4u);

@@ -27,7 +27,8 @@ std::string big(std::uint32_t value) {
 
 /// IDX files of `count` different pictures of 2 x 2, with labels 0, 1, 2, 0, ...; with `every` > 0 every so many-th is 1
 /// and the others are 0.
-void write_idx(const ProgramRoom& room, const std::string& prefix, std::uint32_t count, int first, std::uint32_t every = 0) {
+void write_idx(const ProgramRoom& room, const std::string& prefix, std::uint32_t count, int first,
+               std::uint32_t every = 0) {
   std::string images = big(0x803) + big(count) + big(2) + big(2), labels = big(0x801) + big(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     images += std::string(4, static_cast<char>(first + static_cast<int>(i)));
@@ -54,7 +55,8 @@ TEST(InspectCommand, CheckpointAndRun) {
       checkpoint.output,
       std::regex("\nparameters/stem.norm.weight +\\[16\\] +64 +(1|0\\.9|1\\.0)")));
 
-  EXPECT_TRUE(checkpoint.says("\ninput: [3,8,8]\nmean: [0.5]\nstd: [0.25]\nresize: 0\nclass_names: []\n"));
+  EXPECT_TRUE(
+      checkpoint.says("\ninput: [3,8,8]\nmean: [0.5]\nstd: [0.25]\nresize: 0\nclass_names: []\n"));
   EXPECT_NE(room.read("runs/tiny/job.cfg").find("\nmean = 0.5\nstd = 0.25\n"), std::string::npos);
 
   const auto run = room.run("inspect runs/tiny/");
@@ -89,7 +91,7 @@ TEST(TrainCommand, TheRunRemembersItsStarts) {
   EXPECT_TRUE(resumed.complains("resuming: the job has train.epochs = 2 now; it was 1"));
   EXPECT_TRUE(
       resumed.complains("resuming: 2 ranks x 1 threads now, 1 ranks x 1 threads before: not "
-                   "bit-equal"));
+                        "bit-equal"));
   EXPECT_NE(room.read("runs/tiny/job-1.cfg").find("epochs = 1\n"), std::string::npos);
   EXPECT_NE(room.read("runs/tiny/job.cfg").find("epochs = 2\n"), std::string::npos);
 
@@ -185,10 +187,12 @@ TEST(DataCommand, CheckFindsDuplicatesLeakageAndDamage) {
 }
 
 /// 16 training pictures, 12 of them of class 0.
-const char* const kUnevenJob = "[run]\nname = a\n[data]\nsource = idx\npath = .\n[model]\nfamily = mlp\ncounts = 1\n"
-                               "widths = 8\n[train]\nepochs = 1\nbatch = 8\n[parallel]\nthreads = 1\n";
+const char* const kUnevenJob =
+    "[run]\nname = a\n[data]\nsource = idx\npath = .\n[model]\nfamily = mlp\ncounts = 1\n"
+    "widths = 8\n[train]\nepochs = 1\nbatch = 8\n[parallel]\nthreads = 1\n";
 const std::string kUneven =
-    "training: classes are uneven: 12 of class 0, 4 of class 1 (75% of all are in one class, 70% may be)";
+    "training: classes are uneven: 12 of class 0, 4 of class 1 (75% of all are in one class, 70% "
+    "may be)";
 void write_uneven(const ProgramRoom& room) {
   write_idx(room, "train", 16, 0, 4);
   write_idx(room, "t10k", 8, 100, 2);
@@ -203,10 +207,15 @@ TEST(DataCommand, CheckWarnsOfUnevenClassesAndStrictIsAnError) {
   EXPECT_TRUE(warned.says("\nwarning: " + kUneven + "\nusable, with 1 warning\n")) << warned.output;
   const auto strict = room.run("data check a.cfg --strict");
   EXPECT_EQ(strict.exit_code, 65);
-  EXPECT_TRUE(strict.says("not usable: 1 warning, which --strict counts as errors\n")) << strict.output;
+  EXPECT_TRUE(strict.says("not usable: 1 warning, which --strict counts as errors\n"))
+      << strict.output;
   EXPECT_TRUE(room.run("data check a.cfg --strict --max-class-share 0.8").says("\ngood\n"));
-  EXPECT_TRUE(room.run("data check a.cfg --strict --set data.max_class_share=0.8").says("\ngood\n"));
-  EXPECT_EQ(room.run("data check --source idx --path . --strict --max-class-share 1 --max-class-ratio 2").exit_code, 65);
+  EXPECT_TRUE(
+      room.run("data check a.cfg --strict --set data.max_class_share=0.8").says("\ngood\n"));
+  EXPECT_EQ(
+      room.run("data check --source idx --path . --strict --max-class-share 1 --max-class-ratio 2")
+          .exit_code,
+      65);
   EXPECT_EQ(room.run("data check a.cfg --max-class-share 0").exit_code, 64);
   EXPECT_EQ(room.run("data check a.cfg --max-leaked=-1").exit_code, 64);
 }
@@ -218,9 +227,11 @@ TEST(TrainCommand, WarnsOfUnevenClassesAsDataCheckDoes) {
   EXPECT_EQ(trained.exit_code, 0) << trained.errors;
   EXPECT_TRUE(trained.complains("warning: " + kUneven)) << trained.errors;
   EXPECT_FALSE(trained.complains("validation: classes"));
-  EXPECT_FALSE(room.run("train a.cfg --set run.resume=off --set data.max_class_share=0.8").complains("uneven"));
+  EXPECT_FALSE(room.run("train a.cfg --set run.resume=off --set data.max_class_share=0.8")
+                   .complains("uneven"));
   const auto lacking = room.run("train a.cfg --set run.resume=off --set data.val_samples=1");
-  EXPECT_TRUE(lacking.complains("warning: validation: 1 classes have no sample, e.g. class 1")) << lacking.errors;
+  EXPECT_TRUE(lacking.complains("warning: validation: 1 classes have no sample, e.g. class 1"))
+      << lacking.errors;
 }
 
 TEST(DataCommand, ReadsTheDataOfAJob) {
@@ -233,7 +244,8 @@ TEST(DataCommand, ReadsTheDataOfAJob) {
   EXPECT_TRUE(checked.says("train: idx, 9 samples")) << checked.output;
   EXPECT_TRUE(checked.says("val: idx, 3 samples"));
   EXPECT_FALSE(room.run("data check a.cfg --set train.validate_every=0").says("val:"));
-  EXPECT_TRUE(room.run("data check a.cfg --set train.validate_every=0 --split both").says("val: idx"));
+  EXPECT_TRUE(
+      room.run("data check a.cfg --set train.validate_every=0 --split both").says("val: idx"));
   EXPECT_EQ(room.run("data check a.cfg --set data.path=nowhere").exit_code, 66);
 
   ASSERT_EQ(room.run("data pack a.cfg set.h5").exit_code, 0);
@@ -254,7 +266,8 @@ TEST(DataCommand, CheckAndPackRefuseTheSame) {
       EXPECT_TRUE(result.complains(text)) << result.errors;
     };
     complains(" --source synthetic --path .", "synthetic data is made up and has no files");
-    complains(" --source synthetic_masks --path .", "synthetic_masks data is made up and has no files");
+    complains(" --source synthetic_masks --path .",
+              "synthetic_masks data is made up and has no files");
     complains(" a.cfg", "synthetic data is made up and has no files");
     complains(" a.cfg --source idx --path .", "not both");
     complains(" --set data.source=idx", "--set changes a job file; name one");

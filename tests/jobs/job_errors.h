@@ -8,7 +8,8 @@
 namespace lockstep {
 
 /// What is said of a job that is not valid.
-inline std::string error_of(const std::string& text, const std::vector<std::string>& overrides = {}) {
+inline std::string error_of(const std::string& text,
+                            const std::vector<std::string>& overrides = {}) {
   try {
     parse_job(text, "a.cfg", overrides);
   } catch (const ConfigError& error) {

@@ -48,7 +48,8 @@ TEST(JobFile, BadValueNamesFileLineKeyValueAndWhatIsValid) {
   EXPECT_EQ(error_of("[optimizer]\n\nmomentum = 1\n"),
             "a.cfg:3: optimizer.momentum = '1' is not valid; use a number, at least 0, below 1");
   EXPECT_EQ(error_of("[data]\ndistribute = share\n"),
-            "a.cfg:2: data.distribute = 'share' is not valid; did you mean 'shared'? Use shared or scatter");
+            "a.cfg:2: data.distribute = 'share' is not valid; did you mean 'shared'? Use shared or "
+            "scatter");
   for (const char* value : {"", "ten", "1.5", "128 images", "99999999999", "-1", "0x10", "nan"}) {
     EXPECT_NE(error_of(std::string("[train]\nbatch = ") + value).find("a.cfg:2: train.batch = '"),
               std::string::npos)
@@ -80,7 +81,8 @@ TEST(JobFile, OverridesComeAfterTheFileAndAreNamedInErrors) {
 
 /// Both would be cut from the effective job, which is what a run is resumed with.
 TEST(JobFile, OverridesHaveNeitherCommentsNorLineBreaks) {
-  EXPECT_NE(error_of("", {"run.name=a # b"}).find("neither '#' nor line breaks"), std::string::npos);
+  EXPECT_NE(error_of("", {"run.name=a # b"}).find("neither '#' nor line breaks"),
+            std::string::npos);
   EXPECT_NE(error_of("", {"run.name=a\n[data]"}).find("--set run.name"), std::string::npos);
 }
 
@@ -99,7 +101,8 @@ TEST(JobFile, KeysThatDoNotGoTogether) {
       {"[optimizer]\nmomentum = 0\nnesterov = true\n", "optimizer.nesterov"},
       {"[train]\nepochs = 2\n[schedule]\nwarmup_epochs = 2\n", "schedule.warmup_epochs"},
       {"[schedule]\nmilestones = 9, 3\n", "schedule.milestones"},
-      {"[checkpoint]\nevery_steps = 5\nmean_time_to_failure_s = 60\n", "checkpoint.mean_time_to_failure_s"},
+      {"[checkpoint]\nevery_steps = 5\nmean_time_to_failure_s = 60\n",
+       "checkpoint.mean_time_to_failure_s"},
       {"[health]\non_nan = ignore\non_spike = skip\n", "health.on_nan"},
       {"[schedule]\npolicy = plateau\ngamma = 1\n", "schedule.gamma"},
       {"[schedule]\npolicy = plateau\n[train]\nvalidate_every = 0\n", "schedule.policy"},

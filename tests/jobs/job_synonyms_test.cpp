@@ -11,13 +11,18 @@ namespace lockstep {
 namespace {
 
 TEST(JobSynonyms, LeadToKeysThatExist) {
-  const std::pair<const char*, const char*> words[] = {
-      {"lr", "optimizer.learning_rate"}, {"train.bs", "train.batch"}, {"optimizer.wd", "optimizer.weight_decay"},
-      {"epoch", "train.epochs"},         {"workers", "data.threads"}, {"arch", "model.family"}};
+  const std::pair<const char*, const char*> words[] = {{"lr", "optimizer.learning_rate"},
+                                                       {"train.bs", "train.batch"},
+                                                       {"optimizer.wd", "optimizer.weight_decay"},
+                                                       {"epoch", "train.epochs"},
+                                                       {"workers", "data.threads"},
+                                                       {"arch", "model.family"}};
   for (const auto& [word, key] : words) {
     EXPECT_EQ(meant_key(word), key);
     EXPECT_NE(find_job_key(key), nullptr) << key;
-    EXPECT_NE(error_of("", {std::string(word) + "=1"}).find("did you mean '" + std::string(key) + "'"), std::string::npos)
+    EXPECT_NE(
+        error_of("", {std::string(word) + "=1"}).find("did you mean '" + std::string(key) + "'"),
+        std::string::npos)
         << error_of("", {std::string(word) + "=1"});
   }
   EXPECT_EQ(meant_key("colour"), "");
@@ -29,30 +34,38 @@ TEST(JobSynonyms, AllLeadToKeys) {
 }
 
 TEST(JobSynonyms, NameAKeyWithoutItsSection) {
-  EXPECT_EQ(error_of("[model]\nname = resnet\n"), "a.cfg:2: unknown key 'model.name'; did you mean 'model.family'?");
-  EXPECT_EQ(error_of("", {"momentun=0.9"}), "--set: unknown key 'momentun'; did you mean 'optimizer.momentum'?");
+  EXPECT_EQ(error_of("[model]\nname = resnet\n"),
+            "a.cfg:2: unknown key 'model.name'; did you mean 'model.family'?");
+  EXPECT_EQ(error_of("", {"momentun=0.9"}),
+            "--set: unknown key 'momentun'; did you mean 'optimizer.momentum'?");
 }
 
 TEST(JobSynonyms, AnswerWhatHasNoKey) {
   for (const char* key : {"optimizer.name", "optimizer.type", "train.optimizer", "optim"})
-    EXPECT_NE(error_of("", {std::string(key) + "=adam"}).find("SGD with momentum is what there is; optimizer.learning_rate"),
-              std::string::npos) << key;
+    EXPECT_NE(error_of("", {std::string(key) + "=adam"})
+                  .find("SGD with momentum is what there is; optimizer.learning_rate"),
+              std::string::npos)
+        << key;
   EXPECT_EQ(error_of("[train]\ngpus = 4\n"),
-            "a.cfg:2: unknown key 'train.gpus': training is on CPUs; lockstep launch -n N, mpirun or srun starts N ranks");
+            "a.cfg:2: unknown key 'train.gpus': training is on CPUs; lockstep launch -n N, mpirun "
+            "or srun starts N ranks");
   EXPECT_NE(error_of("", {"nodes=2"}).find("lockstep launch -n N"), std::string::npos);
 }
 
 TEST(JobSynonyms, OfValuesAreFoundAmongTheKeysWords) {
   EXPECT_EQ(error_of("", {"schedule.policy=cosin"}),
-            "--set: schedule.policy = 'cosin' is not valid; did you mean 'cosine'? Use step, cosine, one_cycle, plateau or constant");
-  const auto meant = [](const char* key, const char* value) { return meant_value(*find_job_key(key), value); };
+            "--set: schedule.policy = 'cosin' is not valid; did you mean 'cosine'? Use step, "
+            "cosine, one_cycle, plateau or constant");
+  const auto meant = [](const char* key, const char* value) {
+    return meant_value(*find_job_key(key), value);
+  };
   EXPECT_EQ(meant("train.precision", "fp16"), "'bf16'");
   EXPECT_EQ(meant("train.precision", "F32"), "'f32'");
   EXPECT_EQ(meant("data.source", "ImageFolder"), "'folder'");
   EXPECT_EQ(meant("schedule.policy", "one-cycle"), "'one_cycle'");
   EXPECT_EQ(meant("model.family", "resnet50"), "'resnet' with model.depth = 50");
-  EXPECT_EQ(meant("schedule.policy", "bn"), "");          // a word of another key
-  EXPECT_EQ(meant("schedule.policy", "sawtooth"), "");    // nothing is near
+  EXPECT_EQ(meant("schedule.policy", "bn"), "");            // a word of another key
+  EXPECT_EQ(meant("schedule.policy", "sawtooth"), "");      // nothing is near
   EXPECT_EQ(meant("optimizer.learning_rate", "fp16"), "");  // no words
 }
 

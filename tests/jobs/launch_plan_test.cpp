@@ -33,17 +33,18 @@ TEST(LaunchPlan, MoreRanksThanCores) {
 }
 
 TEST(LaunchPlan, MoreThreadsThanCoresAreNotBound) {
-  EXPECT_EQ(
-      to_shell(plan_launch(request(2, 2, 2))),
-      "/mpi/mpirun -n 2 --bind-to none -x OMP_NUM_THREADS=2 -x LOCKSTEP_THREADS=2 /bin/lockstep train 'my job.cfg'");
+  EXPECT_EQ(to_shell(plan_launch(request(2, 2, 2))),
+            "/mpi/mpirun -n 2 --bind-to none -x OMP_NUM_THREADS=2 -x LOCKSTEP_THREADS=2 "
+            "/bin/lockstep train 'my job.cfg'");
 }
 
 TEST(LaunchPlan, RanksMayBeLost) {
   LaunchRequest with_ulfm = request(1, 0, 1);
   with_ulfm.ulfm = true;
-  EXPECT_EQ(to_shell(plan_launch(with_ulfm)),
-            "/mpi/mpirun -n 1 --with-ft ulfm --map-by slot:PE=1 --bind-to core -x OMP_NUM_THREADS=1 "
-            "/bin/lockstep train 'my job.cfg'");
+  EXPECT_EQ(
+      to_shell(plan_launch(with_ulfm)),
+      "/mpi/mpirun -n 1 --with-ft ulfm --map-by slot:PE=1 --bind-to core -x OMP_NUM_THREADS=1 "
+      "/bin/lockstep train 'my job.cfg'");
 }
 
 TEST(LaunchPlan, RootIsAllowedInTheChildOnly) {

@@ -10,7 +10,8 @@ namespace lockstep {
 namespace {
 
 std::size_t entries(const std::filesystem::path& directory) {
-  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(directory), {}));
+  return static_cast<std::size_t>(
+      std::distance(std::filesystem::directory_iterator(directory), {}));
 }
 
 TEST(HeldDirectory, IsRemovedAtTheEnd) {

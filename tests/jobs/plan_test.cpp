@@ -39,8 +39,10 @@ TEST_F(PlanCommand, BeginsWithTheVerdict) {
   const auto told = room.run("plan job.cfg --ranks 4 --nodes 2 --set parallel.probe=off");
   ASSERT_EQ(told.exit_code, 0) << told.errors;
   EXPECT_TRUE(std::regex_search(
-      told.output, std::regex("^fits          [0-9.]+ MiB a rank, [0-9.]+ MiB the 2 ranks of a machine, of [0-9.]+ [GT]iB\n"
-                              "a step        [0-9.]+ m?s, estimated from FLOPs and bytes, messages between nodes aside\n"
+      told.output, std::regex("^fits          [0-9.]+ MiB a rank, [0-9.]+ MiB the 2 ranks of a "
+                              "machine, of [0-9.]+ [GT]iB\n"
+                              "a step        [0-9.]+ m?s, estimated from FLOPs and bytes, messages "
+                              "between nodes aside\n"
                               "the job       6 steps and validations: [0-9.]+ m?s\n\n")))
       << told.output;
 }
@@ -51,8 +53,10 @@ TEST_F(PlanCommand, TakesTheThreadsOfLaunch) {
     const std::string of = std::string(" -n ") + ranks;
     const auto launch = room.run("launch" + of + " --dry-run train job.cfg");
     std::smatch threads;
-    ASSERT_TRUE(std::regex_search(launch.output, threads, std::regex("OMP_NUM_THREADS=([0-9]+)"))) << launch.output;
-    EXPECT_TRUE(room.run("plan job.cfg --set parallel.threads=0" + of).says("\nranks " + std::string(ranks) + " x " + threads[1].str() + " threads"));
+    ASSERT_TRUE(std::regex_search(launch.output, threads, std::regex("OMP_NUM_THREADS=([0-9]+)")))
+        << launch.output;
+    EXPECT_TRUE(room.run("plan job.cfg --set parallel.threads=0" + of)
+                    .says("\nranks " + std::string(ranks) + " x " + threads[1].str() + " threads"));
   }
 }
 
@@ -66,7 +70,8 @@ TEST_F(PlanCommand, PrintsJson) {
   std::size_t sum = 0;
   for (const auto& group : json["stages"][0]["memory"]) sum += group["bytes"].get<std::size_t>();
   EXPECT_EQ(json["stages"][0]["bytes"], sum);
-  const auto staged = nlohmann::json::parse(room.run(words + " --json --set parallel.stages=2 --set train.micro_batches=4").output);
+  const auto staged = nlohmann::json::parse(
+      room.run(words + " --json --set parallel.stages=2 --set train.micro_batches=4").output);
   EXPECT_EQ(staged["stages"].size(), 2u);
   EXPECT_GT(staged["stages"][0]["traffic_of_a_step"]["stage_bytes_sent"], 0);
   EXPECT_EQ(room.run(words + " --json --ops").exit_code, 64);
@@ -77,14 +82,18 @@ TEST_F(PlanCommand, MoreRanksHoldLessEach) {
   EXPECT_LT(bytes_of(four.output, "activations"), bytes_of(one.output, "activations"));
   EXPECT_EQ(bytes_of(four.output, "parameters"), bytes_of(one.output, "parameters"));
   const std::size_t gradients = bytes_of(four.output, "gradients, in 1 bucket");
-  EXPECT_EQ(bytes_of(four.output, R"(sent by a rank alone on its node: gradients, 2\(P-1\)/P)"), gradients * 3 / 2);
+  EXPECT_EQ(bytes_of(four.output, R"(sent by a rank alone on its node: gradients, 2\(P-1\)/P)"),
+            gradients * 3 / 2);
 }
 
 TEST_F(PlanCommand, StagesShareTheModel) {
-  const auto result = room.run("plan job.cfg --ranks 2 --threads 1 --set parallel.stages=2 --set parallel.probe=off --set train.micro_batches=4 "
-                               "--set parallel.cuts=group2.block0");
+  const auto result = room.run(
+      "plan job.cfg --ranks 2 --threads 1 --set parallel.stages=2 --set parallel.probe=off --set "
+      "train.micro_batches=4 "
+      "--set parallel.cuts=group2.block0");
   ASSERT_EQ(result.exit_code, 0) << result.errors;
-  EXPECT_TRUE(result.says("grid 1 replicas x 2 stages, 1 threads a rank, up to 4 images in each of 4 micro-batches"));
+  EXPECT_TRUE(result.says(
+      "grid 1 replicas x 2 stages, 1 threads a rank, up to 4 images in each of 4 micro-batches"));
   EXPECT_TRUE(result.says("0  stem to group1.block0"));
   EXPECT_TRUE(result.says("1  group2.block0 to loss"));
   EXPECT_TRUE(result.says("estimated from FLOPs and bytes; bubble "));
@@ -94,19 +103,22 @@ TEST_F(PlanCommand, StagesShareTheModel) {
 }
 
 TEST_F(PlanCommand, AutoComparesGrids) {
-  const auto roomy = room.run("plan job.cfg --ranks 2 --auto --set parallel.probe=off --set train.sync_bn=off");
+  const auto roomy =
+      room.run("plan job.cfg --ranks 2 --auto --set parallel.probe=off --set train.sync_bn=off");
   ASSERT_EQ(roomy.exit_code, 0) << roomy.errors;
   EXPECT_TRUE(std::regex_search(roomy.output, std::regex("\n *2 x 1 .* best\n")));
   EXPECT_TRUE(std::regex_search(roomy.output, std::regex("\n *1 x 2 +zero-bubble .*% slower")));
   EXPECT_TRUE(roomy.says("use  --set parallel.stages=1 --set train.micro_batches=1 "));
   room.write("tight.cfg", std::string(kTinyJob) + "[memory]\nbudget_mib = 1\n");
-  const auto tight = room.run("plan tight.cfg --ranks 2 --auto --memory-per-rank 100 --set parallel.probe=off");
+  const auto tight =
+      room.run("plan tight.cfg --ranks 2 --auto --memory-per-rank 100 --set parallel.probe=off");
   EXPECT_EQ(tight.exit_code, 0) << tight.errors;
   EXPECT_TRUE(tight.says("100.0 MiB a rank"));
 }
 
 /// More than any machine has: 10^9 images at a time.
-constexpr const char* kTooMuch = " --set train.batch=200000000 --set data.synthetic_samples=200000000";
+constexpr const char* kTooMuch =
+    " --set train.batch=200000000 --set data.synthetic_samples=200000000";
 
 TEST_F(PlanCommand, RefusesWhatCannotFitTheMachine) {
   const auto fits = room.run("plan job.cfg --ranks 4 --nodes 2");
@@ -116,12 +128,20 @@ TEST_F(PlanCommand, RefusesWhatCannotFitTheMachine) {
   EXPECT_EQ(refused.exit_code, 64);
   EXPECT_TRUE(refused.says("memory of a rank, bytes"));
   EXPECT_TRUE(refused.complains("error: 2 ranks on one machine need ")) << refused.errors;
-  EXPECT_TRUE(refused.complains("memory.recompute = auto fits with train.micro_batches ")) << refused.errors;
-  EXPECT_EQ(room.run(std::string("plan job.cfg --ranks 2 --set parallel.stages=2 --set parallel.probe=off") + kTooMuch).exit_code, 64);
-  const auto warned = room.run(std::string("plan job.cfg --set memory.on_overcommit=warn") + kTooMuch);
+  EXPECT_TRUE(refused.complains("memory.recompute = auto fits with train.micro_batches "))
+      << refused.errors;
+  EXPECT_EQ(
+      room.run(std::string(
+                   "plan job.cfg --ranks 2 --set parallel.stages=2 --set parallel.probe=off") +
+               kTooMuch)
+          .exit_code,
+      64);
+  const auto warned =
+      room.run(std::string("plan job.cfg --set memory.on_overcommit=warn") + kTooMuch);
   EXPECT_EQ(warned.exit_code, 0) << warned.errors;
   EXPECT_TRUE(warned.complains("warning: 1 rank on a machine needs ")) << warned.errors;
-  const auto own = room.run(std::string("plan job.cfg --set memory.budget_mib=1000000000000") + kTooMuch);
+  const auto own =
+      room.run(std::string("plan job.cfg --set memory.budget_mib=1000000000000") + kTooMuch);
   EXPECT_EQ(own.exit_code, 0) << own.errors;
   EXPECT_EQ(own.errors, "");
   EXPECT_EQ(room.run("plan job.cfg --nodes 0").exit_code, 64);
@@ -131,7 +151,8 @@ TEST_F(PlanCommand, AutoKeepsToAShareOfTheMachine) {
   const auto roomy = room.run("plan job.cfg --ranks 2 --auto --set parallel.probe=off");
   EXPECT_TRUE(roomy.says(" a rank, its share of a machine; times ")) << roomy.output;
   EXPECT_FALSE(roomy.says("budget_mib"));
-  const auto warns = room.run("plan job.cfg --ranks 2 --auto --set parallel.probe=off --set memory.on_overcommit=warn");
+  const auto warns = room.run(
+      "plan job.cfg --ranks 2 --auto --set parallel.probe=off --set memory.on_overcommit=warn");
   EXPECT_FALSE(warns.says(" a rank, its share")) << warns.output;
 }
 
@@ -146,9 +167,11 @@ TEST(TrainCommand, RefusesWhatCannotFitTheMachine) {
 
 TEST(TrainCommand, CountsTheSamplesThatItHoldsAsPlanDoes) {
   ProgramRoom room;
-  room.write("job.cfg", "[data]\nsource = idx\npath = " LOCKSTEP_SOURCE_DIR "/data/fashion-mnist\n[model]\nfamily = mlp\n"
-                        "counts = 1\nwidths = 8\n[train]\nbatch = 64\nmax_steps = 6\nvalidate_every = 0\n"
-                        "[parallel]\nthreads = 1\n");
+  room.write("job.cfg",
+             "[data]\nsource = idx\npath = " LOCKSTEP_SOURCE_DIR
+             "/data/fashion-mnist\n[model]\nfamily = mlp\n"
+             "counts = 1\nwidths = 8\n[train]\nbatch = 64\nmax_steps = 6\nvalidate_every = 0\n"
+             "[parallel]\nthreads = 1\n");
   const auto planned = room.run("plan job.cfg");
   ASSERT_GE(bytes_of(planned.output, "samples held in memory"), 28u * 28 * 10000);
   const auto trained = room.run("train job.cfg");

@@ -10,9 +10,13 @@ constexpr std::size_t kMib = std::size_t{1} << 20;
 PlannedNeeds needs(int ranks, std::size_t machine_mib) {
   const std::size_t rank = 100 * kMib;
   return {.report = {.stages = {}, .seconds = 0.5},
-          .use = {.ranks = ranks, .bytes = rank * static_cast<std::size_t>(ranks), .heaviest_bytes = rank,
+          .use = {.ranks = ranks,
+                  .bytes = rank * static_cast<std::size_t>(ranks),
+                  .heaviest_bytes = rank,
                   .machine_bytes = machine_mib * kMib},
-          .origin = "measured", .steps = 7200, .validation_seconds = 0};
+          .origin = "measured",
+          .steps = 7200,
+          .validation_seconds = 0};
 }
 
 TEST(PlanVerdict, IsThreeLines) {
@@ -20,7 +24,8 @@ TEST(PlanVerdict, IsThreeLines) {
             "fits          100.0 MiB a rank, 200.0 MiB the 2 ranks of a machine, of 872.0 MiB\n"
             "a step        500.0 ms, measured, messages between nodes aside\n"
             "the job       7,200 steps: 60.00 minutes\n");
-  EXPECT_EQ(verdict_text(needs(1, 120)).substr(0, 51), "does not fit  100.0 MiB a rank, of 60.0 MiB\na step ");
+  EXPECT_EQ(verdict_text(needs(1, 120)).substr(0, 51),
+            "does not fit  100.0 MiB a rank, of 60.0 MiB\na step ");
 }
 
 TEST(PlanVerdict, CountsValidations) {

@@ -18,11 +18,13 @@ TEST(SlurmScript, AsksForWhatThePlanSays) {
   for (const char* line :
        {"#!/usr/bin/env bash\n#SBATCH --job-name=deep\n", "\n#SBATCH --ntasks=8\n",
         "\n#SBATCH --nodes=4\n", "\n#SBATCH --cpus-per-task=6\n", "\n#SBATCH --mem-per-cpu=1667M\n",
-        "\n#SBATCH --time=90\n", "\n#SBATCH --output=/runs/deep.log\n", "\n#SBATCH --partition=long\n",
-        "\n: \"${LOCKSTEP:=/opt/lockstep}\"\n", "\ntrain_by_srun() {\n", "scontrol requeue"}) {
+        "\n#SBATCH --time=90\n", "\n#SBATCH --output=/runs/deep.log\n",
+        "\n#SBATCH --partition=long\n", "\n: \"${LOCKSTEP:=/opt/lockstep}\"\n",
+        "\ntrain_by_srun() {\n", "scontrol requeue"}) {
     EXPECT_NE(script.find(line), std::string::npos) << line << "is not in\n" << script;
   }
-  EXPECT_EQ(script.find("#SBATCH --ntasks-per-node"), std::string::npos);  // train.sbatch's own are gone
+  EXPECT_EQ(script.find("#SBATCH --ntasks-per-node"),
+            std::string::npos);  // train.sbatch's own are gone
   EXPECT_EQ(script.find("#!", 2), std::string::npos);
 }
 

@@ -62,19 +62,23 @@ std::string StagesCommand::told;
 
 TEST_F(StagesCommand, EveryScheduleGivesTheBitsOfOneRank) {
   for (const char* schedule : {"gpipe", "1f1b", "zero-bubble"}) {
-    train(2, schedule, "parallel.stages=2 parallel.probe=off parallel.schedule=" + std::string(schedule));
+    train(2, schedule,
+          "parallel.stages=2 parallel.probe=off parallel.schedule=" + std::string(schedule));
     expect_as_alone(schedule);
   }
-  train(2, "folded", "parallel.stages=2 parallel.fold=on parallel.cuts=group1.block0,group2.block0,pool");
+  train(2, "folded",
+        "parallel.stages=2 parallel.fold=on parallel.cuts=group1.block0,group2.block0,pool");
   expect_as_alone("folded");
   train(2, "measured", "parallel.stages=2");
   expect_as_alone("measured");
-  EXPECT_TRUE(std::regex_search(told, std::regex("predicted / measured: .* [MG]iB a rank; computing [0-9.]+ / [0-9.]+ ms of "
-                                                 "a step's [0-9.]+\n")))
+  EXPECT_TRUE(std::regex_search(
+      told, std::regex("predicted / measured: .* [MG]iB a rank; computing [0-9.]+ / [0-9.]+ ms of "
+                       "a step's [0-9.]+\n")))
       << told;
   const ProgramResult inspected = room->run("inspect runs/measured");
-  EXPECT_TRUE(std::regex_search(inspected.output, std::regex("waits for other stages, % +[0-9.]+ +[0-9.]+\n  sent in a step +"
-                                                             "([0-9.]+ .?i?B) +\\1\n  \\(medians of 4 steps\\)")))
+  EXPECT_TRUE(std::regex_search(
+      inspected.output, std::regex("waits for other stages, % +[0-9.]+ +[0-9.]+\n  sent in a step +"
+                                   "([0-9.]+ .?i?B) +\\1\n  \\(medians of 4 steps\\)")))
       << inspected.output;
 }
 
@@ -92,7 +96,9 @@ TEST_F(StagesCommand, ReplicasOfStagesAreReplicas) {
   train(2, "two", "");
   train(4, "grid", "parallel.stages=2 parallel.probe=off train.hash_every=1");
   EXPECT_EQ(metrics("grid"), metrics("two"));
-  train(5, "scattered", "parallel.stages=2 parallel.probe=off data.distribute=scatter parallel.coordinator=dedicated");
+  train(5, "scattered",
+        "parallel.stages=2 parallel.probe=off data.distribute=scatter "
+        "parallel.coordinator=dedicated");
   EXPECT_EQ(metrics("scattered"), metrics("two"));
 }
 

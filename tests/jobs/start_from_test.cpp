@@ -59,8 +59,9 @@ TEST(TrainCommand, RefusesToStartFromWhatDoesNotFit) {
       "train job.cfg --set run.name=b --set run.start_from=runs/tiny --set model.widths=16,48");
   EXPECT_EQ(other.exit_code, 65);
   EXPECT_TRUE(other.complains("model.widths = 16, 48 (--set), there 16, 32")) << other.errors;
-  const auto anyway = room.run("train job.cfg --set run.name=b --set run.start_from=runs/tiny --set model.widths=16,48"
-                               " --set checkpoint.on_changed=warn");
+  const auto anyway = room.run(
+      "train job.cfg --set run.name=b --set run.start_from=runs/tiny --set model.widths=16,48"
+      " --set checkpoint.on_changed=warn");
   EXPECT_EQ(anyway.exit_code, 65);
   EXPECT_TRUE(anyway.complains(" of shape [32,16,3,3], the model has it of shape [48,16,3,3]"))
       << anyway.errors;
@@ -79,20 +80,27 @@ TEST(TrainCommand, ARunKeepsItsNetwork) {
   EXPECT_EQ(refused.exit_code, 65);
   EXPECT_TRUE(refused.complains("model.activation = gelu (--set), there elu")) << refused.errors;
   EXPECT_TRUE(refused.complains("begin anew, with another run.name")) << refused.errors;
-  const auto resumed = room.run("launch -n 2 --threads 1 train job.cfg");  // the job does not say it any more
+  const auto resumed =
+      room.run("launch -n 2 --threads 1 train job.cfg");  // the job does not say it any more
   EXPECT_EQ(resumed.exit_code, 0) << resumed.errors;
-  EXPECT_TRUE(resumed.complains("model.activation = elu, as runs/tiny/checkpoints/step-00000003 has it"));
+  EXPECT_TRUE(
+      resumed.complains("model.activation = elu, as runs/tiny/checkpoints/step-00000003 has it"));
   EXPECT_FALSE(resumed.complains("resuming: the job has model")) << resumed.errors;
   EXPECT_NE(room.read("runs/tiny/job.cfg").find("activation = elu\n"), std::string::npos);
 
-  const auto next = room.run("train job.cfg --set run.name=next --set run.start_from=runs/tiny" + std::string(kStill));
+  const auto next = room.run("train job.cfg --set run.name=next --set run.start_from=runs/tiny" +
+                             std::string(kStill));
   EXPECT_EQ(next.exit_code, 65);  // kStill says another norm
-  const auto begun = room.run("train job.cfg --set run.name=next --set run.start_from=runs/tiny --set train.epochs=1");
+  const auto begun = room.run(
+      "train job.cfg --set run.name=next --set run.start_from=runs/tiny --set train.epochs=1");
   EXPECT_EQ(begun.exit_code, 0) << begun.errors;
   EXPECT_NE(room.read("runs/next/job.cfg").find("activation = elu\n"), std::string::npos);
-  const auto allowed = room.run("train job.cfg --set train.epochs=3 --set model.activation=gelu --set checkpoint.on_changed=warn");
+  const auto allowed = room.run(
+      "train job.cfg --set train.epochs=3 --set model.activation=gelu --set "
+      "checkpoint.on_changed=warn");
   EXPECT_EQ(allowed.exit_code, 0) << allowed.errors;
-  EXPECT_TRUE(allowed.complains("resuming: the job has model.activation = gelu now; it was elu")) << allowed.errors;
+  EXPECT_TRUE(allowed.complains("resuming: the job has model.activation = gelu now; it was elu"))
+      << allowed.errors;
 }
 
 TEST(TrainCommand, SaysWhatASeedAndALongerCurveChange) {
@@ -114,8 +122,10 @@ TEST(TrainCommand, SaysWhatASeedAndALongerCurveChange) {
 
 TEST(TrainCommand, SaysThatARunHasFinishedAndWhatToRaise) {
   ProgramRoom room;
-  room.write("a.cfg", "[run]\nname = r\ndirectory = runs\n[data]\nsource = synthetic\nsynthetic_samples = 8\nheight = 8\nwidth = 8\n"
-                      "[model]\ndepth = 8\n[train]\nbatch = 4\nepochs = 1\n");
+  room.write("a.cfg",
+             "[run]\nname = r\ndirectory = runs\n[data]\nsource = synthetic\nsynthetic_samples = "
+             "8\nheight = 8\nwidth = 8\n"
+             "[model]\ndepth = 8\n[train]\nbatch = 4\nepochs = 1\n");
   ASSERT_EQ(room.run("train a.cfg").exit_code, 0);
   const auto again = room.run("train a.cfg");
   EXPECT_EQ(again.exit_code, 0);

@@ -17,9 +17,12 @@ class StopCommand : public ::testing::Test {
   /// `lockstep train` in the background; `then` happens when it has taken steps. Ends with the training's exit code.
   ProgramResult train_until(const std::string& then) const {
     const std::string lockstep = LOCKSTEP_PROGRAM;
-    room_.write("run.sh", "set -m\nrm -f runs/r/metrics.jsonl\n" + lockstep + " train a.cfg & training=$!\n"
-                          "until [ -s runs/r/metrics.jsonl ] || ! kill -0 $training; do sleep 0.05; done\n" + then +
-                          "\nwait $training\n");
+    room_.write(
+        "run.sh",
+        "set -m\nrm -f runs/r/metrics.jsonl\n" + lockstep +
+            " train a.cfg & training=$!\n"
+            "until [ -s runs/r/metrics.jsonl ] || ! kill -0 $training; do sleep 0.05; done\n" +
+            then + "\nwait $training\n");
     return room_.run("--version && timeout 60 bash run.sh");
   }
 
@@ -43,7 +46,8 @@ TEST_F(StopCommand, FinishesTheStepSavesAndEndsWithZero) {
 
 TEST_F(StopCommand, ATrainingGoesOnThoughAnEarlierOneWasAsked) {
   room_.write("old.sh", "mkdir -p runs/r && touch -d '10 minutes ago' runs/r/stop\n");
-  const ProgramResult result = room_.run("--version && bash old.sh && " LOCKSTEP_PROGRAM " train a.cfg --set train.max_steps=3");
+  const ProgramResult result = room_.run("--version && bash old.sh && " LOCKSTEP_PROGRAM
+                                         " train a.cfg --set train.max_steps=3");
   EXPECT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_TRUE(result.complains("removed runs/r/stop, which was left")) << result.errors;
   EXPECT_FALSE(result.complains("stopped as asked")) << result.errors;
@@ -51,10 +55,15 @@ TEST_F(StopCommand, ATrainingGoesOnThoughAnEarlierOneWasAsked) {
 
 TEST_F(StopCommand, RanksThatLaunchHasStartedStopTogether) {
   for (const char* coordinator : {"worker", "dedicated"}) {
-    room_.write("train.sh", "rm -rf runs/r; " LOCKSTEP_PROGRAM " launch -n 2 --threads 1 train a.cfg "
-                            "--set parallel.coordinator=" + std::string(coordinator) + " & training=$!\n"
-                            "until [ -s runs/r/metrics.jsonl ] || ! kill -0 $training; do sleep 0.05; done\n"
-                            "touch runs/r/stop\nwait $training\n");
+    room_.write(
+        "train.sh",
+        "rm -rf runs/r; " LOCKSTEP_PROGRAM
+        " launch -n 2 --threads 1 train a.cfg "
+        "--set parallel.coordinator=" +
+            std::string(coordinator) +
+            " & training=$!\n"
+            "until [ -s runs/r/metrics.jsonl ] || ! kill -0 $training; do sleep 0.05; done\n"
+            "touch runs/r/stop\nwait $training\n");
     const ProgramResult stopped = room_.run("--version && timeout 60 bash train.sh");
     EXPECT_EQ(stopped.exit_code, 0) << stopped.errors;
     EXPECT_TRUE(stopped.complains("stopped as asked at step")) << stopped.errors;
@@ -76,7 +85,8 @@ TEST_F(StopCommand, CtrlCSavesAndHangUpToo) {
     const ProgramResult stopped = train_until(std::string("kill -") + signal + " $training");
     EXPECT_EQ(stopped.exit_code, 75) << stopped.errors;
     EXPECT_TRUE(stopped.complains("stopped by a signal at step")) << stopped.errors;
-    EXPECT_EQ(stopped.complains("interrupted: finishes the step and saves"), signal[0] == 'I') << stopped.errors;
+    EXPECT_EQ(stopped.complains("interrupted: finishes the step and saves"), signal[0] == 'I')
+        << stopped.errors;
   }
 }
 

@@ -31,8 +31,9 @@ class Supervise : public ::testing::Test {
 
   LaunchPlan plan(const std::string& script) const {
     // mpirun is started with SIGUSR1 ignored, which bash could not change.
-    return {{}, {"/usr/bin/env", "--default-signal=USR1", "bash", "-c", kPrologue + script,
-                 room_.directory().string(), "train"}};
+    return {{},
+            {"/usr/bin/env", "--default-signal=USR1", "bash", "-c", kPrologue + script,
+             room_.directory().string(), "train"}};
   }
 
   /// In a process of its own, as the program does it: it changes how signals are handled.
@@ -41,7 +42,8 @@ class Supervise : public ::testing::Test {
     if (pid != 0) return pid;
     if (!freopen((room_.directory() / "err").c_str(), "w", stderr)) _exit(98);
     dup2(STDERR_FILENO, STDOUT_FILENO);
-    SuperviseOptions options{.run_directory = room_.directory() / "run", .begins_anew = begins_anew};
+    SuperviseOptions options{.run_directory = room_.directory() / "run",
+                             .begins_anew = begins_anew};
     options.restarts = {.most_failures = most_failures, .first_wait_s = 0.01};
     _exit(supervise(plan(script), options));
   }
@@ -123,12 +125,14 @@ TEST_F(Supervise, ARunThatBeginsAnewDoesSoOnce) {
 
 TEST_F(Supervise, ASignalIsPassedOnAndRepeatedUntilItIsHeard) {
   for (int signal : {SIGTERM, SIGUSR1, SIGHUP, SIGINT}) {
-    const pid_t pid = start("trap '[ $((++heard)) = 2 ] && exit 75' USR1\n"
-                            "touch up; while :; do sleep 0.02; done");
+    const pid_t pid = start(
+        "trap '[ $((++heard)) = 2 ] && exit 75' USR1\n"
+        "touch up; while :; do sleep 0.02; done");
     wait_for("up");
     kill(pid, signal);
     EXPECT_EQ(wait(pid), 75) << room_.read("err");
-    EXPECT_EQ(said("interrupted: the ranks finish the step and save"), signal == SIGINT) << room_.read("err");
+    EXPECT_EQ(said("interrupted: the ranks finish the step and save"), signal == SIGINT)
+        << room_.read("err");
     fs::remove(room_.directory() / "up");
   }
   EXPECT_EQ(starts(), 4);
@@ -179,7 +183,8 @@ TEST_F(Supervise, AnErrorOfTheUsersIsSaidOnce) {
 }
 
 TEST_F(Supervise, RanksEndWithTheSupervisor) {
-  const pid_t pid = start("trap 'touch ended; exit 1' TERM; touch up; while :; do sleep 0.02; done");
+  const pid_t pid =
+      start("trap 'touch ended; exit 1' TERM; touch up; while :; do sleep 0.02; done");
   wait_for("up");
   kill(pid, SIGKILL);
   wait(pid);

@@ -144,13 +144,16 @@ TEST(BranchGateKernel, OpensOrClosesForAWholeStep) {
   for (std::int64_t step = 0; step < 100; ++step) {
     const std::vector<float> values = op.run({.step = step, .images = 2});
     EXPECT_TRUE(std::ranges::all_of(values, [&](float v) { return v == values[0]; }));
-    EXPECT_EQ(values, op.run({.step = step, .first_position = 30, .pieces = 2, .backward = true, .images = 2}));
+    EXPECT_EQ(
+        values,
+        op.run({.step = step, .first_position = 30, .pieces = 2, .backward = true, .images = 2}));
     gates.push_back(values[0]);
     of_later.push_back(later.run({.step = step, .images = 1})[0]);
     of_seed.push_back(op.run({.step = step, .seed = 6, .images = 1})[0]);
   }
   EXPECT_TRUE(std::ranges::all_of(gates, [](float v) { return v == 0 || v == 1; }));
-  EXPECT_NEAR(static_cast<double>(std::ranges::count(gates, 1.0f)) / 100, 0.7, 4 * std::sqrt(0.7 * 0.3 / 100));
+  EXPECT_NEAR(static_cast<double>(std::ranges::count(gates, 1.0f)) / 100, 0.7,
+              4 * std::sqrt(0.7 * 0.3 / 100));
   EXPECT_NE(gates, of_later);
   EXPECT_NE(gates, of_seed);
   const std::vector<float> evaluated = op.run({.training = false});

@@ -9,7 +9,8 @@
 namespace lockstep {
 namespace {
 
-std::string text(const std::string& family, const std::function<void(ModelOptions&)>& change = nullptr) {
+std::string text(const std::string& family,
+                 const std::function<void(ModelOptions&)>& change = nullptr) {
   ModelOptions options;
   options.family = family;
   if (family == "transformer" || family == "convnext") options.counts = {2};
@@ -20,7 +21,9 @@ std::string text(const std::string& family, const std::function<void(ModelOption
 }
 
 TEST(EvaluationText, IsTheSameWhateverCountsInTrainingOnly) {
-  const auto same = [](const std::function<void(ModelOptions&)>& change) { EXPECT_EQ(text("resnet", change), text("resnet")); };
+  const auto same = [](const std::function<void(ModelOptions&)>& change) {
+    EXPECT_EQ(text("resnet", change), text("resnet"));
+  };
   same([](ModelOptions& o) { o.dropout = 0.5f; });
   same([](ModelOptions& o) { o.stochastic_depth = 0.5f; });
   same([](ModelOptions& o) { o.label_smoothing = 0.1f; });

@@ -85,11 +85,14 @@ struct BadOption {
 TEST(ModelErrors, NameKeyValueAndWayOut) {
   const std::vector<BadOption> cases{
       {[](auto& o) { o.family = "resnett"; },
-       "model.family = resnett: takes resnet, preact, wide, resnext, custom, densenet, highway, mlp, "
+       "model.family = resnett: takes resnet, preact, wide, resnext, custom, densenet, highway, "
+       "mlp, "
        "convnext, transformer, unet"},
       {[](auto& o) { o.growth = 12; },
        "model.growth = 12: means nothing to family resnet; leave it out"},
-      {[](auto& o) { o.family = "densenet", o.depth = 40, o.widths = {16, 32}; },
+      {[](auto& o) {
+         o.family = "densenet", o.depth = 40, o.widths = {16, 32};
+       },
        "model.widths = 16,32: means nothing to family densenet; leave it out"},
       {[](auto& o) { o.family = "densenet", o.depth = 41; },
        "model.depth = 41: family densenet takes 3n+4 (40, 100), 6n+4 with block = bottleneck (40, "
@@ -101,18 +104,25 @@ TEST(ModelErrors, NameKeyValueAndWayOut) {
        "model.compression = 1.5: must be above 0 and at most 1"},
       {[](auto& o) { o.family = "unet", o.widths = {16}; },
        "model.widths = 1 entries: family unet takes 2 to 12 levels, e.g. 32,64,128,256"},
-      {[](auto& o) { o.family = "mlp", o.widths = {16, 8}; },
+      {[](auto& o) {
+         o.family = "mlp", o.widths = {16, 8};
+       },
        "model.counts has 1 entries and model.widths 2: family mlp takes one of each per group"},
       {[](auto& o) { o.family = "highway", o.gate_bias = 30; },
        "model.gate_bias = 30: must be from -20 to 20; usual -1 to -3"},
       {[](auto& o) { o.family = "transformer", o.widths = {48}, o.counts = {2}, o.heads = 5; },
        "model.heads = 5: does not divide the 48 features of model.widths"},
-      {[](auto& o) { o.family = "transformer", o.widths = {48, 96}, o.counts = {2, 2}; },
+      {[](auto& o) {
+         o.family = "transformer", o.widths = {48, 96}, o.counts = {2, 2};
+       },
        "model.widths = 2 entries: family transformer has one width and one count of blocks, e.g. "
        "counts = 6, widths = 192"},
       {[](auto& o) { o.family = "transformer", o.stem = "cifar"; },
        "model.stem = cifar: means nothing to family transformer; leave it out"},
-      {[](auto& o) { o.hybrid = {2, 2}; }, "model.hybrid = 2,2: means nothing to family resnet; leave it out"},
+      {[](auto& o) {
+         o.hybrid = {2, 2};
+       },
+       "model.hybrid = 2,2: means nothing to family resnet; leave it out"},
       {[](auto& o) { o.family = "transformer", o.hybrid = {1}, o.stem_width = 1 << 17; },
        "model.stem_width = 131072: must be at most 65536 with model.hybrid"},
       {[](auto& o) { o.family = "transformer", o.hybrid = std::vector<int>(9, 1); },
@@ -125,7 +135,8 @@ TEST(ModelErrors, NameKeyValueAndWayOut) {
        "model.conditional_skip = 0.5: means nothing to family unet; leave it out"},
       {[](auto& o) { o.family = "unet", o.last_gamma = 0; },
        "model.last_gamma = 0: means nothing to family unet; leave it out"},
-      {[](auto& o) { o.residual = true; }, "model.residual = true: means nothing to family resnet; leave it out"},
+      {[](auto& o) { o.residual = true; },
+       "model.residual = true: means nothing to family resnet; leave it out"},
       {[](auto& o) { o.family = "unet", o.skip = "sum"; }, "model.skip = sum: takes concat, add"},
       {[](auto& o) { o.family = "unet", o.upsample = "nearest"; },
        "model.upsample = nearest: takes transposed, bilinear"},
@@ -134,22 +145,28 @@ TEST(ModelErrors, NameKeyValueAndWayOut) {
       {[](auto& o) { o.block = "big"; }, "model.block = big: takes auto, basic, bottleneck"},
       {[](auto& o) { o.stem = "vgg"; }, "model.stem = vgg: takes auto, cifar, imagenet, resnet_d"},
       {[](auto& o) { o.shortcut = "D"; }, "model.shortcut = D: takes A, B, C, none"},
-      {[](auto& o) { o.projection_gain = 0; }, "model.projection_gain = 0: must be a number above 0"},
+      {[](auto& o) { o.projection_gain = 0; },
+       "model.projection_gain = 0: must be a number above 0"},
       {[](auto& o) { o.shortcut = "A", o.projection_gain = 0.5f; },
        "model.projection_gain = 0.5: only shortcut = B or C projects; leave it out"},
       {[](auto& o) { o.shortcut = "none", o.projection_norm = false; },
        "model.projection_norm = false: only shortcut = B or C projects; leave it out"},
       {[](auto& o) { o.pre_activation = true, o.projection_norm = false; },
-       "model.projection_norm = false: projections of a pre-activation network have no norm; leave it out"},
+       "model.projection_norm = false: projections of a pre-activation network have no norm; leave "
+       "it out"},
       {[](auto& o) { o.family = "mlp", o.projection_gain = 2; },
        "model.projection_gain = 2: means nothing to family mlp; leave it out"},
       {[](auto& o) { o.shortcut = "none", o.stochastic_depth = 0.2f; },
-       "model.stochastic_depth = 0.2: shortcut = none leaves no sum whose branch it could change; leave it out"},
+       "model.stochastic_depth = 0.2: shortcut = none leaves no sum whose branch it could change; "
+       "leave it out"},
       {[](auto& o) { o.shortcut = "none", o.last_gamma = 0; },
-       "model.last_gamma = 0: shortcut = none leaves no sum whose branch it could change; leave it out"},
+       "model.last_gamma = 0: shortcut = none leaves no sum whose branch it could change; leave it "
+       "out"},
       {[](auto& o) { o.shortcut = "none", o.residual_scale = "1/L"; },
-       "model.residual_scale = 1/L: shortcut = none leaves no sum whose branch it could change; leave it out"},
-      {[](auto& o) { o.norm = "instance"; }, "model.norm = instance: takes auto, batch, group, layer"},
+       "model.residual_scale = 1/L: shortcut = none leaves no sum whose branch it could change; "
+       "leave it out"},
+      {[](auto& o) { o.norm = "instance"; },
+       "model.norm = instance: takes auto, batch, group, layer"},
       {[](auto& o) { o.activation = "swish"; },
        "model.activation = swish: takes auto, relu, leaky_relu, elu, gelu"},
       {[](auto& o) { o.activation_alpha = 0.5f; },

@@ -142,8 +142,7 @@ TEST(ModelParameters, DenseNets) {
 // The usual PyTorch U-Net (padded, batch norm) has 31,037,633 with one class and biases in its
 // up-convolutions, which a norm follows here.
 TEST(ModelParameters, UNet) {
-  const std::int64_t two_classes =
-      build_model(unet(), {3, 64, 64}, 2).parameter_count();
+  const std::int64_t two_classes = build_model(unet(), {3, 64, 64}, 2).parameter_count();
   EXPECT_EQ(two_classes, 31037633 - (512 + 256 + 128 + 64) + 65);
 }
 
@@ -168,9 +167,9 @@ TEST(ModelParameters, ResidualUNet) {
 TEST(ModelParameters, Highway) {
   const auto block = [](int width) { return 2 * 9 * width * width + 2 * width + width; };
   const auto plain = [](int in, int out) { return 9 * in * out + 2 * out; };
-  EXPECT_EQ(cifar_parameters({.family = "highway"}),
-            plain(3, 16) + 3 * block(16) + plain(16, 32) + 3 * block(32) + plain(32, 64) +
-                3 * block(64) + 650);
+  EXPECT_EQ(cifar_parameters({.family = "highway"}), plain(3, 16) + 3 * block(16) + plain(16, 32) +
+                                                         3 * block(32) + plain(32, 64) +
+                                                         3 * block(64) + 650);
 }
 
 // ResNet-50 without its classifier (torchvision), and a transformer on its 2048 x 7 x 7.

@@ -35,7 +35,8 @@ TEST(ModelStructure, ProjectionsWithoutNormAndWithGain) {
   EXPECT_EQ(names(graph, "group2.block1.shortcut"), Names{});  // an identity has no gain
   options = model("preact", 20);
   options.projection_gain = 2;
-  EXPECT_EQ(names(build_model(options, kCifar, 10), "group2.block0.shortcut"), (Names{".conv", ".scale"}));
+  EXPECT_EQ(names(build_model(options, kCifar, 10), "group2.block0.shortcut"),
+            (Names{".conv", ".scale"}));
 }
 
 TEST(ModelStructure, PlainNetsHaveNoSums) {
@@ -43,12 +44,14 @@ TEST(ModelStructure, PlainNetsHaveNoSums) {
     ModelOptions options = model(family, 20);
     options.shortcut = "none";
     const Graph graph = build_model(options, kCifar, 10);
-    for (const Op& op : graph.ops()) EXPECT_FALSE(std::holds_alternative<Add>(op.attributes)) << op.name;
+    for (const Op& op : graph.ops())
+      EXPECT_FALSE(std::holds_alternative<Add>(op.attributes)) << op.name;
   }
   ModelOptions options;
   options.shortcut = "none";
   const Graph graph = build_model(options, kCifar, 10);
-  EXPECT_EQ(names(graph, "group2.block0."), (Names{"conv1", "norm1", "relu1", "conv2", "norm2", "relu2"}));
+  EXPECT_EQ(names(graph, "group2.block0."),
+            (Names{"conv1", "norm1", "relu1", "conv2", "norm2", "relu2"}));
   EXPECT_EQ(graph.value(find(graph, "group2.block0.conv1")->inputs[0]).name, "group1.block2.relu2");
 }
 

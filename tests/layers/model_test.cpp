@@ -161,9 +161,11 @@ TEST(ModelStructure, ResidualUNetHasAShortcutBesideEveryTwoConvolutions) {
   options.residual = true;
   options.last_gamma = 0;
   const Graph graph = build_model(options, {16, 8, 8}, 5);
-  EXPECT_EQ(names(graph, "encoder1."), (Names{"conv1", "norm1", "relu1", "conv2", "norm2", "projection",
-                                              "projection_norm", "sum", "relu2", "pool"}));
-  EXPECT_EQ(names(graph, "decoder1."), (Names{"up", "add", "conv1", "norm1", "relu1", "conv2", "norm2", "sum", "relu2"}));
+  EXPECT_EQ(names(graph, "encoder1."),
+            (Names{"conv1", "norm1", "relu1", "conv2", "norm2", "projection", "projection_norm",
+                   "sum", "relu2", "pool"}));
+  EXPECT_EQ(names(graph, "decoder1."),
+            (Names{"up", "add", "conv1", "norm1", "relu1", "conv2", "norm2", "sum", "relu2"}));
   EXPECT_EQ(graph.value(find(graph, "decoder1.sum")->inputs[1]).name, "decoder1.add");
   EXPECT_EQ(attributes<BatchNorm>(graph, "encoder2.norm2").gamma_init, 0.0f);
   EXPECT_EQ(attributes<BatchNorm>(graph, "encoder2.projection_norm").gamma_init, 1.0f);
@@ -210,9 +212,12 @@ TEST(ModelStructure, HighwayBlocksCarryOrTransform) {
 }
 
 TEST(ModelStructure, MlpIsOfVectors) {
-  const Graph graph =
-      build_model({.family = "mlp", .conditional_skip = 0.3f, .counts = {2, 1}, .widths = {8, 4}, .mlp_ratio = 3},
-                  {1, 4, 5}, 10);
+  const Graph graph = build_model({.family = "mlp",
+                                   .conditional_skip = 0.3f,
+                                   .counts = {2, 1},
+                                   .widths = {8, 4},
+                                   .mlp_ratio = 3},
+                                  {1, 4, 5}, 10);
   EXPECT_EQ(names(graph, "stem."), (Names{"flatten", "fc"}));
   EXPECT_EQ(graph.value(find(graph, "stem.flatten")->output).shape, (Shape{20, 1, 1}));
   EXPECT_EQ(names(graph, "group1.block0."),
@@ -246,8 +251,8 @@ TEST(ModelStructure, TransformersNormBeforeOrAfter) {
   ModelOptions options{.family = "transformer", .counts = {2}, .widths = {64}};
   const Graph pre = build_model(options, kCifar, 10);
   EXPECT_EQ(names(pre, "stem."), (Names{"patches", "position"}));
-  EXPECT_EQ(names(pre, "group1.block1."), (Names{"norm1", "qkv", "attention", "proj", "add1", "norm2",
-                                                 "fc1", "gelu", "fc2", "add2"}));
+  EXPECT_EQ(names(pre, "group1.block1."), (Names{"norm1", "qkv", "attention", "proj", "add1",
+                                                 "norm2", "fc1", "gelu", "fc2", "add2"}));
   EXPECT_EQ(attributes<Attention>(pre, "group1.block1.attention").heads, 2);
   EXPECT_EQ(pre.value(find(pre, "group1.block1.attention")->output).shape, (Shape{64, 8, 8}));
   EXPECT_EQ(pre.value(find(pre, "group1.block1.add1")->inputs[1]).name, "group1.block0.add2");

@@ -80,8 +80,8 @@ CrossEntropy pixel_cross_entropy(const Tensor& logits, const std::vector<int>& l
                                  double smoothing, double divisor) {
   const std::int64_t classes = logits.dim(1), height = logits.dim(2), width = logits.dim(3);
   require(static_cast<std::int64_t>(labels.size()) == logits.dim(0) * height * width,
-          "pixel_cross_entropy of " + dims_text(logits) + " with " +
-              std::to_string(labels.size()) + " labels");
+          "pixel_cross_entropy of " + dims_text(logits) + " with " + std::to_string(labels.size()) +
+              " labels");
   CrossEntropy result{0, make_tensor(logits.dims)};
   std::size_t at = 0;
   for (std::int64_t n = 0; n < logits.dim(0); ++n)

@@ -278,8 +278,9 @@ TEST(Twins, ConvTranspose2d) {
     Dims src, weight;
     int stride, padding;
   };
-  for (const Case& c : {Case{{2, 3, 3, 4}, {3, 2, 2, 2}, 2, 0}, Case{{1, 2, 3, 3}, {2, 3, 3, 3}, 1, 1},
-                        Case{{1, 2, 2, 3}, {2, 2, 4, 3}, 3, 1}}) {
+  for (const Case& c :
+       {Case{{2, 3, 3, 4}, {3, 2, 2, 2}, 2, 0}, Case{{1, 2, 3, 3}, {2, 3, 3, 3}, 1, 1},
+        Case{{1, 2, 2, 3}, {2, 2, 4, 3}, 3, 1}}) {
     const Tensor src = random_tensor(c.src, 1), weight = random_tensor(c.weight, 2);
     const Tensor diff = random_tensor(conv_transpose2d(src, weight, c.stride, c.padding).dims, 3);
     const auto g = conv_transpose2d_backward(src, weight, diff, c.stride, c.padding);

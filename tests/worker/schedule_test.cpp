@@ -42,7 +42,8 @@ TEST(Schedule, WarmUpIsLinearAndMeetsThePolicy) {
 }
 
 TEST(Schedule, PlateauFallsWhereValidationsDoNotImprove) {
-  const ScheduleOptions s{.policy = "plateau", .gamma = 0.5, .final_fraction = 0.2, .patience = 2, .threshold = 0.01};
+  const ScheduleOptions s{
+      .policy = "plateau", .gamma = 0.5, .final_fraction = 0.2, .patience = 2, .threshold = 0.01};
   PlateauState state;
   std::vector<double> factors;
   std::int64_t step = 0;
@@ -78,7 +79,8 @@ TEST(Schedule, KeepsTheLastRateOfACurveThatHasEnded) {
   const OptimizerOptions optimizer{.learning_rate = 0.1};
   const ScheduleOptions whole{.policy = "cosine"}, kept{.policy = "cosine", .epochs = 2};
   const auto at = [&](const ScheduleOptions& s, double epoch, double epochs) {
-    return scheduled_rate(optimizer, s, {.epoch = epoch, .last_step = 0.25, .train_epochs = epochs}, 128);
+    return scheduled_rate(optimizer, s, {.epoch = epoch, .last_step = 0.25, .train_epochs = epochs},
+                          128);
   };
   EXPECT_EQ(at(kept, 1.5, 4), at(whole, 1.5, 2));
   EXPECT_EQ(at(kept, 1.75, 4), at(whole, 1.75, 2));
@@ -99,10 +101,13 @@ TEST(Schedule, SaysHowTheRateJumps) {
 }
 
 TEST(LargeBatch, LinearScalingHasItsLimit) {
-  const OptimizerOptions scaled{.learning_rate = 0.1f, .reference_batch = 256}, fixed{.learning_rate = 0.1f};
+  const OptimizerOptions scaled{.learning_rate = 0.1f, .reference_batch = 256},
+      fixed{.learning_rate = 0.1f};
   EXPECT_EQ(large_batch_warning(scaled, 8192), "");
   EXPECT_EQ(large_batch_warning(fixed, 65536), "");
-  EXPECT_NE(large_batch_warning(scaled, 8193).find("train.batch = 8193 with a rate scaled linearly"), std::string::npos);
+  EXPECT_NE(
+      large_batch_warning(scaled, 8193).find("train.batch = 8193 with a rate scaled linearly"),
+      std::string::npos);
 }
 
 }  // namespace

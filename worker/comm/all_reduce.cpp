@@ -129,9 +129,10 @@ template void all_reduce_sum<double>(const Communicator&, std::span<double>, std
 
 std::size_t sum_scratch_bytes(std::size_t doubles, int ranks, const AllReduceOptions& options) {
   if (ranks == 1 || options.algorithm == AllReduceAlgorithm::kMpi) return 0;
-  const std::size_t messages = doubles * sizeof(double) <= options.small_bytes
-                                   ? doubles * sizeof(double)
-                                   : ring_scratch_values<double>(doubles, ranks, options) * sizeof(double);
+  const std::size_t messages =
+      doubles * sizeof(double) <= options.small_bytes
+          ? doubles * sizeof(double)
+          : ring_scratch_values<double>(doubles, ranks, options) * sizeof(double);
   if (options.algorithm == AllReduceAlgorithm::kRing) return messages;
   if (options.table.find(SumKind::kSums, doubles * sizeof(double)) == SumMethod::kHalvingDoubling)
     return sizeof(double) * HalvingDoubling<double>::scratch_values(doubles, ranks);
@@ -144,7 +145,8 @@ std::size_t async_scratch_bytes(std::size_t floats, int ranks, const AllReduceOp
     return message_sum_bytes(floats, among, method, options);
   };
   if (options.algorithm == AllReduceAlgorithm::kRing) return by(SumMethod::kRing, ranks);
-  if (options.table.find(SumKind::kGradients, floats * sizeof(float)) == SumMethod::kHalvingDoubling)
+  if (options.table.find(SumKind::kGradients, floats * sizeof(float)) ==
+      SumMethod::kHalvingDoubling)
     return by(SumMethod::kHalvingDoubling, ranks);
   return std::max(by(SumMethod::kRing, 2), StagedSum::window_bytes(ranks));  // as few as two nodes
 }

@@ -80,8 +80,8 @@ enum class Wire { kF32, kBf16 };
 
 struct AllReduceOptions {
   AllReduceAlgorithm algorithm = AllReduceAlgorithm::kAuto;
-  Wire wire = Wire::kF32;  // of AsyncAllReduce; not in shared memory, nor by MPI's sums
-  std::size_t small_bytes = 32 << 10;     // up to here all_reduce_sum takes recursive doubling
+  Wire wire = Wire::kF32;              // of AsyncAllReduce; not in shared memory, nor by MPI's sums
+  std::size_t small_bytes = 32 << 10;  // up to here all_reduce_sum takes recursive doubling
   std::size_t segment_bytes = 512 << 10;  // of the ring; at least one value
   int window = 2;                         // segments under way in each direction, 1 to 8
   AllReduceTable table = {};              // of kAuto; equal on all ranks

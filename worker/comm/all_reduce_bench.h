@@ -27,7 +27,7 @@ struct AllReduceBenchOptions {
 /// Seconds of a call, medians of turns; a turn is as long as its slowest rank.
 struct AllReduceSeconds {
   double ours = 0, mpi = 0;
-  double ratio = 0;  // median of MPI's turn by ours right before it
+  double ratio = 0;   // median of MPI's turn by ours right before it
   Interval interval;  // of that, 95%
 };
 

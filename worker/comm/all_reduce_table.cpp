@@ -47,7 +47,8 @@ const char* parse(const std::string& text, std::optional<Line>& line) {
   const auto found_method = named(kMethods, method);
   if (!found_kind) return "has a kind that is neither sums nor gradients";
   if (!found_bytes) return "has UP_TO_BYTES that is neither a number nor max";
-  if (!found_method) return "has a method that is none of shared, ring, recursive-doubling, halving-doubling, mpi";
+  if (!found_method)
+    return "has a method that is none of shared, ring, recursive-doubling, halving-doubling, mpi";
   if (*found_kind == SumKind::kGradients && *found_method == SumMethod::kRecursiveDoubling)
     return "sums gradients by recursive doubling, which cannot run beside computation";
   line = Line{grid, {*found_kind, *found_bytes, *found_method}};

@@ -68,8 +68,8 @@ std::string describe(const CollectiveRecord& record, std::int64_t now_ns) {
   return std::string(record.group.data()) + " #" + std::to_string(record.sequence) + " " +
          to_string(record.kind) + " \"" + record.name.data() + "\" " +
          std::to_string(record.bytes) + " bytes, " +
-         (record.peer >= 0 ? "peer rank " + std::to_string(record.peer) + ", " : "") + (record.under_way() ? "under way for " : "") +
-         milliseconds + " ms";
+         (record.peer >= 0 ? "peer rank " + std::to_string(record.peer) + ", " : "") +
+         (record.under_way() ? "under way for " : "") + milliseconds + " ms";
 }
 
 std::int64_t CollectiveLog::now_ns() {

@@ -104,8 +104,7 @@ class CollectiveLog {
 class CollectiveScope {
  public:
   CollectiveScope(CollectiveLog& log, CollectiveKind kind, std::uint64_t sequence,
-                  std::int64_t bytes, std::string_view name, std::string_view group,
-                  int peer = -1);
+                  std::int64_t bytes, std::string_view name, std::string_view group, int peer = -1);
   ~CollectiveScope();
   CollectiveScope(const CollectiveScope&) = delete;
   CollectiveScope& operator=(const CollectiveScope&) = delete;

@@ -170,7 +170,11 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name, const St
 
 Communicator::State::State(MPI_Comm taken, std::string_view group_name, const GroupOptions& how,
                            std::shared_ptr<Family> its, const State* parent)
-    : comm(its->adopt(taken)), options(how), name(group_name), family(std::move(its)), log(family->log) {
+    : comm(its->adopt(taken)),
+      options(how),
+      name(group_name),
+      family(std::move(its)),
+      log(family->log) {
   check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
@@ -188,7 +192,8 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name, const Gr
   check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
   const int leads = node_rank == 0;
   check_mpi(MPI_Allreduce(&leads, &nodes, 1, MPI_INT, MPI_SUM, comm), "MPI_Allreduce", {"nodes"});
-  reductions = {.comm = family->adopt(duplicate(comm)), .rank = rank, .size = size, .crowded = crowded};
+  reductions = {
+      .comm = family->adopt(duplicate(comm)), .rank = rank, .size = size, .crowded = crowded};
   first_ranks = first_ranks_of(*this);
   if (size == 1 || node_size < size) return;
   SharedMemory window(*this, NodeSlots::window_bytes(), "small sums");
@@ -206,8 +211,7 @@ CollectiveScope Communicator::State::record(CollectiveKind kind, std::size_t byt
   // Messages are not counted: only collectives come in the same order on all ranks.
   const bool message = kind == CollectiveKind::kSend || kind == CollectiveKind::kRecv;
   if (!message) ++sequence;
-  return CollectiveScope(*log, kind, sequence, static_cast<std::int64_t>(bytes), what, name,
-                         peer);
+  return CollectiveScope(*log, kind, sequence, static_cast<std::int64_t>(bytes), what, name, peer);
 }
 
 Communicator::Communicator(std::unique_ptr<State> state) : state_(std::move(state)) {}

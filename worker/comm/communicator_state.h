@@ -75,7 +75,7 @@ struct Communicator::State {
   bool crowded = false;  // the node has more ranks of the job than CPUs for them
   GroupOptions options;
   std::string name;
-  std::uint64_t sequence = 0;          // collectives so far; equal on all ranks
+  std::uint64_t sequence = 0;  // collectives so far; equal on all ranks
   std::shared_ptr<Family> family;
   std::shared_ptr<CollectiveLog> log;  // the family's
   std::vector<std::byte> scratch;      // of blocking all-reduces; grows to the largest, stays

@@ -24,14 +24,18 @@ std::size_t HalvingDoubling<T, W>::scratch_values(std::size_t values, int ranks)
 
 template <typename T, typename W>
 HalvingDoubling<T, W>::HalvingDoubling(const Channel& channel, std::span<W> scratch)
-    : channel_(&channel), scratch_(scratch), ranks_(channel.size), place_(ranks_.place(channel.rank)) {
+    : channel_(&channel),
+      scratch_(scratch),
+      ranks_(channel.size),
+      place_(ranks_.place(channel.rank)) {
   number_ = steps();
 }
 
 template <typename T, typename W>
 void HalvingDoubling<T, W>::start(std::span<T> values, int tag, std::string_view name) {
   if (values.size() > INT_MAX)
-    throw InternalError("halving and doubling sum at most 2^31 - 1 values at once: use smaller buckets");
+    throw InternalError(
+        "halving and doubling sum at most 2^31 - 1 values at once: use smaller buckets");
   values_ = values;
   tag_ = tag;
   name_ = collective_name(name);
@@ -104,7 +108,8 @@ void HalvingDoubling<T, W>::post() {
   }
   if (now_.out.size() > 0) {
     const std::span<const T> given = values_.subspan(now_.out.begin, now_.out.size());
-    const W* out = to_wire(given, scratch_.data() + largest_message(values_.size(), channel_->size));
+    const W* out =
+        to_wire(given, scratch_.data() + largest_message(values_.size(), channel_->size));
     check_mpi(MPI_Isend(out, static_cast<int>(given.size()), mpi_type<W>(), peer, tag_,
                         channel_->comm, &send_),
               "MPI_Isend", context(now_.out));

@@ -7,8 +7,8 @@
 namespace lockstep {
 
 template <typename T, typename W>
-RingEngine<T, W>::RingEngine(const Channel& channel, std::span<W> scratch, std::size_t segment_values,
-                          int window)
+RingEngine<T, W>::RingEngine(const Channel& channel, std::span<W> scratch,
+                             std::size_t segment_values, int window)
     : channel_(&channel), scratch_(scratch), segment_values_(segment_values), window_(window) {
   next_receive_ = next_taken_ = next_send_ = next_sent_ = {steps(), 0};
 }
@@ -124,11 +124,11 @@ bool RingEngine<T, W>::post_receive() {
     return false;  // MPI may still read from there
   }
   const int from = wrap(channel_->rank - 1);
-  check_mpi(
-      MPI_Irecv(into, static_cast<int>(kept.size()), mpi_type<W>(), from, tag_, channel_->comm,
-                &receives_.items[receives_.posted % kMaxWindow]),
-      "MPI_Irecv",
-      {name_.data(), channel_->group_rank(from), static_cast<std::int64_t>(kept.size() * sizeof(W))});
+  check_mpi(MPI_Irecv(into, static_cast<int>(kept.size()), mpi_type<W>(), from, tag_,
+                      channel_->comm, &receives_.items[receives_.posted % kMaxWindow]),
+            "MPI_Irecv",
+            {name_.data(), channel_->group_rank(from),
+             static_cast<std::int64_t>(kept.size() * sizeof(W))});
   ++receives_.posted;
   ++next_receive_.segment;
   settle_receive(next_receive_);
@@ -144,10 +144,11 @@ bool RingEngine<T, W>::post_send() {
   const std::span<const T> from = segment_of(sent_chunk(place.step), place.segment);
   const W* out = to_wire(from, send_slot(sends_.posted));
   const int to = wrap(channel_->rank + 1);
-  check_mpi(MPI_Isend(out, static_cast<int>(from.size()), mpi_type<W>(), to, tag_, channel_->comm,
-                      &sends_.items[sends_.posted % kMaxWindow]),
-            "MPI_Isend",
-            {name_.data(), channel_->group_rank(to), static_cast<std::int64_t>(from.size() * sizeof(W))});
+  check_mpi(
+      MPI_Isend(out, static_cast<int>(from.size()), mpi_type<W>(), to, tag_, channel_->comm,
+                &sends_.items[sends_.posted % kMaxWindow]),
+      "MPI_Isend",
+      {name_.data(), channel_->group_rank(to), static_cast<std::int64_t>(from.size() * sizeof(W))});
   ++sends_.posted;
   ++next_send_.segment;
   settle_send(next_send_);

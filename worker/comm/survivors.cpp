@@ -74,7 +74,8 @@ void Family::revoke() {
 }
 
 bool Family::disturbed() const {
-  return std::ranges::any_of(comms_, [](MPI_Comm comm) { return is_revoked(comm) || has_failed(comm); });
+  return std::ranges::any_of(comms_,
+                             [](MPI_Comm comm) { return is_revoked(comm) || has_failed(comm); });
 }
 
 bool& ranks_were_lost() {
@@ -144,11 +145,13 @@ Communicator Communicator::survivors() const {
 #endif
 }
 
-void Communicator::broadcast_asleep(std::span<std::byte> bytes, int root, std::string_view name) const {
+void Communicator::broadcast_asleep(std::span<std::byte> bytes, int root,
+                                    std::string_view name) const {
   const auto scope = state_->record(CollectiveKind::kBroadcast, bytes.size(), name);
   const CallContext context{name, root, static_cast<std::int64_t>(bytes.size())};
   MPI_Request request = MPI_REQUEST_NULL;
-  check_mpi(MPI_Ibcast(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, root, state_->comm, &request),
+  check_mpi(MPI_Ibcast(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, root, state_->comm,
+                       &request),
             "MPI_Ibcast", context);
   for (int done = 0; !done;) {
     check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Ibcast", context);

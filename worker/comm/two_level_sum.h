@@ -43,7 +43,8 @@ class TwoLevelSum {
   enum class Phase { kInside, kAmong, kCopy, kDone };
 
   TwoLevelSum(SharedMemory window, std::optional<DirectSum> inside, const SharedMemory& memory,
-              const Communicator::State& group, std::size_t values, const AllReduceOptions& options);
+              const Communicator::State& group, std::size_t values,
+              const AllReduceOptions& options);
   Window& window(int rank) const;
   void among_nodes();
   bool copied_by_all() const;

@@ -17,7 +17,9 @@ using namespace lockstep;
 
 namespace {
 
-void sleep_s(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+void sleep_s(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
 
 void go_wrong(const std::string& mode, const Communicator& world) {
   if (mode == "stop") raise(SIGSTOP);
@@ -39,9 +41,12 @@ int main(int argc, char** argv) {
   if (!rank || !size) return 64;
   // A late rank must be far within the deadline even on a busy machine.
   const double most = mode == "late" ? 60 : 2;
-  Watchdog watchdog({.step_s = mode == "skip" ? 100 : most, .collective_s = mode == "skip" ? most : 0},
-                    {.run_directory = argv[2], .start = name_of_start(), .rank = std::atoi(rank),
-                     .ranks = std::atoi(size)});
+  Watchdog watchdog(
+      {.step_s = mode == "skip" ? 100 : most, .collective_s = mode == "skip" ? most : 0},
+      {.run_directory = argv[2],
+       .start = name_of_start(),
+       .rank = std::atoi(rank),
+       .ranks = std::atoi(size)});
   MpiSession mpi;
   const Communicator world = Communicator::world();
   const Watchdog::Listening listening(watchdog, world.log());

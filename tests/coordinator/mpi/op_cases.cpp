@@ -62,7 +62,9 @@ std::vector<OpCase> convolutions() {
       {"conv_depthwise_7x7",
        [](Graph& g, ValueId x) {
          const int c = channels_of(g, x);
-         return g.add("op", Conv2d{.out_channels = c, .kernel = 7, .padding = 3, .groups = c, .bias = true}, {x});
+         return g.add(
+             "op", Conv2d{.out_channels = c, .kernel = 7, .padding = 3, .groups = c, .bias = true},
+             {x});
        }},
       {"conv_on_one_pixel",
        [](Graph& g, ValueId x) {

@@ -104,8 +104,8 @@ class Comparison {
     const std::vector<double>& logits = twin_.value(last).values;
     near(difference(plain_order({engine.evaluator().logits(), logits.size()},
                                 twin_graph_.value(last).shape),
-                    logits), forward,
-         "logits of the evaluation", worst.forward);
+                    logits),
+         forward, "logits of the evaluation", worst.forward);
     return worst;
   }
 
@@ -190,9 +190,9 @@ TEST(ConditionalSkip, IsAFactorOfTheStep) {
     engine.state().initialize(1);
     Executor& executor = training ? engine.trainer() : engine.evaluator();
     run_step(executor, LayoutKind::kNhwc, group, batch, {.step = step});
-    const std::span<const float> found =
-        training ? std::span<const float>(engine.state().gradients())
-                 : std::span<const float>(executor.logits(), 7 * 5);
+    const std::span<const float> found = training
+                                             ? std::span<const float>(engine.state().gradients())
+                                             : std::span<const float>(executor.logits(), 7 * 5);
     return std::vector<float>(found.begin(), found.end());
   };
   const Graph graph = graph_with(BranchGate{kKeep});

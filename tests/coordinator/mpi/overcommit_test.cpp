@@ -14,7 +14,8 @@ namespace {
 MemoryDemand demand_of(int rank) {
   return {.bytes = static_cast<std::size_t>(rank + 1) << 20,
           .what_would_fit = [rank](std::size_t share) {
-            return "rank " + std::to_string(rank) + " advises for " + std::to_string(share >> 20) + " MiB";
+            return "rank " + std::to_string(rank) + " advises for " + std::to_string(share >> 20) +
+                   " MiB";
           }};
 }
 
@@ -31,7 +32,8 @@ TEST(CheckOvercommit, AllRanksOfTheMachineCountAndAllSayTheSame) {
     text = error.what();
   }
   EXPECT_TRUE(text.starts_with(std::to_string(size) + " rank")) << text;
-  EXPECT_NE(text.find("rank " + std::to_string(size - 1) + " advises for "), std::string::npos) << text;
+  EXPECT_NE(text.find("rank " + std::to_string(size - 1) + " advises for "), std::string::npos)
+      << text;
 }
 
 TEST(CheckOvercommit, AnEngineAsksBeforeItTakesMemory) {

@@ -35,7 +35,8 @@ const Net kUNet{"U-Net", {.family = "unet", .widths = {8, 16, 32}}};
 const Net kDenseNet{"DenseNet", {.family = "densenet", .depth = 13, .growth = 16}};
 
 TestBatch batch_of(const Net& net, int step) {
-  return random_batch_for(net.model, net.input, net.images, kClasses, 3 + static_cast<std::uint64_t>(step));
+  return random_batch_for(net.model, net.input, net.images, kClasses,
+                          3 + static_cast<std::uint64_t>(step));
 }
 
 /// All micro-batches of one step on this rank's stage.
@@ -178,18 +179,34 @@ TEST_F(Stages, ChangeNoBitOfDenseNet) { expect_same(kDenseNet, schedules(kDenseN
 TEST_F(Stages, ChangeNoBitOfGatedSkips) {
   const Net nets[] = {
       {"highway", {.family = "highway", .counts = {2, 1}, .widths = {16, 32}}, 8, {3, 8, 8}, 2},
-      {"plain", {.family = "custom", .shortcut = "none", .counts = {2, 1}, .widths = {16, 32}}, 8, {3, 8, 8}, 2},
+      {"plain",
+       {.family = "custom", .shortcut = "none", .counts = {2, 1}, .widths = {16, 32}},
+       8,
+       {3, 8, 8},
+       2},
       {"skips", custom({.conditional_skip = 0.9f})},
       {"preact skips", custom({.pre_activation = true, .conditional_skip = 0.9f})},
-      {"MLP", {.family = "mlp", .conditional_skip = 0.5f, .counts = {3}, .widths = {24}}, 8, {3, 8, 8}, 2}};
+      {"MLP",
+       {.family = "mlp", .conditional_skip = 0.5f, .counts = {3}, .widths = {24}},
+       8,
+       {3, 8, 8},
+       2}};
   for (const Net& net : nets) expect_same(net, {schedules(net).back()});
 }
 
 TEST_F(Stages, ChangeNoBitOfConvNeXtAndTransformer) {
   const Net nets[] = {
       {"ConvNeXt", {.family = "convnext", .counts = {2, 1}, .widths = {16, 32}}, 8, {3, 8, 8}, 2},
-      {"transformer", {.family = "transformer", .counts = {3}, .widths = {16}, .heads = 2}, 8, {3, 8, 8}, 2},
-      {"hybrid", {.family = "transformer", .counts = {2}, .widths = {16}, .hybrid = {1, 1}}, 8, {3, 8, 8}, 2}};
+      {"transformer",
+       {.family = "transformer", .counts = {3}, .widths = {16}, .heads = 2},
+       8,
+       {3, 8, 8},
+       2},
+      {"hybrid",
+       {.family = "transformer", .counts = {2}, .widths = {16}, .hybrid = {1, 1}},
+       8,
+       {3, 8, 8},
+       2}};
   for (const Net& net : nets) expect_same(net, {schedules(net).back()});
 }
 
@@ -317,9 +334,11 @@ TEST_F(Stages, AreTimedInWholeSteps) {
   EXPECT_EQ(bench.pipeline() == nullptr, stages() == 1);
   if (stages() == 1) return;
   EXPECT_GT(bench.times().pipeline, 0);
-  EXPECT_NEAR(ideal_bubble(bench.pipeline()->pipeline), (stages() - 1.0) / (kMicroBatches + stages() - 1), 1e-12);
+  EXPECT_NEAR(ideal_bubble(bench.pipeline()->pipeline),
+              (stages() - 1.0) / (kMicroBatches + stages() - 1), 1e-12);
   EXPECT_THROW(StepBench(job, kResNet.input, kClasses, world_, {.predict = true}), ConfigError);
-  EXPECT_THROW(StepBench(job, kResNet.input, kClasses, world_, {.without_reduce = true}), ConfigError);
+  EXPECT_THROW(StepBench(job, kResNet.input, kClasses, world_, {.without_reduce = true}),
+               ConfigError);
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ namespace {
 enum class Call { kOpen, kWrite, kFsync, kClose, kName };  // kName: mkdir, rename, unlink, link
 
 constexpr int kMostFiles = 4096;
-std::atomic<bool> watched[kMostFiles];      // descriptors of files that are written below the directory
+std::atomic<bool> watched[kMostFiles];  // descriptors of files that are written below the directory
 std::atomic<long> changes{0}, writes{0}, fsyncs{0}, closes{0};
 thread_local bool interrupted = false;
 
@@ -64,13 +64,17 @@ bool fail(int code) {
 bool faulty(Call call) {
   static const bool counting = is("count") && atexit(count_at_end) == 0;
   const long n = ++changes;
-  const long of_kind = call == Call::kWrite ? ++writes : call == Call::kFsync ? ++fsyncs : call == Call::kClose ? ++closes : 0;
+  const long of_kind = call == Call::kWrite   ? ++writes
+                       : call == Call::kFsync ? ++fsyncs
+                       : call == Call::kClose ? ++closes
+                                              : 0;
   if (counting) return false;
   if (is("crash") && n == at()) raise(SIGKILL);
   if (is("half") && n == at() && call != Call::kWrite) raise(SIGKILL);
   if (is("hang") && call == Call::kFsync && of_kind == at())
     for (;;) pause();
-  if (is("enospc") && n >= at() && n < at() + atol(setting("FAULTY_TIMES")) && call != Call::kFsync && call != Call::kClose)
+  if (is("enospc") && n >= at() && n < at() + atol(setting("FAULTY_TIMES")) &&
+      call != Call::kFsync && call != Call::kClose)
     return fail(ENOSPC);
   if (is("eio_write") && call == Call::kWrite && of_kind == at()) return fail(EIO);
   if (is("eio_fsync") && call == Call::kFsync && of_kind == at()) return fail(EIO);
@@ -94,41 +98,46 @@ void die_after_half() {
 }
 
 int opened(int file, const char* path, int flags) {
-  if (file >= 0 && file < kMostFiles) watched[file] = below(path) && (flags & (O_WRONLY | O_RDWR | O_DIRECTORY)) != 0;
+  if (file >= 0 && file < kMostFiles)
+    watched[file] = below(path) && (flags & (O_WRONLY | O_RDWR | O_DIRECTORY)) != 0;
   return file;
 }
 
-mode_t mode_of(int flags, va_list rest) { return (flags & (O_CREAT | O_TMPFILE)) ? va_arg(rest, mode_t) : 0; }
+mode_t mode_of(int flags, va_list rest) {
+  return (flags & (O_CREAT | O_TMPFILE)) ? va_arg(rest, mode_t) : 0;
+}
 
 }  // namespace
 
-#define OPEN(name)                                                                 \
-  extern "C" int name(const char* path, int flags, ...) {                          \
-    va_list rest;                                                                  \
-    va_start(rest, flags);                                                         \
-    const mode_t mode = mode_of(flags, rest);                                      \
-    va_end(rest);                                                                  \
-    if (below(path) && (flags & O_CREAT) && faulty(Call::kOpen)) return -1;        \
-    static const auto real = next<int (*)(const char*, int, ...)>(#name);          \
-    return opened(real(path, flags, mode), path, flags);                           \
+#define OPEN(name)                                                          \
+  extern "C" int name(const char* path, int flags, ...) {                   \
+    va_list rest;                                                           \
+    va_start(rest, flags);                                                  \
+    const mode_t mode = mode_of(flags, rest);                               \
+    va_end(rest);                                                           \
+    if (below(path) && (flags & O_CREAT) && faulty(Call::kOpen)) return -1; \
+    static const auto real = next<int (*)(const char*, int, ...)>(#name);   \
+    return opened(real(path, flags, mode), path, flags);                    \
   }
 OPEN(open)
 OPEN(open64)
 
-#define WRITE(name, ...)                                                           \
-  static const auto real = next<decltype(&name)>(#name);                           \
-  if (!is_watched(file)) return real(file, bytes, size __VA_ARGS__);               \
-  if (faulty(Call::kWrite)) return -1;                                             \
-  const ssize_t written = real(file, bytes, taken(size) __VA_ARGS__);              \
-  die_after_half();                                                                \
+#define WRITE(name, ...)                                              \
+  static const auto real = next<decltype(&name)>(#name);              \
+  if (!is_watched(file)) return real(file, bytes, size __VA_ARGS__);  \
+  if (faulty(Call::kWrite)) return -1;                                \
+  const ssize_t written = real(file, bytes, taken(size) __VA_ARGS__); \
+  die_after_half();                                                   \
   return written;
 #define OFFSET , offset
 
 extern "C" {
 
-ssize_t write(int file, const void* bytes, size_t size) { WRITE(write) }
-ssize_t pwrite(int file, const void* bytes, size_t size, off_t offset) { WRITE(pwrite, OFFSET) }
-ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t offset) { WRITE(pwrite64, OFFSET) }
+ssize_t write(int file, const void* bytes, size_t size){WRITE(write)} ssize_t
+    pwrite(int file, const void* bytes, size_t size, off_t offset){WRITE(pwrite, OFFSET)} ssize_t
+    pwrite64(int file, const void* bytes, size_t size, off64_t offset) {
+  WRITE(pwrite64, OFFSET)
+}
 
 int fsync(int file) {
   static const auto real = next<int (*)(int)>("fsync");
@@ -179,7 +188,8 @@ long syscall(long number, ...) {
   long a[6];
   for (long& argument : a) argument = va_arg(rest, long);
   va_end(rest);
-  if (number == SYS_renameat2 && below(reinterpret_cast<const char*>(a[3])) && faulty(Call::kName)) return -1;
+  if (number == SYS_renameat2 && below(reinterpret_cast<const char*>(a[3])) && faulty(Call::kName))
+    return -1;
   return next<long (*)(long, ...)>("syscall")(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 

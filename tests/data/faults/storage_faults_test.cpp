@@ -44,8 +44,10 @@ class StorageFaults : public ::testing::Test {
     setenv("FAULTY_TIMES", std::to_string(fault.times).c_str(), 1);
     setenv("FAULTY_COUNT", (fs::path(folder_.path()) / "count").c_str(), 1);
     if (!fault.kind.empty()) setenv("LD_PRELOAD", LOCKSTEP_FAULTY_IO, 1);
-    dup2(open((folder_.path() + "/err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), STDERR_FILENO);
-    execl(LOCKSTEP_SAVE_RUN, "save_run", checkpoints().c_str(), std::to_string(step).c_str(), nullptr);
+    dup2(open((folder_.path() + "/err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644),
+         STDERR_FILENO);
+    execl(LOCKSTEP_SAVE_RUN, "save_run", checkpoints().c_str(), std::to_string(step).c_str(),
+          nullptr);
     _exit(127);
   }
 
@@ -64,7 +66,8 @@ class StorageFaults : public ::testing::Test {
     EXPECT_EQ(save(1), 0);
     EXPECT_EQ(save(2, {"count"}), 0);
     Counts counts;
-    std::ifstream(folder_.path() + "/count") >> counts.changes >> counts.writes >> counts.fsyncs >> counts.closes;
+    std::ifstream(folder_.path() + "/count") >> counts.changes >> counts.writes >> counts.fsyncs >>
+        counts.closes;
     fs::remove_all(checkpoints());
     return counts;
   }

@@ -22,7 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void sleep_ms(double ms) { std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(ms)); }
+void sleep_ms(double ms) {
+  std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(ms));
+}
 
 /// What is below the supervisor: mpirun is its child, the ranks are mpirun's.
 struct Ranks {
@@ -46,8 +48,11 @@ Ranks ranks_of(pid_t supervisor) {
 class Campaign {
  public:
   Campaign(int kills, std::uint64_t seed, bool spares)
-      : kills_(kills), spares_(spares), random_(seed), sets_{"train.epochs=" + std::to_string(2 * kills + 2),
-                                            "train.validate_every=3", "checkpoint.every_steps=2"} {}
+      : kills_(kills),
+        spares_(spares),
+        random_(seed),
+        sets_{"train.epochs=" + std::to_string(2 * kills + 2), "train.validate_every=3",
+              "checkpoint.every_steps=2"} {}
 
   int run();
 
@@ -84,7 +89,8 @@ void Campaign::train_alone() {
 }
 
 std::int64_t Campaign::starts() const {
-  const auto json = nlohmann::json::parse(file_text(room_.run("killed") / "environment.json"), nullptr, false);
+  const auto json =
+      nlohmann::json::parse(file_text(room_.run("killed") / "environment.json"), nullptr, false);
   return json.is_array() ? static_cast<std::int64_t>(json.size()) : 0;
 }
 
@@ -121,7 +127,8 @@ void Campaign::kill_some(const Ranks& found) {
     return;
   }
   const int victim = below(5);
-  const char* const names[] = {"first rank", "second rank", "all ranks", "mpirun", "mpirun and all ranks"};
+  const char* const names[] = {"first rank", "second rank", "all ranks", "mpirun",
+                               "mpirun and all ranks"};
   ++victims_[names[victim]];
   if (victim >= 3) kill(found.mpirun, SIGKILL);
   if (victim == 0 || victim == 2 || victim == 4) kill(found.ranks[0], SIGKILL);
@@ -132,7 +139,8 @@ void Campaign::kill_some(const Ranks& found) {
 bool Campaign::kill_once(Process& supervisor) {
   wait_for_moment(supervisor);
   Ranks found = ranks_of(supervisor.pid());
-  for (double until = seconds_now() + 20; found.ranks.size() < 2; found = ranks_of(supervisor.pid())) {
+  for (double until = seconds_now() + 20; found.ranks.size() < 2;
+       found = ranks_of(supervisor.pid())) {
     if (!supervisor.running() || seconds_now() > until) return false;
     sleep_ms(2);
   }
@@ -152,7 +160,8 @@ void Campaign::wait_for_step_after_restart(Process& supervisor, std::int64_t sta
   const fs::path metrics = room_.run("killed") / "metrics.jsonl";
   const std::int64_t from = progress().checkpoint;
   while (supervisor.running()) {
-    struct stat a {}, b {};
+    struct stat a {
+    }, b{};
     stat(record.c_str(), &a);
     stat(metrics.c_str(), &b);
     const bool newer = std::pair(b.st_mtim.tv_sec, b.st_mtim.tv_nsec) >
@@ -185,14 +194,18 @@ int Campaign::compare() const {
 
 std::vector<std::string> Campaign::command_to_disturb() const {
   std::vector<std::string> sets = sets_;
-  if (spares_) sets.insert(sets.end(), {"parallel.on_rank_lost=shrink", "parallel.spares=" + std::to_string(kills_)});
-  return room_.command("killed", spares_ ? 2 + kills_ : 2, sets, {"--max-failures", "50", "--wait", "0"});
+  if (spares_)
+    sets.insert(sets.end(),
+                {"parallel.on_rank_lost=shrink", "parallel.spares=" + std::to_string(kills_)});
+  return room_.command("killed", spares_ ? 2 + kills_ : 2, sets,
+                       {"--max-failures", "50", "--wait", "0"});
 }
 
 int Campaign::restarts() const {
   const std::string said = file_text(room_.log("killed"));
   int count = 0;
-  for (std::size_t at = 0; (at = said.find("starting again", at)) != std::string::npos; ++at) ++count;
+  for (std::size_t at = 0; (at = said.find("starting again", at)) != std::string::npos; ++at)
+    ++count;
   return count;
 }
 
@@ -213,8 +226,8 @@ int Campaign::run() {
     for (const auto& [what, count] : counts) std::printf("  %-22s %d\n", what.c_str(), count);
   std::sort(seconds_.begin(), seconds_.end());
   if (!seconds_.empty())
-    std::printf("kill to next step: median %.2f s, longest %.2f s (%zu of them)\n", median(seconds_),
-                seconds_.back(), seconds_.size());
+    std::printf("kill to next step: median %.2f s, longest %.2f s (%zu of them)\n",
+                median(seconds_), seconds_.back(), seconds_.size());
   if (code != 0 || done < kills_) {
     std::printf("exit code %d after %d of %d kills:\n%s\n", code, done, kills_,
                 file_text(room_.log("killed")).c_str());
@@ -222,7 +235,8 @@ int Campaign::run() {
   }
   // A rank that is killed while the job starts is one, whatever is asked for.
   if (spares_ && restarts() > std::max(1, kills_ / 4)) {
-    std::printf("too many restarts for ranks that are to go on without them:\n%s\n", file_text(room_.log("killed")).c_str());
+    std::printf("too many restarts for ranks that are to go on without them:\n%s\n",
+                file_text(room_.log("killed")).c_str());
     return 1;
   }
   if (compare() != 0) return 1;

@@ -15,7 +15,8 @@ using Words = std::vector<std::string>;
 class LostRanks : public ::testing::Test {
  protected:
   /// The log.
-  std::string train(const std::string& runs, int ranks, const Words& sets = {}, const Words& faults = {}) {
+  std::string train(const std::string& runs, int ranks, const Words& sets = {},
+                    const Words& faults = {}) {
     Words command = room_.command(runs, ranks, sets);
     for (const std::string& fault : faults) command.insert(command.end(), {"--fault", fault});
     if (!faults.empty()) command.insert(command.end(), {"--set", "parallel.on_rank_lost=shrink"});
@@ -35,7 +36,9 @@ class LostRanks : public ::testing::Test {
   TrainingRoom room_;
 };
 
-bool says(const std::string& log, const std::string& words) { return log.find(words) != std::string::npos; }
+bool says(const std::string& log, const std::string& words) {
+  return log.find(words) != std::string::npos;
+}
 
 TEST_F(LostRanks, TheOthersGoOnAndNoStepIsLost) {
   const Words exact{"model.dropout=0", "model.stochastic_depth=0"};
@@ -54,13 +57,16 @@ TEST_F(LostRanks, TheOthersGoOnAndNoStepIsLost) {
     EXPECT_EQ(whole[i].contains("val_loss"), lost[i].contains("val_loss"));
     if (!whole[i].contains("loss")) continue;
     EXPECT_EQ(whole[i]["samples"], lost[i]["samples"]);
-    EXPECT_NEAR(whole[i]["loss"].get<double>(), lost[i]["loss"].get<double>(), 2e-2) << "line " << i;
+    EXPECT_NEAR(whole[i]["loss"].get<double>(), lost[i]["loss"].get<double>(), 2e-2)
+        << "line " << i;
   }
 }
 
 TEST_F(LostRanks, ASpareTakesThePlaceOfRank0) {
   const std::string said = train("spare", 3, {"parallel.spares=1"}, {"kill:0:10"});
-  EXPECT_TRUE(says(said, "lost: rank 0 (") && says(said, "): 2 workers go on after step 9; no step is lost;")) << said;
+  EXPECT_TRUE(says(said, "lost: rank 0 (") &&
+              says(said, "): 2 workers go on after step 9; no step is lost;"))
+      << said;
   train("whole", 2);
   expect_same("whole", "spare", said);
 }
@@ -75,16 +81,19 @@ TEST_F(LostRanks, AnotherDiesWhileTheyRecover) {
 }
 
 TEST_F(LostRanks, ACoordinatorThatScattersSamples) {
-  const Words sets{"parallel.spares=1", "parallel.coordinator=dedicated", "data.distribute=scatter"};
+  const Words sets{"parallel.spares=1", "parallel.coordinator=dedicated",
+                   "data.distribute=scatter"};
   const std::string said = train("coordinator", 4, sets, {"kill:0:7"});
-  EXPECT_TRUE(says(said, "): 2 workers go on after step ") && says(said, "; no step is lost;")) << said;
+  EXPECT_TRUE(says(said, "): 2 workers go on after step ") && says(said, "; no step is lost;"))
+      << said;
   train("whole", 2);
   expect_same("whole", "coordinator", said);
 }
 
 /// It is not dead, so nobody can go on without it: the watchdogs end the others, and the launcher begins again.
 TEST_F(LostRanks, AStoppedOneIsARestart) {
-  const std::string said = train("stopped", 2, {"watchdog.collective_s=1", "watchdog.step_s=2"}, {"stop:1:10"});
+  const std::string said =
+      train("stopped", 2, {"watchdog.collective_s=1", "watchdog.step_s=2"}, {"stop:1:10"});
   EXPECT_TRUE(says(said, "stops itself") && says(said, "starting again")) << said;
   train("whole", 2);
   expect_same("whole", "stopped", said);
@@ -95,7 +104,8 @@ TEST_F(LostRanks, StagesGoOnFromTheNewestCheckpoint) {
   Words spare = stages;
   spare.push_back("parallel.spares=1");
   const std::string said = train("spare", 3, spare, {"kill:1:12"});
-  EXPECT_TRUE(says(said, "): 2 workers go on after step ") && says(said, " steps are done again;")) << said;
+  EXPECT_TRUE(says(said, "): 2 workers go on after step ") && says(said, " steps are done again;"))
+      << said;
   train("whole", 2, stages);
   expect_same("whole", "spare", said);
   // Without a spare the rest is too few: the launcher starts again.

@@ -45,8 +45,8 @@ TrainingRoom::TrainingRoom() { std::ofstream(path() / "job.cfg") << kJob; }
 std::vector<std::string> TrainingRoom::command(const std::string& runs, int ranks,
                                                const std::vector<std::string>& sets,
                                                const std::vector<std::string>& options) const {
-  std::vector<std::string> words{LOCKSTEP_PROGRAM, "launch", "-n", std::to_string(ranks),
-                                 "--threads", "1"};
+  std::vector<std::string> words{LOCKSTEP_PROGRAM,      "launch",    "-n",
+                                 std::to_string(ranks), "--threads", "1"};
   words.insert(words.end(), options.begin(), options.end());
   words.insert(words.end(), {"train", (path() / "job.cfg").string(), "--set",
                              "run.directory=" + (path() / runs).string()});

@@ -28,7 +28,8 @@ class TrainingRoom {
   std::vector<nlohmann::json> metrics(const std::string& runs) const;
 
   /// Every tensor of a verified checkpoint. @throws CheckpointError
-  std::map<std::string, std::vector<float>> tensors(const std::string& runs, std::int64_t step) const;
+  std::map<std::string, std::vector<float>> tensors(const std::string& runs,
+                                                    std::int64_t step) const;
 
  private:
   FreshDirectory directory_;

@@ -39,7 +39,8 @@ const Way kWays[] = {
     {"recursive doubling", {.algorithm = kRing, .small_bytes = 1 << 20}},
     {"shared memory, small", {.small_bytes = 1 << 20}},
     {"shared memory, large", {.small_bytes = 0}},
-    {"halving and doubling", {.table = {{{SumKind::kSums, AllReduceTable::kNoEnd, SumMethod::kHalvingDoubling}}}}},
+    {"halving and doubling",
+     {.table = {{{SumKind::kSums, AllReduceTable::kNoEnd, SumMethod::kHalvingDoubling}}}}},
     {"mpi", {.algorithm = AllReduceAlgorithm::kMpi}},
 };
 
@@ -194,8 +195,10 @@ TEST(AsyncAllReduce, TheTableDecides) {
 TEST(AsyncAllReduce, Bf16OnTheWireRoundsTheSameOnAllRanks) {
   const Communicator world = Communicator::world();
   for (const SumMethod method : {SumMethod::kRing, SumMethod::kHalvingDoubling}) {
-    const AllReduceOptions options{.wire = Wire::kBf16, .segment_bytes = 36,
-                                   .table = {{{SumKind::kGradients, AllReduceTable::kNoEnd, method}}}};
+    const AllReduceOptions options{
+        .wire = Wire::kBf16,
+        .segment_bytes = 36,
+        .table = {{{SumKind::kGradients, AllReduceTable::kNoEnd, method}}}};
     AsyncAllReduce reduce(world, 1001, options);
     std::uint64_t sequence = 0;
     for (const std::size_t size : sizes(world.size())) {

@@ -36,7 +36,8 @@ struct Waits {
     if (kind == "small") all_reduce_sum<float>(world, std::span(values).first(10), kind);
     if (kind == "staged") all_reduce_sum<float>(world, values, kind);
     if (kind == "doubling")
-      all_reduce_sum<float>(world, std::span(values).first(4000), kind, {.algorithm = AllReduceAlgorithm::kRing});
+      all_reduce_sum<float>(world, std::span(values).first(4000), kind,
+                            {.algorithm = AllReduceAlgorithm::kRing});
     if (kind == "barrier") world.barrier(kind);
     if (kind == "split") static_cast<void>(world.split(0, 0, kind));
     for (auto [name, sum] : {std::pair{"direct", &direct}, {"ring", &ring}, {"mpi", &mpi}}) {
@@ -44,11 +45,13 @@ struct Waits {
       sum->start(shared, 1, kind);
       sum->finish();
     }
-    if (kind == "transfer" && world.rank() < last) {  // from the one that dies; a large one is under way to it, too
+    if (kind == "transfer" &&
+        world.rank() < last) {  // from the one that dies; a large one is under way to it, too
       if (world.rank() == 0) transfer.start_send(message, last, 1, kind);
       world.recv(std::span(message).first(8), last, 2, kind);
     }
-    if (kind == "indirect") {  // the last rank is in one half; those of the other wait for its first rank
+    if (kind ==
+        "indirect") {  // the last rank is in one half; those of the other wait for its first rank
       if (half.rank() == 0) world.barrier(kind);
       all_reduce_sum<float>(half, values, kind);
     }
@@ -62,7 +65,8 @@ struct Waits {
 
 void check_sums(const Communicator& world, std::size_t ranks) {
   if (static_cast<std::size_t>(world.size()) != ranks)
-    throw InternalError("a world of " + std::to_string(world.size()) + " ranks, not " + std::to_string(ranks));
+    throw InternalError("a world of " + std::to_string(world.size()) + " ranks, not " +
+                        std::to_string(ranks));
   std::vector<float> values(kSize);
   std::iota(values.begin(), values.end(), static_cast<float>(world.rank()));
   all_reduce_sum<float>(world, values, "sum of survivors");
@@ -98,8 +102,8 @@ void run() {
   if (!ulfm_is_on()) throw ConfigError("run it under mpirun --with-ft ulfm");
   Communicator world = Communicator::world();
   if (world.has_lost()) throw InternalError("a rank is lost before any died");
-  const std::vector<std::string> kinds = {"small", "staged", "direct", "ring", "mpi", "transfer", "split", "indirect",
-                                          "doubling", "barrier"};
+  const std::vector<std::string> kinds = {"small",    "staged", "direct",   "ring",     "mpi",
+                                          "transfer", "split",  "indirect", "doubling", "barrier"};
   for (const std::string& kind : kinds) world = lose_one(std::move(world), kind, kind == "ring");
   std::printf("%d ranks are left\n", world.size());
 }

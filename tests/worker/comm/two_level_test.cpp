@@ -66,7 +66,8 @@ TEST(TwoLevel, SeveralUnderWay) {
   constexpr std::size_t kBuckets = 3, kSize = 100'000;
   const SharedMemory memory(group, kBuckets * kSize * sizeof(float), "test");
   std::vector<AsyncAllReduce> reduces;
-  for (std::size_t b = 0; b < kBuckets; ++b) reduces.emplace_back(group, kSize, AllReduceOptions{}, &memory);
+  for (std::size_t b = 0; b < kBuckets; ++b)
+    reduces.emplace_back(group, kSize, AllReduceOptions{}, &memory);
   const auto bucket = [&](std::size_t b) { return floats_of(memory).subspan(b * kSize, kSize); };
   for (int round = 0; round < 4; ++round) {
     std::vector<std::vector<float>> expected;
