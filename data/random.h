@@ -8,11 +8,11 @@ namespace lockstep {
 /// Counter-based random numbers: Philox 4x32-10, Salmon et al. 2011, "Parallel random numbers: as
 /// easy as 1, 2, 3". A pure function from a 128-bit counter and a 64-bit key to 128 random bits:
 /// any element of any stream costs the same, so what is drawn never depends on ranks, threads or
-/// what came before.
+/// what came before. One text for host and device: CUDA calls constexpr functions (layers/gpu).
 using PhiloxCounter = std::array<std::uint32_t, 4>;
 using PhiloxKey = std::array<std::uint32_t, 2>;
 
-inline PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key) {
+constexpr PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t a = std::uint64_t{0xD2511F53u} * counter[0];
     const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * counter[2];
@@ -36,7 +36,7 @@ enum class RandomUse : std::uint32_t {
 };
 
 /// The key of one use of a seed.
-inline PhiloxKey random_key(std::uint64_t seed, RandomUse use) {
+constexpr PhiloxKey random_key(std::uint64_t seed, RandomUse use) {
   const PhiloxCounter bits =
       philox({static_cast<std::uint32_t>(use), 0, 0, 0xFFFFFFFFu},
              {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
@@ -44,7 +44,7 @@ inline PhiloxKey random_key(std::uint64_t seed, RandomUse use) {
 }
 
 /// Uniform in [0, 1), 24 bits: every value is exact in a float.
-inline float uniform_float(std::uint32_t bits) {
+constexpr float uniform_float(std::uint32_t bits) {
   return static_cast<float>(bits >> 8) * 0x1.0p-24f;
 }
 
