@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 TEST_JOBS ?= $(shell expr $(JOBS) \* 3 / 2 + $(JOBS) % 2)
 PRESET ?= release
 
-.PHONY: deps deps-test build demo test asan bench install clean
+.PHONY: deps deps-test deps-gpu build demo test asan bench install clean
 
 # $(call quietly,LOG,COMMAND): shows the command's output only if it fails.
 quietly = $(2) >$(1) 2>&1 || { \
@@ -17,6 +17,10 @@ deps:
 
 deps-test:
 	@.setup/install.sh --tests
+
+# CUDA's compiler and libraries, into .deps/cuda/: for cmake --preset gpu. No device is needed.
+deps-gpu:
+	@.setup/install.sh --gpu
 
 # build/release/lockstep, and the tests.
 build: deps

@@ -2,10 +2,11 @@
 # Brings what lockstep is built and run with, as far as it is missing:
 #   packages.txt      Debian packages, by apt (with sudo if you are not root)
 #   requirements.txt  Open MPI and oneDNN from PyPI, into .deps/ (never with sudo)
-# Usage: .setup/install.sh [--tests | --bench]
+# Usage: .setup/install.sh [--tests | --bench | --gpu]
 #   --tests   also the packages that only tests need
 #   --bench   only PyTorch, which `make bench` measures against, into .deps/bench/ (requirements-bench.txt; about 5 GB
 #             on the disk, most of it for GPUs); nothing if $PYTHON has it
+#   --gpu     only CUDA's compiler, cuDNN, cuBLAS and NCCL, into .deps/cuda/ (requirements-gpu.txt; about 2 GB)
 # A call that finds all in place downloads nothing and takes well under a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -95,6 +96,22 @@ install_bench() {
     fail "pip could not install PyTorch; without access to PyPI, set PYTHON to a Python that has torch"
 }
 
+install_gpu() {
+  cmp -s .setup/requirements-gpu.txt .deps/cuda/installed.txt && return
+  echo "Installing CUDA into .deps/cuda/: about 2 GB"
+  python3 -m venv .deps/cuda >"$log" 2>&1 ||
+    fail "python3 -m venv .deps/cuda failed; is the package python3-venv installed?"
+  .deps/cuda/bin/python -m pip install --quiet --disable-pip-version-check \
+      -r .setup/requirements-gpu.txt >"$log" 2>&1 ||
+    fail "pip could not install CUDA; without access to PyPI, set CUDACXX, LOCKSTEP_CUDNN_ROOT and
+LOCKSTEP_CUBLAS_ROOT to a site's own (layers/gpu/gpu.cmake)"
+  cp .setup/requirements-gpu.txt .deps/cuda/installed.txt
+}
+
+if [ "${1:-}" = --gpu ]; then
+  install_gpu
+  exit
+fi
 if [ "${1:-}" = --bench ]; then
   install_bench
   exit
