@@ -10,7 +10,8 @@ namespace lockstep {
 /// `step` counts from 0, as StepContext::step.
 
 /// 1 with probability `keep`, else 0: for all images of the step.
-constexpr float branch_gate(const BranchGate& gate, OpId op, std::uint64_t seed, std::int64_t step) {
+constexpr float branch_gate(const BranchGate& gate, OpId op, std::uint64_t seed,
+                            std::int64_t step) {
   const PhiloxKey key = random_key(seed, RandomUse::kBranchGate);
   const auto bits =
       philox({0, 0, static_cast<std::uint32_t>(op), static_cast<std::uint32_t>(step)}, key);
@@ -19,7 +20,7 @@ constexpr float branch_gate(const BranchGate& gate, OpId op, std::uint64_t seed,
 
 /// Whether the image at `position` of the epoch's order keeps its branch. `key`: of RandomUse::kStochasticDepth.
 constexpr bool keeps_branch(const StochasticDepth& depth, OpId op, const PhiloxKey& key,
-                         std::int64_t step, std::int64_t position) {
+                            std::int64_t step, std::int64_t position) {
   const auto bits = philox({0, static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(op),
                             static_cast<std::uint32_t>(step)},
                            key);
