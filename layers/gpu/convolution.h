@@ -15,7 +15,7 @@ struct ConvolutionShape {
 struct ConvolutionOptions {
   Storage storage = Storage::kF32;
   bool tf32 = false;                                     // f32 on tensor cores, 10 bits of mantissa
-  std::size_t workspace_limit = std::size_t{256} << 20;  // bytes that an algorithm may take
+  std::size_t workspace_limit = std::size_t{1} << 30;  // bytes that an algorithm may take
 };
 
 /// A 2-D convolution by cuDNN, nhwc; strided, grouped, depthwise. Of cuDNN's algorithms the first of its
