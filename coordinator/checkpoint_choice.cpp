@@ -68,12 +68,24 @@ CheckpointChoice parse_checkpoint_choice(std::string_view text) {
   return {.directory = text};
 }
 
+std::string what_was_meant(const fs::path& missing, const fs::path& runs) {
+  const std::string text = missing.string();
+  const auto colon = text.rfind(':');
+  const fs::path before = text.substr(0, colon);
+  if (colon != std::string::npos && colon > 0 && fs::is_directory(before / "checkpoints"))
+    return "; after the colon stands best or a step, and " + what_exists(before / "checkpoints");
+  if (missing.is_relative() && fs::exists(runs / before))
+    return "; did you mean " + (runs / missing).string() + "?";
+  return "";
+}
+
 Checkpoint open_checkpoint(const CheckpointChoice& choice, const fs::path& run_directory) {
   using Which = CheckpointChoice::Which;
   const fs::path& directory = choice.directory.empty() ? run_directory : choice.directory;
   if (!choice.directory.empty()) {
     if (!fs::exists(directory))
-      throw MissingFileError("checkpoint " + directory.string() + " does not exist");
+      throw MissingFileError("checkpoint " + directory.string() + " does not exist" +
+                             what_was_meant(directory, run_directory.parent_path()));
     if (choice.which == Which::kNewest && !fs::exists(directory / "checkpoints") &&
         list_checkpoints(directory).empty())
       return Checkpoint::open(directory);

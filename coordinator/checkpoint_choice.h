@@ -21,6 +21,10 @@ struct CheckpointChoice {
 /// of the run at hand.
 CheckpointChoice parse_checkpoint_choice(std::string_view text);
 
+/// Returns what a name of a run or checkpoint that is `missing` may stand for, to be appended to an
+/// error: the same name below `runs`, or what may follow RUN and a colon. "": nothing like it exists.
+std::string what_was_meant(const std::filesystem::path& missing, const std::filesystem::path& runs);
+
 /// Opens the checkpoint that `choice` means; rejected newer ones are warned of. The best is the one
 /// with the best validation so far, as the run's newest good checkpoint has it. `run_directory`:
 /// the run at hand. @throws MissingFileError naming the checkpoints that exist; CheckpointError

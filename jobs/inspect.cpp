@@ -43,7 +43,7 @@ int inspect(const fs::path& path, const std::string& source) {
   if (!fs::exists(path)) {
     const CheckpointChoice choice = parse_checkpoint_choice(path.string());
     if (choice.directory.empty() || choice.which == CheckpointChoice::Which::kNewest)
-      throw MissingFileError(path.string() + " does not exist");
+      throw MissingFileError(path.string() + " does not exist" + what_was_meant(path, "runs"));
     return inspect_checkpoint(open_checkpoint(choice, choice.directory).directory());
   }
   if (!source.empty()) return inspect_dataset_at(path, source);

@@ -73,5 +73,20 @@ TEST(CheckpointChoice, NothingThere) {
   EXPECT_NE(complaint("best", run).find("nothing was validated"), std::string::npos);
 }
 
+TEST(CheckpointChoice, MissingNamesSayWhatMayBeMeant) {
+  const TempFolder temporary;
+  const fs::path runs(temporary.path()), run = runs / "a";
+  save(run / "checkpoints", {.step = 3});
+  EXPECT_EQ(complaint("a", runs / "b"),
+            "checkpoint a does not exist; did you mean " + run.string() + "?");
+  EXPECT_EQ(complaint("a:best", runs / "b"),
+            "checkpoint a does not exist; did you mean " + run.string() + "?");
+  EXPECT_EQ(complaint("c", runs / "b"), "checkpoint c does not exist");
+  EXPECT_EQ(complaint(run.string() + ":newest", runs / "b"),
+            "checkpoint " + run.string() +
+                ":newest does not exist; after the colon stands best or a step, and there are "
+                "those of the steps 3");
+}
+
 }  // namespace
 }  // namespace lockstep
