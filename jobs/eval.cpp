@@ -128,13 +128,18 @@ void check_reestimation(const EvalRequest& request, const Job& job) {
                       job.model.norm);
 }
 
-/// The checkpoint with this state's statistics, as the one of a run in `directory`.
-void save(const fs::path& directory, const TrainingState& where, ModelState& state) {
-  const fs::path checkpoints = directory / "checkpoints";
-  if (fs::exists(checkpoints / checkpoint_name(where.step)))
+/// Refuses a target of --save that exists, before the work is done.
+void check_target(const fs::path& directory, std::int64_t step) {
+  if (fs::exists(directory / "checkpoints" / checkpoint_name(step)))
     throw ConfigError("lockstep eval: --save " + directory.string() +
-                      ": there is a checkpoint of step " + std::to_string(where.step) +
+                      ": there is a checkpoint of step " + std::to_string(step) +
                       " already; give another directory");
+}
+
+/// Saves the checkpoint with this state's statistics as the one of a run in `directory`.
+void save(const fs::path& directory, const TrainingState& where, ModelState& state) {
+  check_target(directory, where.step);
+  const fs::path checkpoints = directory / "checkpoints";
   const fs::path temporary = temporary_checkpoint_directory(checkpoints, where.step);
   const std::string report = write_shard(temporary, 0, checkpoint_tensors(state));
   spdlog::info("saved {}", publish_checkpoint(checkpoints, where, {&report, 1}).string());
@@ -148,6 +153,7 @@ Evaluated evaluate_checkpoint(SaidJob said, const EvalRequest& request, const Co
       request.split == "val" ? 1 : 0;  // opens the validation data, or not
   const Job& job = said.job;
   check_reestimation(request, job);
+  if (checkpoint && !request.save.empty()) check_target(request.save, checkpoint->state().step);
   JobData data = open_job_data(job, world);
   check_classes(job, data, details, world);
   if (world.rank() == 0) tell_of_other_data(data, request, details);
