@@ -17,9 +17,12 @@ std::string formatted(const char* format, double value) {
 }
 
 std::string size_text(const DatasetInfo& info) {
-  const auto side = [](int size) { return size > 0 ? std::to_string(size) : "*"; };
-  return side(info.channels) + " x " + side(info.height) + " x " + side(info.width) +
-         (info.format == SampleFormat::kImageFile ? ", image files" : "") +
+  const std::string channels = std::to_string(info.channels);
+  const std::string size =
+      info.height > 0
+          ? channels + " x " + std::to_string(info.height) + " x " + std::to_string(info.width)
+          : (info.channels > 0 ? channels + " channels and " : "") + "sizes of their own";
+  return size + (info.format == SampleFormat::kImageFile ? ", image files" : "") +
          (info.masks ? ", with masks" : "");
 }
 

@@ -82,7 +82,10 @@ BlockPattern resnet(const ModelOptions& options, Shape input) {
     fail_block(options, "bottleneck blocks");
   if (imagenet) return *imagenet;
   if (basic) return *basic;
-  fail(options, progression(6, 2, depth) + " or 18, 34, 50, 101, 152");
+  fail(options, progression(6, 2, depth) + " or 18, 34, 50, 101, 152" +
+                    (cifar_pattern(depth, 9, 2, true)
+                         ? "; " + std::to_string(depth) + " is 9n+2: set block = bottleneck"
+                         : ""));
 }
 
 BlockPattern preact(const ModelOptions& options, Shape input) {

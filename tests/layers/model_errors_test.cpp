@@ -42,6 +42,9 @@ TEST(ModelDepth, WrongDepthsNameTheNearestValidOnes) {
             "152");
   EXPECT_EQ(config_error(model("resnet", 3)),
             "model.depth = 3: family resnet takes 6n+2 (8, 14, 20, ...) or 18, 34, 50, 101, 152");
+  EXPECT_EQ(config_error(model("resnet", 1001)),
+            "model.depth = 1001: family resnet takes 6n+2 (..., 998, 1004, 1010, ...) or 18, 34, "
+            "50, 101, 152; 1001 is 9n+2: set block = bottleneck");
   EXPECT_EQ(config_error(model("wide", 29)),
             "model.depth = 29: family wide takes 6n+4 (..., 22, 28, 34, ...)");
   EXPECT_EQ(config_error(model("resnext", 28)),
