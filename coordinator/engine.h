@@ -22,8 +22,8 @@ struct EngineOptions {
   double clip_norm = 0;
   AllReduceOptions all_reduce;
   MemoryLimits memory;
-  std::function<void(const MemoryDemand&)>
-      admit;          // told what the rank will take, before it does; throws to refuse
+  // told what the rank will take, before it does; throws to refuse
+  std::function<void(const MemoryDemand&)> admit;
   Pipeline pipeline;  // of training; without an order the rank runs the whole model, and the caller
                       // loops over micro-batches. Evaluation runs its forward parts.
   int stage = 0;      // this rank's

@@ -12,8 +12,8 @@ namespace lockstep {
 struct JobEngine {
   std::unique_ptr<Engine> engine;
   std::optional<PipelineChoice> pipeline;  // if the replica has stages
-  double predicted_seconds =
-      0;  // of a step, by what its ops took in a probe, without messages; 0: none was made
+  // of a step, by what its ops took in a probe, without messages; 0: none was made
+  double predicted_seconds = 0;
 };
 
 /// `options` are those of a replica, `workers` all that train; `groups` are this rank's, if replicas

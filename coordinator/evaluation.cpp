@@ -33,8 +33,8 @@ ValidationMetrics evaluate(Engine& engine, const Dataset* dataset, std::int64_t 
                            const AugmentOptions& augment, int loader_threads,
                            const Communicator& group) {
   const Plan& plan = engine.eval_plan();
-  const std::int64_t at_once =
-      std::int64_t{plan.max_images} * plan.micro_batches;  // of a stage: several
+  // of a stage: several
+  const std::int64_t at_once = std::int64_t{plan.max_images} * plan.micro_batches;
   const std::vector<Positions> runs =
       in_parts(part_of({0, samples}, group.rank(), group.size()), at_once);
   std::optional<Loader> loader;
@@ -168,8 +168,8 @@ std::string stale_statistics(Engine& engine, const Dataset& dataset, std::int64_
                              const AugmentOptions& augment, int loader_threads,
                              const Communicator& group) {
   constexpr int kBatches = 2;
-  constexpr double kWorse = 1.5,
-                   kLeast = 0.1;  // of the loss: more than what small batches do to it
+  // of the loss: more than what small batches do to it
+  constexpr double kWorse = 1.5, kLeast = 0.1;
   if (engine.state().statistics().empty()) return "";
   const auto batches = reestimation_batches(engine, samples, kBatches, group.size());
   if (batches.empty()) return "";

@@ -20,8 +20,8 @@ struct RunOptions {
 
 /// [data]
 struct DataOptions {
-  std::string source =
-      "synthetic";  // idx | cifar10 | cifar100 | folder | masks | packed | synthetic[_masks]
+  // idx | cifar10 | cifar100 | folder | masks | packed | synthetic[_masks]
+  std::string source = "synthetic";
   std::string path;
   std::string distribute = "shared";  // shared: every rank reads; scatter: rank 0 reads and sends
   int threads = 1;                    // loader threads a rank
@@ -73,8 +73,8 @@ struct ParallelOptions {
   int stages = 1;                      // ranks that share one replica of the model
   std::string schedule = "1f1b";       // of stages: gpipe | 1f1b | interleaved:V | zero-bubble
   bool fold = false;                   // two chunks a stage: an encoder's with its decoder's
-  std::vector<std::string>
-      cuts;  // blocks at which chunks begin, besides the first; empty: the best
+  // blocks at which chunks begin, besides the first; empty: the best
+  std::vector<std::string> cuts;
   std::string on_rank_lost = "stop";  // stop | shrink: the others go on without it (ULFM)
   int spares = 0;                     // of the ranks started: wait to take a lost one's place
   bool probe = true;                  // cut by measured times; false: by FLOPs and bytes
@@ -83,8 +83,8 @@ struct ParallelOptions {
 /// [memory]
 struct MemoryOptions {
   std::string recompute = "none";  // none | every:K | sqrt | auto
-  std::int64_t budget_mib =
-      0;  // of a rank; 0: what the ranks of a machine need must fit it together
+  // of a rank; 0: what the ranks of a machine need must fit it together
+  std::int64_t budget_mib = 0;
   std::string on_overcommit = "stop";  // they do not, without a budget: stop | warn
 };
 
@@ -92,11 +92,11 @@ struct MemoryOptions {
 struct CheckpointOptions {
   std::int64_t every_steps = 0;  // 0: at the end of every epoch
   double every_minutes = 10;     // of wall clock since the last one, besides; 0: off
-  double mean_time_to_failure_s =
-      0;         // of the whole job; > 0: as often as costs the least time (Young, Daly)
+  // of the whole job; > 0: as often as costs the least time (Young, Daly)
+  double mean_time_to_failure_s = 0;
   int keep = 3;  // newest verified; the best is kept besides
-  std::string on_changed =
-      "stop";  // the job says another model or input than one that is loaded: stop | warn
+  // the job says another model or input than one that is loaded: stop | warn
+  std::string on_changed = "stop";
 };
 
 /// [watchdog]; seconds after which training counts as hung.
@@ -116,11 +116,11 @@ struct HealthOptions {
   int most_rollbacks = 2;          // because of the same step; then stop
   int most_skips = 10;             // one after the other; then stop
   std::int64_t every_steps = 100;  // between looks at all layers; 0: never
-  std::string on_vanishing =
-      "warn";                     // of a layer's gradient: stop | warn | ignore; likewise the next
-  double vanishing_ratio = 1e-6;  // gradient / weights, beside the median of all layers
-  std::string on_dead = "warn";   // channels that pass no gradient on: dead ReLUs
-  double dead_fraction = 0.1;     // of a layer's channels
+  // of a layer's gradient: stop | warn | ignore; likewise the next
+  std::string on_vanishing = "warn";
+  double vanishing_ratio = 1e-6;      // gradient / weights, beside the median of all layers
+  std::string on_dead = "warn";       // channels that pass no gradient on: dead ReLUs
+  double dead_fraction = 0.1;         // of a layer's channels
   std::string on_stale_bn = "warn";   // running statistics far from the batch's
   double stale_distance = 1;          // in standard deviations, or factors of 4 of the variance
   std::string on_straggler = "warn";  // a rank that the others wait for all the time: warn | ignore

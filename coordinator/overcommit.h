@@ -13,8 +13,8 @@ namespace lockstep {
 struct RankNeed {
   std::uint64_t machine = 0;  // equal where ranks share one
   std::size_t bytes = 0;      // planned
-  std::size_t machine_bytes =
-      SIZE_MAX;  // what this rank sees of it (machine_memory.h); the least counts
+  // what this rank sees of it (machine_memory.h); the least counts
+  std::size_t machine_bytes = SIZE_MAX;
 };
 
 /// What the ranks of one machine will take together.

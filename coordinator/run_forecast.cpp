@@ -21,8 +21,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kSkipped = 2;
-constexpr std::size_t kMostSteps =
-    1 << 16;  // 1.5 MiB; the median of so many is as good as that of more
+// 1.5 MiB; the median of so many is as good as that of more
+constexpr std::size_t kMostSteps = 1 << 16;
 
 std::size_t bytes_of(double value) { return static_cast<std::size_t>(std::max(0.0, value)); }
 

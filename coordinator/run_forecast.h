@@ -10,8 +10,8 @@ namespace lockstep {
 
 /// What was expected of a rank before it began to train. 0: nothing was.
 struct Expected {
-  std::size_t base_bytes =
-      0;  // resident before the plan's memory was asked for, samples aside: program, MPI
+  // resident before the plan's memory was asked for, samples aside: program, MPI
+  std::size_t base_bytes = 0;
   double step_seconds = 0;     // without messages
   double waiting = 0;          // part of a step in which it waits for other stages, 0 to 1
   std::size_t step_bytes = 0;  // given to all-reduces and to other stages
@@ -37,8 +37,8 @@ struct Comparison {
 /// "predicted / measured: 367 / 371 MiB a rank; computing 95.1 / 99.8 ms of a step's 101.3"; empty: no steps.
 std::string summary(const Comparison& comparison);
 
-inline constexpr const char* kForecastFile =
-    "forecast.json";  // in the run directory, of the newest start
+// in the run directory, of the newest start
+inline constexpr const char* kForecastFile = "forecast.json";
 
 /// One object of JSON for that file, and the lines that tell people of it.
 std::string to_json(const Comparison& comparison);

@@ -26,8 +26,8 @@ std::string to_text(const DatasetInfo& info) {
                    {"ignore_label", info.ignore_label},
                    {"class_names", info.class_names},
                    {"samples", info.samples}};
-  return j.dump(-1, ' ', false,
-                nlohmann::json::error_handler_t::replace);  // names of folders are any bytes
+  // names of folders are any bytes
+  return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 DatasetInfo from_text(const std::string& text) {

@@ -86,8 +86,8 @@ EngineOptions Trainer::make_options(const Graph& graph) {
 }
 
 void Trainer::make_engine(Graph graph, const EngineOptions& options) {
-  const std::size_t before = resident_bytes(),
-                    samples = options.memory.question.dataset_bytes;  // both planned and there
+  // both planned and there
+  const std::size_t before = resident_bytes(), samples = options.memory.question.dataset_bytes;
   JobEngine made = lockstep::make_engine(job_, std::move(graph), options, workers_,
                                          groups_ ? &*groups_ : nullptr);
   Expected expected =

@@ -51,8 +51,8 @@ void Trainer::publish() {
 void Trainer::share_statistics() {
   if (job_.train.sync_bn || !works_) return;
   const std::span<float> mine = state().statistics();
-  std::vector<float> shared(mine.begin(),
-                            mine.end());  // if a rank is lost meanwhile, the others' stay whole
+  // if a rank is lost meanwhile, the others' stay whole
+  std::vector<float> shared(mine.begin(), mine.end());
   replicas().broadcast(std::as_writable_bytes(std::span(shared)), 0, "statistics");
   std::ranges::copy(shared, mine.begin());
 }

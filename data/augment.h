@@ -12,8 +12,8 @@ namespace lockstep {
 /// the input is centred in it. What is added around a picture, and what cutout removes, is 0 after
 /// normalization: the mean colour.
 struct AugmentOptions {
-  int channels =
-      3;  // of the network's input, as many as the pictures have; of 1 three are made, of 3 one (grey)
+  // of the network's input, as many as the pictures have; of 1 three are made, of 3 one (grey)
+  int channels = 3;
   int height = 32;
   int width = 32;
   int pad = 0;        // pixels on each side before the random crop; 0: no padding

@@ -76,10 +76,11 @@ int exif_orientation(Bytes jpeg) {
 void turn_upright(Image& image, int orientation) {
   if (orientation <= 1) return;
   const std::ptrdiff_t channels = image.channels, row = image.width * channels;
-  const std::ptrdiff_t down = row * (image.height - 1),
-                       right = row - channels;  // to the last row, the last column
-  struct
-      Walk {  // in the stored pixels: where the upright picture's first is, and the steps to its next and the one below
+  // to the last row, the last column
+  const std::ptrdiff_t down = row * (image.height - 1), right = row - channels;
+  // In the stored pixels: where the upright picture's first is, and the steps to its next and the
+  // one below.
+  struct Walk {
     std::ptrdiff_t first, along_row, along_column;
   };
   const Walk walk = [&]() -> Walk {

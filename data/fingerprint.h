@@ -17,17 +17,17 @@ struct DataFingerprint {
   int classes = 0;
   std::vector<std::string> class_names;    // empty: not known
   std::vector<std::int64_t> class_counts;  // samples by label; empty where pixels have labels
-  std::string
-      labels;  // of all samples in their order; "" where pixels have labels: they are content
-  std::string
-      files;  // of every sample: name relative to the data's folder, a zero byte, size; "": none of their own
+  // of all samples in their order; "" where pixels have labels: they are content
+  std::string labels;
+  // of every sample: name relative to the data's folder, a zero byte, size; "": none of their own
+  std::string files;
   // (index, xxh3-64 of the bytes as stored) of some samples: of all in their order where there are 256 at most, else of
   // those that xxh3-64(0), xxh3-64(1), ... name, modulo samples; until there are 256, or 64 MiB of them. Synthetic
   // data have none: they follow from the seed.
   std::string content;
   std::int64_t content_samples = 0;
-  std::string
-      all_content;  // the same of all samples, where it costs no reading: in memory, or packed
+  // the same of all samples, where it costs no reading: in memory, or packed
+  std::string all_content;
 };
 
 /// Reads up to 64 MiB and a sample, and the sizes of all files, those by eight threads. @throws MissingFileError, IoError,

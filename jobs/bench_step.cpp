@@ -38,8 +38,8 @@ struct Result {
   std::vector<double> step, beside, without_reduce, primitives;
   std::vector<double> forward, data_gradient, weight_gradient;  // of the primitives
   std::map<std::string, int> layouts;                           // of the primitives
-  std::vector<double> compute, sync_bn, reduce, pipeline_wait, barrier,
-      update;  // of thread 0 in a step
+  // of thread 0 in a step
+  std::vector<double> compute, sync_bn, reduce, pipeline_wait, barrier, update;
   std::map<std::string, double> profile;
 
   void add(const StepTimes& times) {

@@ -19,8 +19,8 @@ struct DrillPlace {
 /// What a drill showed.
 struct DrillReport {
   std::string injected, detected, by, recovered, lost;
-  double detected_s = 0,
-         recovered_s = 0;   // after the fault; recovered_s 0: it never stopped working
+  // after the fault; recovered_s 0: it never stopped working
+  double detected_s = 0, recovered_s = 0;
   std::string failure;      // why it failed; empty: all was detected and recovered
   bool impossible = false;  // here; failure says why
 };

@@ -149,8 +149,8 @@ Evaluated evaluate_checkpoint(SaidJob said, const EvalRequest& request, const Co
   agree_on_instruction_set(world);
   std::optional<Checkpoint> checkpoint;  // rank 0
   const std::string details = open_and_fit(said, request, checkpoint, world);
-  said.job.train.validate_every =
-      request.split == "val" ? 1 : 0;  // opens the validation data, or not
+  // opens the validation data, or not
+  said.job.train.validate_every = request.split == "val" ? 1 : 0;
   const Job& job = said.job;
   check_reestimation(request, job);
   if (checkpoint && !request.save.empty()) check_target(request.save, checkpoint->state().step);

@@ -135,8 +135,8 @@ std::string write_job(const Job& job, bool with_help) {
 
 SaidJob parse_said_job(const std::string& whole, const std::string& name,
                        std::span<const std::string> overrides) {
-  constexpr std::string_view kByteOrderMark =
-      "\xEF\xBB\xBF";  // editors of other systems begin a file with it
+  // editors of other systems begin a file with it
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   const std::string text =
       whole.starts_with(kByteOrderMark) ? whole.substr(kByteOrderMark.size()) : whole;
   SaidJob said;

@@ -157,8 +157,8 @@ std::optional<int> Training::round() {
     } else {
       watchdog_.enter(Activity::kSpare, 0);
       ranks_.wait_for_word();
-      recovery_ = {.reached =
-                       0};  // the run has begun, or goes on, and those who train have told of it
+      // the run has begun, or goes on, and those who train have told of it
+      recovery_ = {.reached = 0};
       code = ranks_.wait_for_word();
     }
   } catch (const CommError& error) {

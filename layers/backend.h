@@ -16,10 +16,10 @@ struct StepContext {
   std::uint64_t seed = 0;
   double loss_divisor = 1;                  // images of the global step
   std::span<const std::int64_t> positions;  // of each image in the epoch's order: keys dropout
-  std::int64_t step_begin = 0,
-               step_end = 0;      // positions of all images of the global step; empty: not known
-  bool leaves_out = true;         // branches that are switched off are not computed
-  const float* pixels = nullptr;  // of this micro-batch: [n,H,W,C], or [n,C,H,W] if planar
+  // positions of all images of the global step; empty: not known
+  std::int64_t step_begin = 0, step_end = 0;
+  bool leaves_out = true;                // branches that are switched off are not computed
+  const float* pixels = nullptr;         // of this micro-batch: [n,H,W,C], or [n,C,H,W] if planar
   const std::int32_t* labels = nullptr;  // [n]
   bool first_micro_batch = true;         // gradients and loss are written, not added
   int images = 0;                        // of this micro-batch on this rank

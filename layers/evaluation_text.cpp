@@ -65,8 +65,8 @@ bool passes_on(const Op& op) {
 }  // namespace
 
 std::string evaluation_text(const Graph& graph) {
-  std::vector<ValueId> source(
-      graph.values().size());  // of each value: itself, or what it is in evaluation
+  // of each value: itself, or what it is in evaluation
+  std::vector<ValueId> source(graph.values().size());
   std::iota(source.begin(), source.end(), 0);
   std::string text;
   for (const Op& op : graph.ops()) {

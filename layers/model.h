@@ -82,9 +82,9 @@ struct ModelOptions {
   int patch = 0;      // convnext, transformer: side of the first patches; 0: 4, small images 2;
                       // of a hybrid 1
   float layer_scale = 1e-6f;  // convnext: where it starts
-  std::vector<int>
-      hybrid;     // transformer: blocks of every group of a ResNet before the patches; empty: none
-  int heads = 0;  // transformer; 0: one of 32 features
+  // transformer: blocks of every group of a ResNet before the patches; empty: none
+  std::vector<int> hybrid;
+  int heads = 0;          // transformer; 0: one of 32 features
   bool pre_norm = true;   // transformer: else norms after every sum
   float compression = 0;  // densenet: part of the channels that a transition keeps; 0: the family's
 };

@@ -90,8 +90,8 @@ BlockPattern resnet(const ModelOptions& options, Shape input) {
 
 BlockPattern preact(const ModelOptions& options, Shape input) {
   const int depth = options.depth;
-  constexpr int kBottleneckFrom =
-      164;  // the paper's 110 is basic, its 164 bottleneck; both are both
+  // the paper's 110 is basic, its 164 bottleneck; both are both
+  constexpr int kBottleneckFrom = 164;
   const auto basic = cifar_pattern(depth, 6, 2, false);
   const auto bottleneck = cifar_pattern(depth, 9, 2, true);
   const auto imagenet = imagenet_pattern(depth);

@@ -96,8 +96,8 @@ int run_tests() {
 
 int main(int argc, char** argv) {
   lockstep::MpiSession session(argc, argv);
-  lockstep::cpu::use_instruction_set(
-      lockstep::cpu::usable_instruction_set());  // as the program does
+  // as the program does
+  lockstep::cpu::use_instruction_set(lockstep::cpu::usable_instruction_set());
   testing::InitGoogleTest(&argc, argv);
   return run_tests();
 }

@@ -24,8 +24,8 @@ struct ScheduleOptions {
   double warmup_start = 0.1;
   std::vector<double> milestones;  // step: epochs at which lr *= gamma
   double gamma = 0.1;              // plateau: likewise, where validations do not improve
-  double final_fraction =
-      0;  // cosine, one_cycle: lr at the end, as a part of lr; plateau: the lowest
+  // cosine, one_cycle: lr at the end, as a part of lr; plateau: the lowest
+  double final_fraction = 0;
   double peak_fraction = 0.3;           // one_cycle: where the peak lies
   double epochs = 0;                    // cosine, one_cycle: length of the curve; 0: the training's
   std::string plateau_metric = "loss";  // of validation: loss | accuracy (mean IoU of pixels)

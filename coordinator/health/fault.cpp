@@ -145,8 +145,8 @@ void FaultInjector::before_step(std::int64_t step, ModelState* state) {
   const double now = seconds_now();
   if (!slow_ && step_began_s_ > 0) step_took_s_ = now - step_began_s_;
   step_began_s_ = now;
-  constexpr double kLeast_s =
-      0.1;  // much more than the system takes a waiting process the CPU away for
+  // much more than the system takes a waiting process the CPU away for
+  constexpr double kLeast_s = 0.1;
   if (slow_)
     std::this_thread::sleep_for(std::chrono::duration<double>(std::max(kLeast_s, step_took_s_)));
 }
@@ -154,8 +154,8 @@ void FaultInjector::before_step(std::int64_t step, ModelState* state) {
 void FaultInjector::spoil(std::int64_t step, std::span<const float> pixels) {
   if (pixels.empty() || !comes(FaultKind::kNan, step)) return;
   say("spoils a pixel of step " + std::to_string(step));
-  const_cast<float&>(pixels[pixels.size() / 2]) =
-      std::numeric_limits<float>::quiet_NaN();  // the loader's memory
+  // the loader's memory
+  const_cast<float&>(pixels[pixels.size() / 2]) = std::numeric_limits<float>::quiet_NaN();
 }
 
 void FaultInjector::after_save() {

@@ -24,8 +24,8 @@ struct Waits {
   int collectives = 0;
   double window_s = 0;         // from the first one's begin to the last one's end, on rank 0
   std::vector<int> came_last;  // by rank, how often
-  std::vector<double>
-      waited_for_s;              // by rank, how long the first to come waited for it, as the last
+  // by rank, how long the first to come waited for it, as the last
+  std::vector<double> waited_for_s;
   std::vector<double> waited_s;  // by rank, how long it waited for the last
 
   int slowest() const;  // that was waited for the longest time

@@ -12,8 +12,8 @@ struct MemoryLimits {
   RecomputeOptions recompute;    // kAuto: arena_bytes follows from the budget
   std::size_t budget_bytes = 0;  // of one rank, all that rank_memory() counts; 0: no limit
   bool of_machine = false;       // the budget is a rank's share of its machine, not the job's own
-  bool must_fit =
-      true;             // false: what needs more than the budget gets the plan that needs the least
+  // false: what needs more than the budget gets the plan that needs the least
+  bool must_fit = true;
   bool advises = true;  // an error says what would fit, which takes making more plans
   MemoryQuestion question;
 };
@@ -27,8 +27,8 @@ Recomputation fit_memory(const Graph& graph, Backend& backend, const PlanOptions
 /// What a rank is about to take, for those who judge it together with others (coordinator/overcommit.h).
 struct MemoryDemand {
   std::size_t bytes = 0;  // all that rank_memory() counts
-  std::function<std::string(std::size_t share_bytes)>
-      what_would_fit;  // into a smaller share of the machine; "": it fits
+  // into a smaller share of the machine; "": it fits
+  std::function<std::string(std::size_t share_bytes)> what_would_fit;
 };
 
 }  // namespace lockstep

@@ -11,8 +11,8 @@ struct ChainCosts {
   struct Option {
     std::size_t bytes = 0;  // kept inside the block, its outputs not counted
     double seconds = 0;     // replaying what is forgotten of them
-    std::size_t output_bytes =
-        0;                      // kept of its outputs where the next block is of the same segment
+    // kept of its outputs where the next block is of the same segment
+    std::size_t output_bytes = 0;
     double output_seconds = 0;  // replaying them there
     std::size_t way_bytes = 0;  // forgotten inside, and made again on the way to the outputs
   };

@@ -9,8 +9,8 @@ namespace lockstep {
 
 namespace {
 
-constexpr double kUpdateBytesASecond = 10e9,
-                 kUpdateBytes = 5 * sizeof(float);  // read and written of a parameter
+// read and written of a parameter
+constexpr double kUpdateBytesASecond = 10e9, kUpdateBytes = 5 * sizeof(float);
 constexpr double kBucketBytes = 4 << 20;
 
 std::size_t at(int i) { return static_cast<std::size_t>(i); }

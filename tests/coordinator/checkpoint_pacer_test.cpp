@@ -9,8 +9,8 @@ namespace {
 
 /// Time that a job loses per second of work, to first order: saves, and half an interval a failure.
 double lost(double interval, double cost, double mean_time_to_failure) {
-  const double segment =
-      interval + cost;  // Daly's model: work and save, repeated until no failure hits it
+  // Daly's model: work and save, repeated until no failure hits it
+  const double segment = interval + cost;
   return mean_time_to_failure * std::expm1(segment / mean_time_to_failure) / interval;
 }
 
@@ -49,8 +49,8 @@ TEST(CheckpointPacer, SoManySecondsAfterTheLast) {
   pacer.save_ended(701, 0.5);
   EXPECT_FALSE(pacer.due(1300));
   EXPECT_TRUE(pacer.due(1301));
-  EXPECT_FALSE(
-      CheckpointPacer(1e6, 600, std::nullopt, 0).due(700));  // the mean time to failure decides
+  // the mean time to failure decides
+  EXPECT_FALSE(CheckpointPacer(1e6, 600, std::nullopt, 0).due(700));
 }
 
 TEST(CheckpointPacer, OnceBeforeTheLimit) {

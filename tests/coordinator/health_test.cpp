@@ -103,8 +103,8 @@ TEST(StepHealth, ANormThatIsNotFiniteIsASpike) {
   EXPECT_EQ(Steps(options("stop", "rollback")).step(1, kInf), HealthAction::kRollBack);
   EXPECT_EQ(Steps(options("stop", "skip")).step(kNan, kNan), HealthAction::kSkip);
   EXPECT_EQ(Steps(options("rollback", "stop")).step(1, kInf), HealthAction::kStop);
-  EXPECT_EQ(Steps(options("rollback", "skip")).step(kNan, 1),
-            HealthAction::kRollBack);  // the norm is well
+  // the norm is well
+  EXPECT_EQ(Steps(options("rollback", "skip")).step(kNan, 1), HealthAction::kRollBack);
   Steps ignoring(options("ignore", "warn"));
   EXPECT_EQ(ignoring.step(1, kInf), HealthAction::kWarn);
   EXPECT_EQ(ignoring.step(1, kNan), HealthAction::kGoOn);  // once for all in a row

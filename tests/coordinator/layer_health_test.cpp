@@ -84,8 +84,8 @@ TEST_F(Layers, DeadChannelsAreThoseOfTwoLooks) {
 TEST_F(Layers, StaleStatistics) {
   const auto offsets = statistic_offsets(graph_);
   const auto look = [&](double batch_mean, double batch_var, int micro_batches) {
-    const std::vector<float> before(state_.statistics().begin(),
-                                    state_.statistics().end());  // mean 0, var 1
+    // mean 0, var 1
+    const std::vector<float> before(state_.statistics().begin(), state_.statistics().end());
     const double moved = 1 - std::pow(0.9, micro_batches);
     for (std::size_t c = 0; c < 8; ++c) {
       state_.statistics()[offsets[2] + c] = static_cast<float>(moved * batch_mean);

@@ -28,8 +28,8 @@ TEST(ShardReport, ShardsAreThoseOfTheFirstEpoch) {
   std::vector<std::int64_t> sizes;
   for (const auto& shard : report.shards)
     sizes.push_back(std::accumulate(shard.begin(), shard.end(), std::int64_t{0}));
-  EXPECT_EQ(sizes,
-            (std::vector<std::int64_t>{31, 31, 38}));  // of 16: 5 + 5 + 6, of the last 4: 1 + 1 + 2
+  // of 16: 5 + 5 + 6, of the last 4: 1 + 1 + 2
+  EXPECT_EQ(sizes, (std::vector<std::int64_t>{31, 31, 38}));
   EXPECT_TRUE(warnings(report).empty());
   EXPECT_NE(describe(report).find("100 training samples, 25 to 25 of each of 4 classes"),
             std::string::npos);

@@ -46,8 +46,8 @@ TEST(FindWaits, OnlyOfCollectivesThatAllKnow) {
 
 TEST(IsStraggling, OneRankAndNotChance) {
   EXPECT_TRUE(is_straggling(find_waits(times({{0, 0, 0, 0}, {3, 3, 2, 3}})), 0.1));
-  EXPECT_FALSE(
-      is_straggling(find_waits(times({{0, 0, 0, 0}, {3, 3, 2, 3}})), 0.5));  // little of the time
+  // little of the time
+  EXPECT_FALSE(is_straggling(find_waits(times({{0, 0, 0, 0}, {3, 3, 2, 3}})), 0.5));
   EXPECT_FALSE(is_straggling(find_waits(times({{0, 2, 0, 2}, {3, 0, 2, 0}})), 0.05));  // by turns
   EXPECT_TRUE(is_straggling(find_waits(times({{0, 0, 1, 0}, {0, 0, 0, 1}, {4, 4, 0, 4}})), 0.1));
 }

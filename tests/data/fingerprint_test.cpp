@@ -182,8 +182,8 @@ TEST(DataFingerprint, LooksAtSomeOfManyFiles) {
   EXPECT_EQ(many.content_samples, 256);
   EXPECT_EQ(many.all_content, "");
   EXPECT_EQ(many.class_counts, (std::vector<std::int64_t>{5000, 5000}));
-  EXPECT_EQ(to_json_text(many),
-            to_json_text(fingerprint_of(ManyFiles(10000))));  // whatever its threads do
+  // whatever its threads do
+  EXPECT_EQ(to_json_text(many), to_json_text(fingerprint_of(ManyFiles(10000))));
   EXPECT_EQ(message_of<MissingFileError>([] { fingerprint_of(ManyFiles(10000, 9999)); }),
             "no 9999");
 }

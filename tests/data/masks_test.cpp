@@ -68,8 +68,8 @@ TEST(MaskFolder, DoesNotTurnPictures) {
   open_dataset({.source = "folder", .path = folder.path() + "/classes"})->read(0, image);
   EXPECT_EQ(image.height, 64);
   folder.write("train/images/a.jpg", turned);
-  folder.write("train/masks/a.png",
-               picture("grey.png"));  // of another size: the error says what the picture's is
+  // of another size: the error says what the picture's is
+  folder.write("train/masks/a.png", picture("grey.png"));
   DatasetOptions masks = masks_in(folder);
   masks.classes = 100;
   EXPECT_TRUE(contains(message_of<DataError>([&] { open_dataset(masks)->read(0, image); }),

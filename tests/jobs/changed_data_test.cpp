@@ -78,8 +78,8 @@ TEST_F(ChangedData, TrainCommandGoesOnWhereItMay) {
   EXPECT_EQ(told.exit_code, 0) << told.errors;
   EXPECT_TRUE(told.complains("resuming on other data: training data: 54 samples, before 60"))
       << told.errors;
-  EXPECT_EQ(room.run("train job.cfg --set train.epochs=3").exit_code,
-            0);  // these are the run's data now
+  // these are the run's data now
+  EXPECT_EQ(room.run("train job.cfg --set train.epochs=3").exit_code, 0);
 }
 
 TEST_F(ChangedData, TrainCommandWarnsThatStartFromKnewOtherClasses) {

@@ -177,8 +177,8 @@ TEST_F(HealthCommand, AFlippedBitIsFoundWithLayerAndRank) {
   EXPECT_TRUE(sick.complains("step 2: the parameters of replicas differ, first in "))
       << sick.errors;
   EXPECT_TRUE(sick.complains("tensor: rank 2. ")) << sick.errors;
-  EXPECT_FALSE(
-      std::filesystem::exists(checkpoint("sick", 2)));  // before each save it is looked for
+  // before each save it is looked for
+  EXPECT_FALSE(std::filesystem::exists(checkpoint("sick", 2)));
 }
 
 TEST_F(HealthCommand, ASlowRankIsNamed) {

@@ -23,8 +23,8 @@ TEST(SlurmScript, AsksForWhatThePlanSays) {
         "\ntrain_by_srun() {\n", "scontrol requeue"}) {
     EXPECT_NE(script.find(line), std::string::npos) << line << "is not in\n" << script;
   }
-  EXPECT_EQ(script.find("#SBATCH --ntasks-per-node"),
-            std::string::npos);  // train.sbatch's own are gone
+  // train.sbatch's own are gone
+  EXPECT_EQ(script.find("#SBATCH --ntasks-per-node"), std::string::npos);
   EXPECT_EQ(script.find("#!", 2), std::string::npos);
 }
 

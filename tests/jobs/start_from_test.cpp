@@ -80,8 +80,8 @@ TEST(TrainCommand, ARunKeepsItsNetwork) {
   EXPECT_EQ(refused.exit_code, 65);
   EXPECT_TRUE(refused.complains("model.activation = gelu (--set), there elu")) << refused.errors;
   EXPECT_TRUE(refused.complains("begin anew, with another run.name")) << refused.errors;
-  const auto resumed =
-      room.run("launch -n 2 --threads 1 train job.cfg");  // the job does not say it any more
+  // the job does not say it any more
+  const auto resumed = room.run("launch -n 2 --threads 1 train job.cfg");
   EXPECT_EQ(resumed.exit_code, 0) << resumed.errors;
   EXPECT_TRUE(
       resumed.complains("model.activation = elu, as runs/tiny/checkpoints/step-00000003 has it"));

@@ -13,8 +13,8 @@ TEST(Team, NamesTheVariableThatMakesStacksTooSmall) {
       small_stack(16 << 10, false),
       "a thread has a stack of 16 KiB and needs 64 KiB: OMP_STACKSIZE = 16k; unset it, or set "
       "OMP_STACKSIZE=64k");
-  EXPECT_NE(small_stack(16 << 10, true).find("ulimit -s 8192"),
-            std::string::npos);  // the process's own thread
+  // the process's own thread
+  EXPECT_NE(small_stack(16 << 10, true).find("ulimit -s 8192"), std::string::npos);
   unsetenv("OMP_STACKSIZE");
   EXPECT_NE(small_stack(16 << 10, false).find("ulimit -s 8192"), std::string::npos);
   EXPECT_EQ(small_stack(kThreadStack, false), "");
