@@ -69,14 +69,11 @@ CheckpointChoice parse_checkpoint_choice(std::string_view text) {
 }
 
 std::string what_was_meant(const fs::path& missing, const fs::path& runs) {
+  if (fs::exists(runs / missing)) return "; did you mean " + (runs / missing).string() + "?";
   const std::string text = missing.string();
-  const auto colon = text.rfind(':');
-  const fs::path before = text.substr(0, colon);
-  if (colon != std::string::npos && colon > 0 && fs::is_directory(before / "checkpoints"))
-    return "; after the colon stands best or a step, and " + what_exists(before / "checkpoints");
-  if (missing.is_relative() && fs::exists(runs / before))
-    return "; did you mean " + (runs / missing).string() + "?";
-  return "";
+  const fs::path checkpoints = fs::path(text.substr(0, text.rfind(':'))) / "checkpoints";
+  if (!fs::is_directory(checkpoints)) return "";
+  return "; after the colon stands best or a step, and " + what_exists(checkpoints);
 }
 
 Checkpoint open_checkpoint(const CheckpointChoice& choice, const fs::path& run_directory) {

@@ -128,7 +128,7 @@ void check_reestimation(const EvalRequest& request, const Job& job) {
                       job.model.norm);
 }
 
-/// Refuses a target of --save that exists, before the work is done.
+/// Refuses a target of --save that exists: publishing would replace it.
 void check_target(const fs::path& directory, std::int64_t step) {
   if (fs::exists(directory / "checkpoints" / checkpoint_name(step)))
     throw ConfigError("lockstep eval: --save " + directory.string() +
@@ -138,7 +138,7 @@ void check_target(const fs::path& directory, std::int64_t step) {
 
 /// Saves the checkpoint with this state's statistics as the one of a run in `directory`.
 void save(const fs::path& directory, const TrainingState& where, ModelState& state) {
-  check_target(directory, where.step);
+  check_target(directory, where.step);  // again: it may have been made during the work
   const fs::path checkpoints = directory / "checkpoints";
   const fs::path temporary = temporary_checkpoint_directory(checkpoints, where.step);
   const std::string report = write_shard(temporary, 0, checkpoint_tensors(state));

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "coordinator/checkpoint_choice.h"
+#include "coordinator/job.h"
 #include "data/error.h"
 #include "data/packed.h"
 #include "jobs/command_line.h"
@@ -41,10 +42,11 @@ namespace {
 
 int inspect(const fs::path& path, const std::string& source) {
   if (!fs::exists(path)) {
+    const fs::path runs = RunOptions{}.directory;
     const CheckpointChoice choice = parse_checkpoint_choice(path.string());
     if (choice.directory.empty() || choice.which == CheckpointChoice::Which::kNewest)
-      throw MissingFileError(path.string() + " does not exist" + what_was_meant(path, "runs"));
-    return inspect_checkpoint(open_checkpoint(choice, choice.directory).directory());
+      throw MissingFileError(path.string() + " does not exist" + what_was_meant(path, runs));
+    return inspect_checkpoint(open_checkpoint(choice, runs / choice.directory).directory());
   }
   if (!source.empty()) return inspect_dataset_at(path, source);
   if (!fs::is_directory(path)) {

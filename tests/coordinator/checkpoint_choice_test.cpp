@@ -82,6 +82,7 @@ TEST(CheckpointChoice, MissingNamesSayWhatMayBeMeant) {
   EXPECT_EQ(complaint("a:best", runs / "b"),
             "checkpoint a does not exist; did you mean " + run.string() + "?");
   EXPECT_EQ(complaint("c", runs / "b"), "checkpoint c does not exist");
+  EXPECT_EQ(complaint("a:newest", runs / "b"), "checkpoint a:newest does not exist");
   EXPECT_EQ(complaint(run.string() + ":newest", runs / "b"),
             "checkpoint " + run.string() +
                 ":newest does not exist; after the colon stands best or a step, and there are "

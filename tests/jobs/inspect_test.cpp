@@ -122,6 +122,9 @@ TEST(InspectCommand, SaysWhatIsWrong) {
   const auto missing = room.run("inspect nowhere");
   EXPECT_EQ(missing.exit_code, 66);
   EXPECT_EQ(missing.errors, "lockstep: error: nowhere does not exist\n");
+  room.write("runs/a/log", "");
+  EXPECT_TRUE(room.run("inspect a").complains("did you mean runs/a?"));
+  EXPECT_TRUE(room.run("inspect a:best").complains("did you mean runs/a?"));
   const auto unknown = room.run("inspect .");
   EXPECT_EQ(unknown.exit_code, 64);
   EXPECT_TRUE(unknown.complains("--source folder"));
