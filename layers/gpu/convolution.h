@@ -14,7 +14,7 @@ struct ConvolutionShape {
 
 struct ConvolutionOptions {
   Storage storage = Storage::kF32;
-  bool tf32 = false;                                     // f32 on tensor cores, 10 bits of mantissa
+  bool tf32 = false;                                   // f32 on tensor cores, 10 bits of mantissa
   std::size_t workspace_limit = std::size_t{1} << 30;  // bytes that an algorithm may take
 };
 

@@ -33,7 +33,7 @@ struct Devices {
   std::string why_none;
 };
 Devices find_devices();
-/// "NVIDIA H100, sm_90, 132 multiprocessors, ...; driver 13.0, runtime 13.0, cuDNN 9.20, cuBLAS 13.1".
+/// "NVIDIA H100, sm_90, 132 multiprocessors, ...; driver 13.0, runtime 13.0, cuDNN 9.20".
 std::string device_text(int device);
 
 /// Owns one handle of a C API; moves, never copies. A failing destructor is ignored.

@@ -91,14 +91,6 @@ void scale(const Queue& queue, std::size_t n, float alpha, const T* src, T* dst)
   map_elements<T>(queue, "scale", n, src, nullptr, dst, Times{alpha});
 }
 
-void widen(const Queue& queue, std::size_t n, const Bf16* src, float* dst) {
-  for_each(queue, "widen", n, [=] __device__(std::size_t i) { dst[i] = widened(src[i]); });
-}
-
-void narrow(const Queue& queue, std::size_t n, const float* src, Bf16* dst) {
-  for_each(queue, "narrow", n, [=] __device__(std::size_t i) { dst[i] = narrowed<Bf16>(src[i]); });
-}
-
 template <class T>
 void dropout(const Queue& queue, const Dropout& dropout, const Draws& draws, int images,
              std::size_t image_elements, const T* from, T* to) {

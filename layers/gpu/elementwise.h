@@ -18,8 +18,6 @@ template <class T>
 void add(const Queue& queue, std::size_t n, const T* a, const T* b, T* dst, bool relu);
 template <class T>
 void scale(const Queue& queue, std::size_t n, float alpha, const T* src, T* dst);
-void widen(const Queue& queue, std::size_t n, const Bf16* src, float* dst);
-void narrow(const Queue& queue, std::size_t n, const float* src, Bf16* dst);
 
 /// What keys the draws of an op in one step; `positions`: of each image, device memory.
 struct Draws {

@@ -65,17 +65,28 @@ void with_vector(std::size_t count, Run run) {
     run(std::integral_constant<int, 1>{});
 }
 
-/// Sum over the 2^k threads of a block, in a fixed tree; all threads get it. `shared`: one per thread.
-__device__ inline double block_sum(double value, double* shared) {
+/// Reduces over the 2^k threads of a block, in a fixed tree; all threads get the result. `shared`: one per
+/// thread.
+template <class Reduce>
+__device__ double block_reduce(double value, double* shared, Reduce reduce) {
   shared[threadIdx.x] = value;
   __syncthreads();
   for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+    if (threadIdx.x < half)
+      shared[threadIdx.x] = reduce(shared[threadIdx.x], shared[threadIdx.x + half]);
     __syncthreads();
   }
-  const double sum = shared[0];
+  const double result = shared[0];
   __syncthreads();
-  return sum;
+  return result;
+}
+
+__device__ inline double block_sum(double value, double* shared) {
+  return block_reduce(value, shared, [](double a, double b) { return a + b; });
+}
+
+__device__ inline double block_max(double value, double* shared) {
+  return block_reduce(value, shared, [](double a, double b) { return fmax(a, b); });
 }
 
 }  // namespace lockstep::gpu

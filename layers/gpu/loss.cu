@@ -8,19 +8,6 @@ namespace {
 
 constexpr int kThreads = 128;
 
-__device__ double block_max(double value, double* shared) {
-  shared[threadIdx.x] = value;
-  __syncthreads();
-  for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half)
-      shared[threadIdx.x] = fmax(shared[threadIdx.x], shared[threadIdx.x + half]);
-    __syncthreads();
-  }
-  const double maximum = shared[0];
-  __syncthreads();
-  return maximum;
-}
-
 /// One block an image. A NaN among the logits: the loss is NaN, the image is not counted as correct.
 __global__ void loss_kernel(LossShape s, const float* logits, const std::int32_t* labels,
                             double divisor, double* per_image, float* diff_src) {

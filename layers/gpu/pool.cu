@@ -37,6 +37,20 @@ void for_pixels(const Queue& queue, const char* name, const PoolShape& p, int he
   });
 }
 
+/// Calls visit(tap, V channels of the pixel under it) for the taps of output `o` inside the image, row by
+/// row; returns how many there are.
+template <int V, class T, class Visit>
+__device__ int for_taps(const PoolShape& p, const Pixel& o, const T* src, Visit visit) {
+  const IndexRange ys = window_taps(o.y, p.height, p), xs = window_taps(o.x, p.width, p);
+  for (int ky = ys.begin; ky < ys.end; ++ky)
+    for (int kx = xs.begin; kx < xs.end; ++kx) {
+      const int y = o.y * p.stride - p.padding + ky, x = o.x * p.stride - p.padding + kx;
+      visit(ky * p.kernel + kx,
+            load<V>(src + offset(o.image, y, x, p.height, p.width, p.channels) + o.channel));
+    }
+  return (ys.end - ys.begin) * (xs.end - xs.begin);
+}
+
 template <class T, int V>
 struct MaxBody {
   PoolShape p;
@@ -45,23 +59,18 @@ struct MaxBody {
   std::uint8_t* index;
   __device__ void operator()(std::size_t i) const {
     const Pixel o = pixel_of<V>(i, p.out_height, p.out_width, p.channels);
-    const IndexRange ys = window_taps(o.y, p.height, p), xs = window_taps(o.x, p.width, p);
     Pack<T, V> best{};
     Pack<std::uint8_t, V> where{};
     bool first = true;
-    for (int ky = ys.begin; ky < ys.end; ++ky)
-      for (int kx = xs.begin; kx < xs.end; ++kx) {
-        const int y = o.y * p.stride - p.padding + ky, x = o.x * p.stride - p.padding + kx;
-        const Pack<T, V> value =
-            load<V>(src + offset(o.image, y, x, p.height, p.width, p.channels) + o.channel);
+    for_taps<V>(p, o, src, [&](int tap, const Pack<T, V>& value) {
 #pragma unroll
-        for (int v = 0; v < V; ++v)
-          if (first || widened(value.at[v]) > widened(best.at[v])) {
-            best.at[v] = value.at[v];
-            where.at[v] = static_cast<std::uint8_t>(ky * p.kernel + kx);
-          }
-        first = false;
-      }
+      for (int v = 0; v < V; ++v)
+        if (first || widened(value.at[v]) > widened(best.at[v])) {
+          best.at[v] = value.at[v];
+          where.at[v] = static_cast<std::uint8_t>(tap);
+        }
+      first = false;
+    });
     store<V>(dst + i * V, best);
     store<V>(index + i * V, where);
   }
@@ -110,17 +119,12 @@ struct AverageBody {
   T* dst;
   __device__ void operator()(std::size_t i) const {
     const Pixel o = pixel_of<V>(i, p.out_height, p.out_width, p.channels);
-    const IndexRange ys = window_taps(o.y, p.height, p), xs = window_taps(o.x, p.width, p);
     float sum[V] = {};
-    for (int ky = ys.begin; ky < ys.end; ++ky)
-      for (int kx = xs.begin; kx < xs.end; ++kx) {
-        const int y = o.y * p.stride - p.padding + ky, x = o.x * p.stride - p.padding + kx;
-        const Pack<T, V> value =
-            load<V>(src + offset(o.image, y, x, p.height, p.width, p.channels) + o.channel);
+    const int taps = for_taps<V>(p, o, src, [&](int, const Pack<T, V>& value) {
 #pragma unroll
-        for (int v = 0; v < V; ++v) sum[v] += widened(value.at[v]);
-      }
-    const float count = static_cast<float>((ys.end - ys.begin) * (xs.end - xs.begin));
+      for (int v = 0; v < V; ++v) sum[v] += widened(value.at[v]);
+    });
+    const float count = static_cast<float>(taps);
     Pack<T, V> result;
 #pragma unroll
     for (int v = 0; v < V; ++v) result.at[v] = narrowed<T>(sum[v] / count);

@@ -13,11 +13,9 @@ pack() {
   build=${1:-$root/build/gpu}
   local bundle=$root/build/gpu-bundle
   rm -rf "$bundle" && mkdir -p "$bundle/lib" || return 1
-  for program in gpu_ops_test; do
-    program=$(find "$build" -name "$program" -type f -perm -u+x | head -n 1)
-    [ -n "$program" ] || { echo "no gpu_ops_test in $build: cmake --preset gpu, cmake --build --preset gpu" >&2; return 1; }
-    strip -o "$bundle/$(basename "$program")" "$program" || return 1
-  done
+  program=$(find "$build" -name gpu_ops_test -type f -perm -u+x | head -n 1)
+  [ -n "$program" ] || { echo "no gpu_ops_test in $build: cmake --preset gpu, cmake --build --preset gpu" >&2; return 1; }
+  strip -o "$bundle/gpu_ops_test" "$program" || return 1
   # Of the libraries, what a bare machine may lack; cuDNN and cuBLAS are that machine's own.
   for library in $(ldd "$bundle"/gpu_ops_test | awk '/=> \// {print $3}' | grep -vE '/(libc|libm|libdl|librt|libpthread|ld-[^/]*|libcudnn[^/]*|libcublas[^/]*|libnvrtc[^/]*)\.so'); do
     cp -L "$library" "$bundle/lib/"

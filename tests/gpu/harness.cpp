@@ -1,11 +1,12 @@
 #include "tests/gpu/harness.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+
+#include "layers/cpu/bf16.h"
 
 namespace lockstep::gpu_test {
 
@@ -31,13 +32,8 @@ std::size_t element_bytes(Buffer::Kind kind) {
   return 1;
 }
 
-std::uint16_t bf16_bits(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if (value != value) return static_cast<std::uint16_t>((bits | 0x400000) >> 16);
-  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-float widened(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+using cpu::rounded;
+using cpu::widened;
 
 /// Where element i of [N,C,H,W] lies in [N,H,W,C].
 std::size_t nhwc(const std::vector<std::int64_t>& d, std::int64_t i) {
@@ -55,7 +51,7 @@ std::size_t place(const Buffer& b, std::int64_t i) {
 Tensor stored(Tensor values, Storage storage) {
   for (double& v : values.values) {
     const auto f = static_cast<float>(v);
-    v = static_cast<double>(storage == Storage::kBf16 ? widened(bf16_bits(f)) : f);
+    v = static_cast<double>(storage == Storage::kBf16 ? widened(rounded<cpu::Bf16>(f)) : f);
   }
   return values;
 }
@@ -104,19 +100,13 @@ Buffer Bench::upload(const Tensor& values, Storage storage, bool image) {
   return b;
 }
 
-Buffer Bench::upload_f64(const std::vector<double>& values) {
-  Buffer b = empty_f64(static_cast<std::int64_t>(values.size()));
-  queue_.upload(b.memory.data(), values.data(), b.memory.bytes());
-  return b;
-}
-
 void Bench::set(const Buffer& b, const Tensor& values) {
   if (values.values.empty()) return repeat(b);
   std::vector<std::byte> raw(b.memory.bytes());
   for (std::int64_t i = 0; i < values.elements(); ++i) {
     const auto f = static_cast<float>(values[i]);
     if (b.kind == Buffer::Kind::kBf16) {
-      const std::uint16_t bits = bf16_bits(f);
+      const auto bits = rounded<cpu::Bf16>(f);
       std::memcpy(raw.data() + place(b, i) * 2, &bits, 2);
     } else {
       std::memcpy(raw.data() + place(b, i) * 4, &f, 4);
@@ -134,7 +124,7 @@ std::vector<double> Bench::download(const Buffer& b) {
     const std::byte* from = raw.data() + place(b, i) * element_bytes(b.kind);
     double& to = values[static_cast<std::size_t>(i)];
     float f = 0;
-    std::uint16_t bits = 0;
+    cpu::Bf16 bits{};
     switch (b.kind) {
       case Buffer::Kind::kF32:
         std::memcpy(&f, from, 4);
@@ -250,12 +240,6 @@ void Bench::fail(const std::string& what) {
   ++failures_;
   std::printf("FAILED %s\n", what.c_str());
   std::fflush(stdout);
-}
-
-void Bench::expect(bool ok, const std::string& what) {
-  ++phases_;
-  if (!ok) return fail(what);
-  std::printf("%-34s ok\n", what.c_str());
 }
 
 }  // namespace lockstep::gpu_test

@@ -55,7 +55,6 @@ class Bench {
   const gpu::Queue& queue() const { return queue_; }
 
   Buffer upload(const Tensor& values, Storage storage, bool image);  // bf16: rounded
-  Buffer upload_f64(const std::vector<double>& values);
   Buffer empty(std::vector<std::int64_t> dims, Storage storage, bool image);
   Buffer empty_f64(std::int64_t count);
   Buffer bytes(std::size_t count);
@@ -66,7 +65,6 @@ class Bench {
   /// Runs `test`; an exception is one failure, and the next test goes on.
   void guard(const std::string& op, const std::function<void()>& test);
   void fail(const std::string& what);
-  void expect(bool ok, const std::string& what);
 
   static void header();
   int failures() const { return failures_; }
