@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -23,6 +24,12 @@ std::string four_digits(double value) {
                   size == 0 ? 0 : std::max(0, 4 - before) + leading_zeros, value);
   }
   return text.data();
+}
+
+std::string digits_of(float value) {
+  std::array<char, 32> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  return std::string(digits.data(), end);
 }
 
 double without_nan_sign(double value) {

@@ -7,6 +7,9 @@ namespace lockstep {
 /// without a sign.
 std::string four_digits(double value);
 
+/// The shortest digits that mean `value`.
+std::string digits_of(float value);
+
 /// `value`, a NaN without the sign that arithmetic happened to leave: printf and fmt would print "-nan".
 double without_nan_sign(double value);
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "layers/ops.h"
+#include "layers/parameter.h"
 #include "layers/shape.h"
 
 namespace lockstep {
@@ -12,26 +13,6 @@ using OpId = int;
 using ValueId = int;
 using ParameterId = int;
 constexpr int kNone = -1;
-
-/// How a parameter starts.
-enum class Init { kZero, kConstant, kNormal, kHeNormal, kLinearUniform };
-
-/// A tensor that training updates. Order: the order of the ops that own them.
-struct Parameter {
-  std::string name;                // "group1.block0.conv1.weight"
-  std::vector<std::int64_t> dims;  // plain, row-major: conv [K,C/groups,kh,kw], linear [out,in]
-  Init init = Init::kZero;
-  float constant = 0.0f;  // kConstant: the value; kNormal: the standard deviation
-  bool decay = false;     // weight decay applies (conv and linear weights only)
-  std::int64_t elements() const;
-};
-
-/// A running statistic of a batch norm; saved with checkpoints, not updated by the optimizer.
-struct Statistic {
-  std::string name;  // "group1.block0.norm1.mean"
-  int channels = 0;
-  float initial = 0.0f;  // mean 0, var 1
-};
 
 struct Value {
   std::string name;
@@ -47,6 +28,8 @@ struct Op {
   ValueId output = kNone;  // kNone for the loss
   std::vector<ParameterId> parameters;
   int first_statistic = kNone;  // batch norm: mean, then var
+
+  OpTraits traits() const { return traits_of(attributes); }
 };
 
 /// A model as a static DAG of ops over values with shapes. Ops are stored in an order in which every
@@ -73,8 +56,7 @@ class Graph {
   std::int64_t parameter_count() const;
 
  private:
-  ParameterId add_parameter(Parameter parameter);
-  void add_parameters(Op& op);
+  void add_tensors(Op& op);
 
   std::vector<Op> ops_;
   std::vector<Value> values_;
@@ -86,16 +68,11 @@ class Graph {
 Shape infer_shape(const std::string& name, const OpAttributes& attributes,
                   const std::vector<Shape>& inputs, const std::string& hint);
 
-/// Work of one image: a multiply-add is two FLOPs; bytes are those of activations in f32 that the op's
-/// own passes over memory read and write, unfused (weights serve a whole micro-batch: not counted).
-/// An op that reads the input images computes no data gradient.
-struct OpCost {
-  double forward_flops = 0;
-  double backward_flops = 0;
-  double forward_bytes = 0;
-  double backward_bytes = 0;
-};
+/// What one image of an op costs; see OpCost.
 OpCost op_cost(const Graph& graph, const Op& op);
+
+/// What the backward of an op that has an output reads.
+BackwardNeeds backward_needs(const Graph& graph, const Op& op);
 
 /// Fills `parameters` (one contiguous tensor each, in the graph's order) from the seed.
 /// He normal: std = sqrt(2 / fan_out), fan_out = K*kh*kw (He et al. 2015, arXiv:1502.01852);

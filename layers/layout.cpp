@@ -12,32 +12,20 @@ constexpr std::int64_t kChunkBytes = 1 << 20;
 constexpr int kMaxChunk = 1024;
 constexpr std::size_t kUpdateBlock = 1 << 16;
 
+bool reads_images(const Graph& graph, const Op& op) {
+  return std::ranges::find(op.inputs, graph.input()) != op.inputs.end();
+}
+
 bool fits(const Graph& graph, const Op& op, int block) {
-  auto whole = [&](int channels) { return channels % block == 0; };
-  if (const auto* conv = std::get_if<Conv2d>(&op.attributes)) {
-    if (!whole(conv->out_channels / conv->groups)) return false;
-    // The first convolution reads planar images; oneDNN has kernels for few channels only.
-    const int channels = graph.value(op.inputs[0]).shape.channels;
-    if (op.inputs[0] == graph.input()) return block == 16 ? channels <= 3 : channels == 3;
-    return whole(graph.value(op.inputs[0]).shape.channels / conv->groups);
-  }
-  // Classes are seldom as many as a block, and the loss reads a pixel's logits together.
-  if (std::holds_alternative<PixelCrossEntropy>(op.attributes)) return false;
-  // These want a pixel's channels side by side.
-  if (std::holds_alternative<LayerNorm>(op.attributes) ||
-      std::holds_alternative<PositionEmbedding>(op.attributes) ||
-      std::holds_alternative<Attention>(op.attributes))
-    return false;
-  if (std::holds_alternative<Concat>(op.attributes) ||
-      std::holds_alternative<ConvTranspose2d>(op.attributes) ||
-      std::holds_alternative<ChannelPad>(op.attributes)) {
-    return std::all_of(op.inputs.begin(), op.inputs.end(),
-                       [&](ValueId v) { return whole(graph.value(v).shape.channels); }) &&
-           whole(graph.value(op.output).shape.channels);
-  }
-  // Anything else keeps its input's channels; only a convolution may read the input images.
-  return std::none_of(op.inputs.begin(), op.inputs.end(),
-                      [&](ValueId v) { return v == graph.input(); });
+  std::vector<Shape> inputs;
+  for (const ValueId v : op.inputs) inputs.push_back(graph.value(v).shape);
+  const LayoutSite site{.block = block,
+                        .src = inputs[0],
+                        .dst = op.output == kNone ? Shape{1, 1, 1} : graph.value(op.output).shape,
+                        .inputs = inputs,
+                        .reads_images = op.inputs[0] == graph.input(),
+                        .any_reads_images = reads_images(graph, op)};
+  return std::visit([&](const auto& o) { return o.fits_blocks(site); }, op.attributes);
 }
 
 }  // namespace
@@ -72,39 +60,23 @@ Storage value_storage(const Graph& graph, ValueId value, Storage activations) {
     const OpId producer = graph.value(value).producer;
     if (producer == kNone) return Storage::kF32;
     const Op& op = graph.op(producer);
-    if (std::holds_alternative<Conv2d>(op.attributes)) return activations;
-    if (std::holds_alternative<Linear>(op.attributes) ||
-        std::holds_alternative<Flatten>(op.attributes) ||
-        std::holds_alternative<GlobalAveragePool>(op.attributes))
-      return Storage::kF32;
+    const Stored stored = op.traits().stored;
+    if (stored == Stored::kAsConvolution) return activations;
+    if (stored == Stored::kF32) return Storage::kF32;
     value = op.inputs[0];
   }
 }
 
 std::string bf16_obstacle(const Graph& graph) {
-  const auto is_bf16 = [&](ValueId v) {
-    return value_storage(graph, v, Storage::kBf16) == Storage::kBf16;
-  };
   for (const Op& op : graph.ops()) {
-    if (std::holds_alternative<ConvTranspose2d>(op.attributes))
-      return op.name + ": transposed convolutions are computed in f32 only";
-    if (std::holds_alternative<PixelCrossEntropy>(op.attributes))
-      return op.name + ": a loss of pixels reads logits in f32 only";
-    if (std::holds_alternative<Conv2d>(op.attributes)) {
-      if (op.inputs[0] == graph.input() || is_bf16(op.inputs[0])) continue;
-      return op.name + ": a convolution reads what a global average or a linear layer made";
-    }
-    if (std::find(op.inputs.begin(), op.inputs.end(), graph.input()) != op.inputs.end())
-      return op.name + ": only convolutions may read the input images";
-    if (std::holds_alternative<Linear>(op.attributes)) {
-      if (is_bf16(op.inputs[0])) return op.name + ": a linear layer must follow a global average";
-    } else if (std::holds_alternative<ChannelScale>(op.attributes)) {
-      if (!is_bf16(op.inputs[0]) || is_bf16(op.inputs[1]))
-        return op.name + ": its gate must follow a global average, and its input must not";
-    } else if (std::any_of(op.inputs.begin(), op.inputs.end(),
-                           [&](ValueId v) { return is_bf16(v) != is_bf16(op.inputs[0]); })) {
-      return op.name + ": its inputs lie on both sides of a global average";
-    }
+    StorageSite site{.bf16 = {},
+                     .reads_images = op.inputs[0] == graph.input(),
+                     .any_reads_images = reads_images(graph, op)};
+    for (const ValueId v : op.inputs)
+      site.bf16.push_back(value_storage(graph, v, Storage::kBf16) == Storage::kBf16);
+    const std::string obstacle =
+        std::visit([&](const auto& o) { return o.bf16_obstacle(site); }, op.attributes);
+    if (!obstacle.empty()) return op.name + ": " + obstacle;
   }
   return "";
 }

@@ -3,13 +3,13 @@
 namespace lockstep {
 
 int loss_sum_count(const Graph& graph, const Op& loss) {
-  if (!std::holds_alternative<PixelCrossEntropy>(loss.attributes)) return kLossSums;
+  if (loss.traits().labels != Labels::kPixels) return kLossSums;
   return kLossSums + 3 * graph.value(loss.inputs[0]).shape.channels;
 }
 
 int labels_of_image(const Graph& graph) {
   const Op& loss = graph.ops().back();
-  if (!std::holds_alternative<PixelCrossEntropy>(loss.attributes)) return 1;
+  if (loss.traits().labels != Labels::kPixels) return 1;
   return graph.value(loss.inputs[0]).shape.pixels();
 }
 

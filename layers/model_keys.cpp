@@ -1,7 +1,6 @@
 #include "layers/model_keys.h"
 
 #include <algorithm>
-#include <charconv>
 #include <type_traits>
 
 #include "data/error.h"
@@ -62,12 +61,6 @@ int resolve_mlp_ratio(const ModelOptions& options, int usual) {
   if (options.mlp_ratio > 64)
     fail_key("mlp_ratio", std::to_string(options.mlp_ratio), "must be at most 64");
   return options.mlp_ratio > 0 ? options.mlp_ratio : usual;
-}
-
-std::string digits_of(float value) {
-  std::array<char, 32> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  return std::string(digits.data(), end);
 }
 
 void refuse_other_keys(const ModelOptions& options, const std::vector<std::string_view>& own) {

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/number_text.h"
 #include "layers/model.h"
 
 namespace lockstep {
@@ -28,9 +29,6 @@ int total_blocks(const std::vector<BlockCount>& groups);
 
 /// model.mlp_ratio, or else `usual`.
 int resolve_mlp_ratio(const ModelOptions& options, int usual);
-
-/// The shortest digits that mean `value`.
-std::string digits_of(float value);
 
 /// The meaning of a word, or an error that lists the words.
 template <class T, std::size_t N>

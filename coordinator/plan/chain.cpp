@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "layers/backward.h"
 
 namespace lockstep {
 

@@ -2,7 +2,6 @@
 #include <array>
 
 #include "coordinator/plan/lower_builder.h"
-#include "layers/backward.h"
 #include "layers/layout.h"
 
 namespace lockstep {

@@ -2,7 +2,6 @@
 
 #include "coordinator/plan/lower_builder.h"
 #include "data/error.h"
-#include "layers/backward.h"
 #include "layers/loss.h"
 
 namespace lockstep {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "layers/backward.h"
 #include "layers/layout.h"
 
 namespace lockstep {

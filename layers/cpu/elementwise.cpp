@@ -1,6 +1,5 @@
 #include <cmath>
 
-#include "layers/backward.h"
 #include "layers/cpu/bf16.h"
 #include "layers/cpu/kernel_factories.h"
 

@@ -3,7 +3,7 @@
 
 #include "layers/gpu/device.h"
 #include "layers/gpu/formulas.h"
-#include "layers/parameter_ops.h"
+#include "layers/ops/batch_norm.h"
 
 namespace lockstep::gpu {
 

@@ -3,7 +3,7 @@
 
 #include "layers/call.h"
 #include "layers/gpu/device.h"
-#include "layers/parameter_ops.h"
+#include "layers/ops/conv2d.h"
 
 namespace lockstep::gpu {
 

@@ -2,7 +2,8 @@
 #include <cstdint>
 
 #include "layers/gpu/device.h"
-#include "layers/ops.h"
+#include "layers/ops/dropout.h"
+#include "layers/ops/stochastic_depth.h"
 
 namespace lockstep::gpu {
 

@@ -1,0 +1,23 @@
+#pragma once
+#include <string>
+
+#include "layers/ops/description.h"
+
+namespace lockstep {
+
+/// Zeroes elements with `probability` in training and scales the rest by 1/(1 - probability).
+/// Srivastava et al. 2014. Drawn by Philox keyed by (seed, step, op, sample position, index).
+struct Dropout {
+  float probability = 0.5f;
+
+  OpTraits traits() const;
+  Shape shape(const ShapeSite& site) const;
+  OpTensors tensors(const std::string& name, const Shape& src) const;
+  OpCost cost(const CostSite& site) const;
+  BackwardNeeds backward_needs(const Shape& dst) const;
+  bool fits_blocks(const LayoutSite& site) const;
+  std::string bf16_obstacle(const StorageSite& site) const;
+  std::string evaluation_text() const;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,20 @@
+#pragma once
+#include <string>
+
+#include "layers/ops/description.h"
+
+namespace lockstep {
+
+/// src [C,H,W] -> dst [C*H*W,1,1], channel by channel.
+struct Flatten {
+  OpTraits traits() const;
+  Shape shape(const ShapeSite& site) const;
+  OpTensors tensors(const std::string& name, const Shape& src) const;
+  OpCost cost(const CostSite& site) const;
+  BackwardNeeds backward_needs(const Shape& dst) const;
+  bool fits_blocks(const LayoutSite& site) const;
+  std::string bf16_obstacle(const StorageSite& site) const;
+  std::string evaluation_text() const;
+};
+
+}  // namespace lockstep

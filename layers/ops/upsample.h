@@ -1,0 +1,23 @@
+#pragma once
+#include <string>
+
+#include "layers/ops/description.h"
+
+namespace lockstep {
+
+/// Bilinear enlargement; the centres of pixels correspond (PyTorch's align_corners = false).
+/// src [C,H,W] -> dst [C, factor*H, factor*W].
+struct Upsample {
+  int factor = 2;
+
+  OpTraits traits() const;
+  Shape shape(const ShapeSite& site) const;
+  OpTensors tensors(const std::string& name, const Shape& src) const;
+  OpCost cost(const CostSite& site) const;
+  BackwardNeeds backward_needs(const Shape& dst) const;
+  bool fits_blocks(const LayoutSite& site) const;
+  std::string bf16_obstacle(const StorageSite& site) const;
+  std::string evaluation_text() const;
+};
+
+}  // namespace lockstep
