@@ -116,12 +116,12 @@ void reestimate_statistics(Engine& engine, const Dataset& dataset, std::int64_t 
       mean[i] += static_cast<double>(statistics[i]) / static_cast<double>(parts.size());
   }
   for (const Op& op : engine.graph().ops()) {
-    const auto* norm = std::get_if<BatchNorm>(&op.attributes);
-    if (!norm) continue;
+    const Norm norm = op.traits().norm;
+    if (!norm.of_batch()) continue;
     for (int s : {op.first_statistic, op.first_statistic + 1}) {
       std::span<float> own = engine.state().statistic(s);
       const auto begin = static_cast<std::size_t>(own.data() - statistics.data());
-      const double m = static_cast<double>(norm->momentum);
+      const double m = static_cast<double>(norm.momentum);
       for (std::size_t i = 0; i < own.size(); ++i)
         own[i] = static_cast<float>(
             (mean[begin + i] - (1 - m) * static_cast<double>(before[begin + i])) / m);

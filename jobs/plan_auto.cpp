@@ -111,9 +111,7 @@ class Search {
     OpTimes times = times_.ops(images);
     const double latency = kSumSeconds * std::ceil(std::log2(replicas));
     for (std::size_t op = 0; op < times.size(); ++op) {
-      if (!job_.train.sync_bn ||
-          !std::holds_alternative<BatchNorm>(times_.graph().ops()[op].attributes))
-        continue;
+      if (!job_.train.sync_bn || !times_.graph().ops()[op].traits().norm->of_batch()) continue;
       times[op].forward += latency;
       times[op].backward_data += latency;
     }

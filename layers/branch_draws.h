@@ -10,34 +10,41 @@ namespace lockstep {
 /// `step` counts from 0, as StepContext::step.
 
 /// 1 with probability `keep`, else 0: for all images of the step.
-constexpr float branch_gate(const BranchGate& gate, OpId op, std::uint64_t seed,
-                            std::int64_t step) {
+constexpr float branch_gate(float keep, OpId op, std::uint64_t seed, std::int64_t step) {
   const PhiloxKey key = random_key(seed, RandomUse::kBranchGate);
   const auto bits =
       philox({0, 0, static_cast<std::uint32_t>(op), static_cast<std::uint32_t>(step)}, key);
-  return uniform_float(bits[0]) < gate.keep ? 1.0f : 0.0f;
+  return uniform_float(bits[0]) < keep ? 1.0f : 0.0f;
+}
+constexpr float branch_gate(const BranchGate& gate, OpId op, std::uint64_t seed,
+                            std::int64_t step) {
+  return branch_gate(gate.keep, op, seed, step);
 }
 
 /// Whether the image at `position` of the epoch's order keeps its branch. `key`: of RandomUse::kStochasticDepth.
-constexpr bool keeps_branch(const StochasticDepth& depth, OpId op, const PhiloxKey& key,
-                            std::int64_t step, std::int64_t position) {
+constexpr bool keeps_branch(float keep, OpId op, const PhiloxKey& key, std::int64_t step,
+                            std::int64_t position) {
   const auto bits = philox({0, static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(op),
                             static_cast<std::uint32_t>(step)},
                            key);
-  return uniform_float(bits[0]) < depth.keep;
+  return uniform_float(bits[0]) < keep;
+}
+constexpr bool keeps_branch(const StochasticDepth& depth, OpId op, const PhiloxKey& key,
+                            std::int64_t step, std::int64_t position) {
+  return keeps_branch(depth.keep, op, key, step, position);
 }
 
 /// Whether `op` is a gate or stochastic depth that is drawn 0 for all images of a step, those from position `first` of
 /// the epoch's order to `last` (not inclusive): what lies behind it makes no difference to the step.
 inline bool switched_off(const Op& op, OpId id, std::uint64_t seed, std::int64_t step,
                          std::int64_t first, std::int64_t last) {
-  if (const auto* gate = std::get_if<BranchGate>(&op.attributes))
-    return branch_gate(*gate, id, seed, step) == 0;
-  const auto* depth = std::get_if<StochasticDepth>(&op.attributes);
-  if (!depth || first >= last) return false;
+  const Draw draw = op.traits().draw;
+  if (!draw.may_be_off()) return false;
+  if (draw.of == Draw::Of::kStep) return branch_gate(draw.keep, id, seed, step) == 0;
+  if (first >= last) return false;
   const PhiloxKey key = random_key(seed, RandomUse::kStochasticDepth);
   for (std::int64_t position = first; position < last; ++position)
-    if (keeps_branch(*depth, id, key, step, position)) return false;
+    if (keeps_branch(draw.keep, id, key, step, position)) return false;
   return true;
 }
 

@@ -25,17 +25,6 @@ double norm_of(std::span<const float> values) {
   return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
-bool has_weights(const Op& op) {
-  return std::holds_alternative<Conv2d>(op.attributes) ||
-         std::holds_alternative<ConvTranspose2d>(op.attributes) ||
-         std::holds_alternative<Linear>(op.attributes);
-}
-
-bool is_norm(const Op& op) {
-  return std::holds_alternative<BatchNorm>(op.attributes) ||
-         std::holds_alternative<GroupNorm>(op.attributes);
-}
-
 }  // namespace
 
 LayerHealth::LayerHealth(ModelState& state, const HealthOptions& options, int micro_batches)
@@ -51,9 +40,7 @@ void LayerHealth::prepare(const StepDraws& draws) {
 
 /// A norm or layer scale all of whose factors are 0.
 bool LayerHealth::closed(const Op& op) const {
-  if (!is_norm(op) && !std::holds_alternative<LayerNorm>(op.attributes) &&
-      !std::holds_alternative<LayerScale>(op.attributes))
-    return false;
+  if (op.traits().weights != Weights::kFactors) return false;
   const std::span<const float> factors = state_.parameter(op.parameters[0], state_.parameters());
   return !factors.empty() &&
          std::ranges::all_of(factors, [](float f) { return f == 0; });  // empty: another stage's
@@ -73,7 +60,7 @@ void LayerHealth::find_vanishing(std::vector<LayerFinding>& findings) const {
   std::vector<std::pair<const Op*, double>> ratios;
   for (std::size_t i = 0; i < state_.graph().ops().size(); ++i) {
     const Op& op = state_.graph().ops()[i];
-    if (!has_weights(op) || !reached(i)) continue;
+    if (!is_matrix(op.traits().weights) || !reached(i)) continue;
     const std::span<const float> weights = state_.parameter(op.parameters[0], state_.parameters());
     const double size = norm_of(weights);
     if (size == 0) continue;  // empty: another stage's
@@ -99,7 +86,7 @@ void LayerHealth::find_dead(std::vector<LayerFinding>& findings) {
   const Graph& graph = state_.graph();
   for (std::size_t i = 0; i < graph.ops().size(); ++i) {
     const Op& op = graph.ops()[i];
-    if (!is_norm(op) || !reached(i)) continue;
+    if (!op.traits().norm->of_channels() || !reached(i)) continue;
     const auto gamma = state_.parameter(op.parameters[0], state_.gradients());
     const auto beta = state_.parameter(op.parameters[1], state_.gradients());
     if (gamma.empty()) continue;
@@ -128,18 +115,18 @@ void LayerHealth::find_stale(std::span<const float> before, std::int64_t step,
   };
   for (std::size_t i = 0; i < state_.graph().ops().size(); ++i) {
     const Op& op = state_.graph().ops()[i];
-    const auto* norm = std::get_if<BatchNorm>(&op.attributes);
-    if (!norm) continue;
+    const Norm norm = op.traits().norm;
+    if (!norm.of_batch()) continue;
     const int mean_id = op.first_statistic, var_id = mean_id + 1;
     const std::span<const float> mean = state_.statistic(mean_id), var = state_.statistic(var_id);
-    const double kept = std::pow(1 - static_cast<double>(norm->momentum), micro_batches_),
+    const double kept = std::pow(1 - static_cast<double>(norm.momentum), micro_batches_),
                  moved = 1 - kept;
     const double seen = static_cast<double>(step) * share_of_steps(state_.graph(), gates_[i]);
     if (mean.empty() || std::pow(kept, seen) > kSettled) continue;
     double shift = 0, stretch = 0;
     for (std::size_t c = 0; c < mean.size(); ++c) {
       const double old_mean = old(mean_id, c), old_var = old(var_id, c),
-                   eps = static_cast<double>(norm->eps);
+                   eps = static_cast<double>(norm.eps);
       const double batch_var =
           std::max(0.0, old_var + (static_cast<double>(var[c]) - old_var) / moved);
       shift += std::abs(static_cast<double>(mean[c]) - old_mean) / moved / std::sqrt(old_var + eps);
@@ -159,7 +146,7 @@ void LayerHealth::find_stale(std::span<const float> before, std::int64_t step,
 std::string small_batch_warning(const Graph& graph, std::int64_t images, bool sync_bn) {
   constexpr std::int64_t kFewImages = 16, kFewValues = 32;
   for (const Op& op : graph.ops()) {
-    if (!std::holds_alternative<BatchNorm>(op.attributes)) continue;
+    if (!op.traits().norm->of_batch()) continue;
     const std::int64_t values = images * graph.value(op.output).shape.pixels();
     if (images >= kFewImages && values >= kFewValues) continue;
     return fmt::format(

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 namespace lockstep {
 
 namespace {
@@ -37,13 +36,7 @@ std::vector<ValueId> backward_reads(const Graph& graph, const Fusion& fusion, Op
 
 }  // namespace
 
-bool is_identity(const Op& op, bool training) {
-  if (const auto* d = std::get_if<Dropout>(&op.attributes)) return !training || d->probability == 0;
-  if (const auto* g = std::get_if<BranchGate>(&op.attributes)) return g->keep == 1;
-  if (const auto* d = std::get_if<StochasticDepth>(&op.attributes))
-    return !training || d->keep == 1;
-  return false;
-}
+bool is_identity(const Op& op, bool training) { return op.traits().draw->is_identity(training); }
 
 Chain chain_of(const Graph& graph, const Fusion& fusion) {
   Chain chain;

@@ -10,11 +10,6 @@ OpId only_consumer(const Graph& graph, ValueId value) {
   return consumers.size() == 1 ? consumers.front() : kNone;
 }
 
-bool is_relu(const Op& op) {
-  const auto* a = std::get_if<Activation>(&op.attributes);
-  return a && a->kind == ActivationKind::kRelu;
-}
-
 }  // namespace
 
 Fusion fuse(const Graph& graph) {
@@ -23,10 +18,10 @@ Fusion fuse(const Graph& graph) {
   auto taken = [&](OpId id) { return fusion.group_of[static_cast<std::size_t>(id)] != kNone; };
   for (OpId id = 0; id < static_cast<OpId>(graph.ops().size()); ++id) {
     const Op& norm = graph.op(id);
-    if (!std::holds_alternative<BatchNorm>(norm.attributes)) continue;
+    if (norm.traits().fusing != Fusing::kNorm) continue;
     FusedNorm group{.norm = id, .output = norm.output, .last = id};
     OpId next = only_consumer(graph, group.output);
-    if (next != kNone && std::holds_alternative<Add>(graph.op(next).attributes) && !taken(next)) {
+    if (next != kNone && graph.op(next).traits().fusing == Fusing::kAdd && !taken(next)) {
       const Op& add = graph.op(next);
       group.add = next;
       group.residual = add.inputs[0] == norm.output ? add.inputs[1] : add.inputs[0];
@@ -34,7 +29,7 @@ Fusion fuse(const Graph& graph) {
       group.last = next;
       next = only_consumer(graph, group.output);
     }
-    if (next != kNone && is_relu(graph.op(next))) {
+    if (next != kNone && graph.op(next).traits().fusing == Fusing::kRelu) {
       group.relu = next;
       group.output = graph.op(next).output;
       group.last = next;

@@ -216,15 +216,16 @@ void LowerBuilder::backward_op(OpId id) {
   const std::vector<BufferId> parts = gradient_of(op.output, id, 1);
   if (parts.empty()) return;  // nothing reads the output
   const BufferId diff_dst = parts.front();
+  const OpTraits traits = op.traits();
   if (backward_needs(graph_, op).alias) {
     if (!op.parameters.empty()) backward_weights(id, diff_dst, kNone);
     for (ValueId v : op.inputs) contribute(v, diff_dst);
-  } else if (has_packed_weights(op) || std::holds_alternative<Linear>(op.attributes)) {
+  } else if (is_matrix(traits.weights)) {
     backward_matrix(id, diff_dst);
-  } else if (!op.parameters.empty()) {
+  } else if (traits.weights == Weights::kFactors) {
     backward_with_parameters(id, diff_dst);
-  } else if (std::holds_alternative<Lerp>(op.attributes)) {
-    backward_lerp(id, diff_dst);
+  } else if (traits.calls == Calls::kBackwardAtOnce) {
+    backward_at_once(id, diff_dst);
   } else {
     for (std::size_t i = 0; i < op.inputs.size(); ++i) backward_input(id, i, diff_dst);
   }
@@ -307,22 +308,22 @@ void LowerBuilder::backward_input(OpId id, std::size_t index, BufferId diff_dst)
   contribute(op.inputs[index], diff_src);
 }
 
-/// The gradients of all three inputs in one pass.
-void LowerBuilder::backward_lerp(OpId id, BufferId diff_dst) {
+/// The gradients of all inputs, at most three, in one pass.
+void LowerBuilder::backward_at_once(OpId id, BufferId diff_dst) {
   constexpr std::array kInputs{Role::kSrc, Role::kSrc2, Role::kSrc3};
   constexpr std::array kGradients{Role::kDiffSrc, Role::kDiffSrc2, Role::kDiffSrc3};
   const Op& op = graph_.op(id);
   const int when = lane_level({diff_dst});
   Call call = make_call(CallKind::kBackwardData, id, {{Role::kDiffDst, diff_dst}});
   std::vector<BufferId> reads{diff_dst}, writes;
-  for (std::size_t i = 0; i < kInputs.size(); ++i) {
+  for (std::size_t i = 0; i < op.inputs.size(); ++i) {
     reads.push_back(value(op.inputs[i], when));
     writes.push_back(diff_src_buffer(op, i));
     call.operands.push_back({kInputs[i], reads.back()});
     call.operands.push_back({kGradients[i], writes.back()});
   }
   add_call(std::move(call), Place::kLane, reads, writes);
-  for (std::size_t i = 0; i < kInputs.size(); ++i) contribute(op.inputs[i], writes[i]);
+  for (std::size_t i = 0; i < op.inputs.size(); ++i) contribute(op.inputs[i], writes[i]);
 }
 
 void LowerBuilder::update() {

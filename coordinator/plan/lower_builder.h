@@ -10,10 +10,7 @@
 namespace lockstep {
 
 /// Ops whose kernels read weights in a layout of their own.
-inline bool has_packed_weights(const Op& op) {
-  return std::holds_alternative<Conv2d>(op.attributes) ||
-         std::holds_alternative<ConvTranspose2d>(op.attributes);
-}
+inline bool has_packed_weights(const Op& op) { return op.traits().weights == Weights::kPacked; }
 
 /// State of pass 2: adds calls and buffers to a draft and keeps the levels.
 class LowerBuilder {
@@ -81,7 +78,7 @@ class LowerBuilder {
   void backward_weights(OpId id, BufferId diff_dst, BufferId src);
   void backward_with_parameters(OpId id, BufferId diff_dst);
   void backward_input(OpId id, std::size_t index, BufferId diff_dst);
-  void backward_lerp(OpId id, BufferId diff_dst);
+  void backward_at_once(OpId id, BufferId diff_dst);
   void fold(OpId id, BufferId lane_gradient, BufferId lane_bias);
   BufferId diff_src_buffer(const Op& op, std::size_t index);
   std::vector<BufferId> gradient_of(ValueId value, OpId producer, std::size_t most);

@@ -155,7 +155,7 @@ void LowerBuilder::forward_op(OpId id) {
   }
   const BufferId dst = image_buffer(op.name, BufferKind::kActivation, value_bytes(op.output));
   micro_->values[at(op.output)] = dst;
-  if (std::holds_alternative<Concat>(op.attributes)) {
+  if (op.traits().calls == Calls::kForwardEachInput) {
     for (std::size_t i = 0; i < op.inputs.size(); ++i) {
       const BufferId src = micro_->values[at(op.inputs[i])];
       Call part = make_call(CallKind::kForward, id, {{Role::kSrc, src}, {Role::kDst, dst}});

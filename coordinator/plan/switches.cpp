@@ -11,12 +11,6 @@ using Gates = std::vector<OpId>;  // increasing
 
 std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
-bool may_be_off(const Op& op) {
-  if (const auto* gate = std::get_if<BranchGate>(&op.attributes)) return gate->keep < 1;
-  const auto* depth = std::get_if<StochasticDepth>(&op.attributes);
-  return depth && depth->keep < 1;
-}
-
 /// Whether a call of this kind writes the operand, for others to read. What only calls of the same op read (workspaces,
 /// packed weights, lanes' gradients) is of no interest: they are off together.
 bool writes_for_others(CallKind kind, Role role) {
@@ -120,7 +114,7 @@ class SwitchFinder {
 std::vector<std::vector<OpId>> gates_behind(const Graph& graph) {
   std::vector<Gates> behind(graph.ops().size());
   for (OpId gate = 0; gate < static_cast<OpId>(graph.ops().size()); ++gate) {
-    if (!may_be_off(graph.op(gate))) continue;
+    if (!graph.op(gate).traits().draw->may_be_off()) continue;
     std::vector<bool> off(at(gate) + 1, false);
     off[at(gate)] = true;
     behind[at(gate)].push_back(gate);
@@ -136,9 +130,10 @@ std::vector<std::vector<OpId>> gates_behind(const Graph& graph) {
 
 double share_of_steps(const Graph& graph, const std::vector<OpId>& gates) {
   double share = 1;
-  for (const OpId id : gates)
-    if (const auto* gate = std::get_if<BranchGate>(&graph.op(id).attributes))
-      share *= static_cast<double>(gate->keep);
+  for (const OpId id : gates) {
+    const Draw draw = graph.op(id).traits().draw;
+    if (draw.of == Draw::Of::kStep) share *= static_cast<double>(draw.keep);
+  }
   return share;
 }
 

@@ -28,6 +28,11 @@ enum class Weights {
   kOffsets,  // added: their gradient is the output's
 };
 
+/// A convolution's or linear layer's.
+constexpr bool is_matrix(Weights weights) {
+  return weights == Weights::kPacked || weights == Weights::kPlain;
+}
+
 /// Over what a norm takes mean and variance; of batch norm also how running statistics move.
 struct Norm {
   enum class Over { kNothing, kBatch, kGroups, kPixel };
@@ -51,7 +56,8 @@ struct Draw {
 
   /// What it draws counts in evaluation too, as its mean.
   constexpr bool in_evaluation() const { return of == Of::kStep; }
-  constexpr bool of_branch() const { return of == Of::kImage || of == Of::kStep; }
+  /// A branch that may be left out, of an image or of a step.
+  constexpr bool may_be_off() const { return (of == Of::kImage || of == Of::kStep) && !always_on; }
   /// The op does nothing: its output is its input.
   constexpr bool is_identity(bool training) const {
     return of != Of::kNothing && (always_on || (!training && !in_evaluation()));
