@@ -56,7 +56,7 @@ std::vector<JobKey> model_keys() {
       text(FIELD(model.residual_scale), "a number above 0, or 1/L", is_residual_scale,
            "Factor of every branch before the sum: x + s F(x); 1/L: one over the number L of "
            "blocks, x + F(x)/L."),
-      word(FIELD(model.activation), {"auto", "relu", "leaky_relu", "elu", "gelu"},
+      word(FIELD(model.activation), model_activations(),
            "Activation; auto: gelu in convnext and transformer, else relu."),
       number(FIELD(model.activation_alpha), at_least(0), "leaky_relu, elu: alpha; 0: the usual."),
       number(FIELD(model.label_smoothing), from_zero_below(1),

@@ -71,6 +71,13 @@ std::vector<std::string> model_families() {
   return names;
 }
 
+std::vector<std::string> model_activations() {
+  std::vector<std::string> words{"auto"};
+  for (const ActivationRow& row : kActivations)
+    if (row.of_models) words.push_back(row.word);
+  return words;
+}
+
 bool labels_pixels(const ModelOptions& options) { return options.family == "unet"; }
 
 Graph build_model(const ModelOptions& options, Shape input, int classes) {

@@ -68,7 +68,7 @@ struct ModelOptions {
   float stochastic_depth = 0.0f;  // p: block l of L drops an image with probability p*l/L
   float conditional_skip = 0.0f;  // p: all images of a step skip block l with probability p*l/L
   std::string residual_scale = "1";  // factor of every branch: a number, or "1/L" (L blocks)
-  std::string activation = "auto";   // relu | leaky_relu | elu | gelu; auto: relu or gelu
+  std::string activation = "auto";   // layers/ops/activations.h; auto: relu or gelu
   float activation_alpha = 0.0f;     // 0: the usual (leaky_relu 0.01, elu 1)
   float label_smoothing = 0.0f;
   std::vector<int> counts;  // blocks per group; of custom, highway, mlp
@@ -91,6 +91,9 @@ struct ModelOptions {
 
 /// The words that ModelOptions::family takes.
 std::vector<std::string> model_families();
+
+/// The words that ModelOptions::activation takes.
+std::vector<std::string> model_activations();
 
 /// Whether a family's networks want a label for every pixel.
 bool labels_pixels(const ModelOptions& options);

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "data/error.h"
 #include "layers/model_depth.h"
@@ -31,22 +33,23 @@ float parse_residual_scale(const std::string& word, int blocks) {
 }
 
 Activation parse_activation(const ModelOptions& options, ActivationKind usual) {
-  using Kind = ActivationKind;
-  const std::array<std::pair<const char*, Kind>, 5> kinds{{{"auto", usual},
-                                                           {"relu", Kind::kRelu},
-                                                           {"leaky_relu", Kind::kLeakyRelu},
-                                                           {"elu", Kind::kElu},
-                                                           {"gelu", Kind::kGelu}}};
+  std::vector<std::pair<const char*, ActivationKind>> kinds{{"auto", usual}};
+  std::string with_alpha;
+  for (const ActivationRow& row : kActivations) {
+    if (!row.of_models) continue;
+    kinds.emplace_back(row.word, row.kind);
+    if (row.usual_alpha != 0)
+      with_alpha += (with_alpha.empty() ? "" : " or ") + std::string(row.word);
+  }
   Activation activation{choose("activation", options.activation, kinds), options.activation_alpha};
-  const bool has_alpha = activation.kind == Kind::kLeakyRelu || activation.kind == Kind::kElu;
+  const bool has_alpha = activation.row().usual_alpha != 0;
   if (options.activation_alpha < 0 || !std::isfinite(options.activation_alpha))
     fail_key("activation_alpha", digits_of(options.activation_alpha),
              "must be a number of at least 0");
   if (!has_alpha && options.activation_alpha != 0)
     fail_key("activation_alpha", digits_of(options.activation_alpha),
-             options.activation + " has none; use activation = leaky_relu or elu");
-  if (has_alpha && activation.alpha == 0)
-    activation.alpha = activation.kind == Kind::kElu ? 1.0f : 0.01f;
+             options.activation + " has none; use activation = " + with_alpha);
+  if (activation.alpha == 0) activation.alpha = activation.row().usual_alpha;
   return activation;
 }
 

@@ -31,9 +31,8 @@ int total_blocks(const std::vector<BlockCount>& groups);
 int resolve_mlp_ratio(const ModelOptions& options, int usual);
 
 /// The meaning of a word, or an error that lists the words.
-template <class T, std::size_t N>
-T choose(const std::string& key, const std::string& word,
-         const std::array<std::pair<const char*, T>, N>& choices) {
+template <class Choices>
+auto choose(const std::string& key, const std::string& word, const Choices& choices) {
   std::string valid;
   for (const auto& [name, meaning] : choices) {
     if (word == name) return meaning;

@@ -1,6 +1,3 @@
-#include <cmath>
-
-#include "layers/cpu/bf16.h"
 #include "layers/cpu/kernel_factories.h"
 
 namespace lockstep::cpu {
@@ -46,31 +43,9 @@ class ScaleKernel : public Kernel {
   Memory from_, to_;
 };
 
-/// The kernels of activations that have some in the tables; null: LeakyReLU and ELU.
 template <class T>
-struct ActivationKernels {
-  void (*forward)(std::size_t, const T* x, T* y) = nullptr;
-  void (*backward)(std::size_t, const T* dy, const T* saved, T* dx) = nullptr;
-
-  explicit ActivationKernels(ActivationKind kind) {
-    const StoredKernels<T>& k = stored_kernels<T>();
-    if (kind == ActivationKind::kRelu) forward = k.relu, backward = k.relu_backward;
-    if (kind == ActivationKind::kGelu) forward = k.gelu, backward = k.gelu_backward;
-    if (kind == ActivationKind::kSigmoid) forward = k.sigmoid, backward = k.sigmoid_backward;
-  }
-};
-
-/// LeakyReLU and ELU.
-float activate(const Activation& a, float x) {
-  if (x >= 0) return x;
-  return a.kind == ActivationKind::kElu ? a.alpha * std::expm1(x) : a.alpha * x;
-}
-
-/// Their slope from what backward keeps: the input of a LeakyReLU with a negative slope, else the
-/// output.
-float slope(const Activation& a, float saved) {
-  if (saved > 0) return 1.0f;
-  return a.kind == ActivationKind::kElu ? saved + a.alpha : a.alpha;
+const ActivationKernels<T>& kernels_of(const Activation& activation) {
+  return stored_kernels<T>().activations[static_cast<int>(activation.kind)];
 }
 
 template <class T>
@@ -78,22 +53,18 @@ class ActivationForward : public Kernel {
  public:
   explicit ActivationForward(const CallSite& site)
       : activation_(std::get<Activation>(site.op.attributes)),
-        kernels_(activation_.kind),
         elements_(elements_of(site, site.op.output)),
         src_(site.binding[Role::kSrc]),
         dst_(site.binding[Role::kDst]) {}
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
-    const std::size_t n = count(elements_, range);
-    const T* x = src_.at<T>(lane, range);
-    T* y = dst_.at<T>(lane, range);
-    if (kernels_.forward) return kernels_.forward(n, x, y);
-    for (std::size_t i = 0; i < n; ++i) y[i] = rounded<T>(activate(activation_, widened(x[i])));
+    kernels_of<T>(activation_)
+        .forward(count(elements_, range), activation_.alpha, src_.at<T>(lane, range),
+                 dst_.at<T>(lane, range));
   }
 
  private:
   Activation activation_;
-  ActivationKernels<T> kernels_;
   std::size_t elements_;
   Memory src_, dst_;
 };
@@ -103,24 +74,19 @@ class ActivationBackward : public Kernel {
  public:
   explicit ActivationBackward(const CallSite& site)
       : activation_(std::get<Activation>(site.op.attributes)),
-        kernels_(activation_.kind),
         elements_(elements_of(site, site.op.output)),
         saved_(site.binding[backward_needs(site.graph, site.op).src ? Role::kSrc : Role::kDst]),
         diff_dst_(site.binding[Role::kDiffDst]),
         diff_src_(site.binding[Role::kDiffSrc]) {}
 
   void run(const StepContext&, const Lane& lane, const Range& range) override {
-    const std::size_t n = count(elements_, range);
-    const T *saved = saved_.at<T>(lane, range), *dy = diff_dst_.at<T>(lane, range);
-    T* dx = diff_src_.at<T>(lane, range);
-    if (kernels_.backward) return kernels_.backward(n, dy, saved, dx);
-    for (std::size_t i = 0; i < n; ++i)
-      dx[i] = rounded<T>(widened(dy[i]) * slope(activation_, widened(saved[i])));
+    kernels_of<T>(activation_)
+        .backward(count(elements_, range), activation_.alpha, diff_dst_.at<T>(lane, range),
+                  saved_.at<T>(lane, range), diff_src_.at<T>(lane, range));
   }
 
  private:
   Activation activation_;
-  ActivationKernels<T> kernels_;
   std::size_t elements_;
   Memory saved_, diff_dst_, diff_src_;
 };

@@ -1,5 +1,5 @@
 #pragma once
-// Activations that take an exponential, and gated skips. See kernels_impl.h.
+// Activations and gated skips. See kernels_impl.h.
 #include "layers/cpu/kernels_elementwise.h"
 
 namespace lockstep::cpu::LOCKSTEP_ISA {
@@ -49,38 +49,109 @@ LOCKSTEP_INLINE inline Normal<W> normal(Floats<W> x) {
   return {x < zero ? tail : one - tail, density};
 }
 
-template <class T>
-void gelu(size_t n, const T* x, T* y) {
-  over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
-    const Floats<W> v = load<W>(x + i);
-    store<W>(y + i, v * normal<W>(v).below);
-  });
-}
+// An activation: its value at x, and its input's gradient from the output's, dy, and what backward reads.
 
-template <class T>
-void gelu_backward(size_t n, const T* dy, const T* x, T* dx) {
-  over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
-    const Floats<W> v = load<W>(x + i);
-    const Normal<W> at = normal<W>(v);
-    store<W>(dx + i, load<W>(dy + i) * (at.below + 0.39894228f * v * at.density));
-  });
-}
+struct Relu {
+  static constexpr ActivationKind kKind = ActivationKind::kRelu;
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> value(Floats<W> x, float) {
+    return rectified<W>(x);
+  }
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> gradient(Floats<W> dy, Floats<W> y, float) {
+    return where_positive<W>(y, dy);
+  }
+};
 
-template <class T>
-void sigmoid(size_t n, const T* x, T* y) {
-  over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
+/// Backward reads x if alpha is negative: the sign of both is the same else.
+struct LeakyRelu {
+  static constexpr ActivationKind kKind = ActivationKind::kLeakyRelu;
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> value(Floats<W> x, float alpha) {
+    const Floats<W> zero{};
+    return x >= zero ? x : alpha * x;
+  }
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> gradient(Floats<W> dy, Floats<W> saved, float alpha) {
+    const Floats<W> zero{};
+    return saved > zero ? dy : dy * alpha;
+  }
+};
+
+struct Elu {
+  static constexpr ActivationKind kKind = ActivationKind::kElu;
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> value(Floats<W> x, float alpha) {
+    for (int i = 0; i < W; ++i)
+      if (!(x[i] >= 0)) x[i] = alpha * __builtin_expm1f(x[i]);
+    return x;
+  }
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> gradient(Floats<W> dy, Floats<W> y, float alpha) {
+    const Floats<W> zero{};
+    return y > zero ? dy : dy * (y + alpha);
+  }
+};
+
+/// x * Phi(x), Phi within 1e-7 of the normal distribution's.
+struct Gelu {
+  static constexpr ActivationKind kKind = ActivationKind::kGelu;
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> value(Floats<W> x, float) {
+    return x * normal<W>(x).below;
+  }
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> gradient(Floats<W> dy, Floats<W> x, float) {
+    const Normal<W> at = normal<W>(x);
+    return dy * (at.below + 0.39894228f * x * at.density);
+  }
+};
+
+/// 1/(1 + e^-x).
+struct Sigmoid {
+  static constexpr ActivationKind kKind = ActivationKind::kSigmoid;
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> value(Floats<W> x, float) {
     const Floats<W> one = broadcast<W>(1.0f);
-    store<W>(y + i, one / (one + exponential<W>(-load<W>(x + i))));
+    return one / (one + exponential<W>(-x));
+  }
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> gradient(Floats<W> dy, Floats<W> y, float) {
+    return dy * (y - y * y);
+  }
+};
+
+template <class A, class T>
+void activate(size_t n, float alpha, const T* x, T* y) {
+  over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
+    store<W>(y + i, A::template value<W>(load<W>(x + i), alpha));
   });
 }
 
-template <class T>
-void sigmoid_backward(size_t n, const T* dy, const T* y, T* dx) {
+template <class A, class T>
+void activate_backward(size_t n, float alpha, const T* dy, const T* saved, T* dx) {
   over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
-    const Floats<W> v = load<W>(y + i);
-    store<W>(dx + i, load<W>(dy + i) * (v - v * v));
+    store<W>(dx + i, A::template gradient<W>(load<W>(dy + i), load<W>(saved + i), alpha));
   });
 }
+
+template <class... A>
+struct ActivationList {
+  static constexpr bool is_by_kind() {
+    int i = 0;
+    return sizeof...(A) == kActivationCount && ((static_cast<int>(A::kKind) == i++) && ...);
+  }
+  template <class T>
+  static constexpr StoredKernels<T> with(StoredKernels<T> kernels) {
+    int i = 0;
+    ((kernels.activations[i++] = {activate<A, T>, activate_backward<A, T>}), ...);
+    return kernels;
+  }
+};
+
+/// Every row of layers/ops/activations.h has its formulas here.
+using Activations = ActivationList<Relu, LeakyRelu, Elu, Gelu, Sigmoid>;
+static_assert(Activations::is_by_kind());
 
 template <class T>
 void lerp(size_t n, const T* start, const T* end, const T* weight, T* dst) {

@@ -37,19 +37,6 @@ void scale(size_t n, const T* src, float factor, T* dst) {
       n, [&]<int W>(size_t i) LOCKSTEP_INLINE { store<W>(dst + i, factor * load<W>(src + i)); });
 }
 
-template <class T>
-void relu(size_t n, const T* x, T* y) {
-  over_vectors(
-      n, [&]<int W>(size_t i) LOCKSTEP_INLINE { store<W>(y + i, rectified<W>(load<W>(x + i))); });
-}
-
-template <class T>
-void relu_backward(size_t n, const T* dy, const T* y, T* dx) {
-  over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
-    store<W>(dx + i, where_positive<W>(load<W>(y + i), load<W>(dy + i)));
-  });
-}
-
 void round_to_bf16(size_t n, const float* src, Bf16* dst) {
   over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE { store<W>(dst + i, load<W>(src + i)); });
 }

@@ -20,7 +20,7 @@
 namespace lockstep::cpu::LOCKSTEP_ISA {
 
 template <class T>
-constexpr StoredKernels<T> kStored = {
+constexpr StoredKernels<T> kStored = Activations::with<T>({
     .channel_sums = channel_sums<T>,
     .norm_apply = norm_apply<T>,
     .norm_backward_sums = norm_backward_sums<T>,
@@ -32,12 +32,6 @@ constexpr StoredKernels<T> kStored = {
     .add_floats = add_floats<T>,
     .accumulate = accumulate<T>,
     .scale = scale<T>,
-    .relu = relu<T>,
-    .relu_backward = relu_backward<T>,
-    .gelu = gelu<T>,
-    .gelu_backward = gelu_backward<T>,
-    .sigmoid = sigmoid<T>,
-    .sigmoid_backward = sigmoid_backward<T>,
     .lerp = lerp<T>,
     .lerp_backward = lerp_backward<T>,
     .max_pool = max_pool<T>,
@@ -51,7 +45,7 @@ constexpr StoredKernels<T> kStored = {
     .channel_scale = channel_scale<T>,
     .channel_scale_backward_data = channel_scale_backward_data<T>,
     .channel_scale_backward_gate = channel_scale_backward_gate<T>,
-};
+});
 
 constinit const Kernels kTable = {
     .name = LOCKSTEP_STRING(LOCKSTEP_ISA),

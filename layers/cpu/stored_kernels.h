@@ -1,7 +1,15 @@
 #pragma once
 #include "layers/cpu/kernel_geometry.h"
+#include "layers/ops/activations.h"
 
 namespace lockstep::cpu {
+
+/// An activation; `saved` is what its row in layers/ops/activations.h says that backward reads.
+template <class T>
+struct ActivationKernels {
+  void (*forward)(std::size_t n, float alpha, const T* x, T* y);
+  void (*backward)(std::size_t n, float alpha, const T* dy, const T* saved, T* dx);
+};
 
 /// Kernels over activations and their gradients that are stored as T, float or Bf16. All of them
 /// compute in f32: a Bf16 is widened when it is read, and rounded to the nearest (of two the even
@@ -43,14 +51,7 @@ struct StoredKernels {
   void (*accumulate)(std::size_t n, const T* src, float* dst);            // dst += src
   void (*scale)(std::size_t n, const T* src, float factor, T* dst);       // dst = factor*src
 
-  void (*relu)(std::size_t n, const T* x, T* y);
-  void (*relu_backward)(std::size_t n, const T* dy, const T* y, T* dx);  // dy where y > 0
-
-  /// y = x * Phi(x), Phi within 1e-7 of the normal distribution's; 1/(1 + e^-x).
-  void (*gelu)(std::size_t n, const T* x, T* y);
-  void (*gelu_backward)(std::size_t n, const T* dy, const T* x, T* dx);
-  void (*sigmoid)(std::size_t n, const T* x, T* y);
-  void (*sigmoid_backward)(std::size_t n, const T* dy, const T* y, T* dx);
+  ActivationKernels<T> activations[kActivationCount];  // by kind
 
   /// dst = start + weight*(end - start); backward writes the gradients of the three.
   void (*lerp)(std::size_t n, const T* start, const T* end, const T* weight, T* dst);

@@ -2,28 +2,8 @@
 
 namespace lockstep {
 
-namespace {
-
-const char* word_of(ActivationKind kind) {
-  switch (kind) {
-    case ActivationKind::kRelu:
-      return "relu";
-    case ActivationKind::kLeakyRelu:
-      return "leaky_relu";
-    case ActivationKind::kElu:
-      return "elu";
-    case ActivationKind::kGelu:
-      return "gelu";
-    case ActivationKind::kSigmoid:
-      return "sigmoid";
-  }
-  return "activation";
-}
-
-}  // namespace
-
 OpTraits Activation::traits() const {
-  return {.kind = word_of(kind),
+  return {.kind = row().word,
           .inputs = Arity::kOne,
           .labels = Labels::kNone,
           .weights = Weights::kNone,
@@ -39,27 +19,20 @@ Shape Activation::shape(const ShapeSite& site) const { return site.src(); }
 OpTensors Activation::tensors(const std::string&, const Shape&) const { return {}; }
 
 OpCost Activation::cost(const CostSite& site) const {
-  switch (kind) {
-    case ActivationKind::kRelu:
-      return site.cost(site.in, site.in, 2 * site.in, 3 * site.in);
-    case ActivationKind::kLeakyRelu:
-      return site.cost(2 * site.in, 2 * site.in, 2 * site.in, 3 * site.in);
-    case ActivationKind::kElu:
-      return site.cost(4 * site.in, 4 * site.in, 2 * site.in, 3 * site.in);
-    case ActivationKind::kGelu:
-      return site.cost(5 * site.in, 10 * site.in, 2 * site.in, 3 * site.in);
-    case ActivationKind::kSigmoid:
-      return site.cost(3 * site.in, 3 * site.in, 2 * site.in, 3 * site.in);
-  }
-  return {};
+  return site.cost(row().forward_flops * site.in, row().backward_flops * site.in, 2 * site.in,
+                   3 * site.in);
 }
 
 BackwardNeeds Activation::backward_needs(const Shape&) const {
-  // GELU is not monotonic: its output does not tell the slope. A LeakyReLU with a negative slope
-  // is not invertible either.
-  if (kind == ActivationKind::kGelu) return {.src = true};
-  if (kind == ActivationKind::kLeakyRelu && alpha < 0) return {.src = true};
-  return {.dst = true};
+  switch (row().reads) {
+    case ActivationReads::kOutput:
+      return {.dst = true};
+    case ActivationReads::kInput:
+      return {.src = true};
+    case ActivationReads::kOutputIfMonotonic:
+      return {.src = alpha < 0, .dst = alpha >= 0};
+  }
+  return {};
 }
 
 bool Activation::fits_blocks(const LayoutSite& site) const { return site.keeps_channels(); }

@@ -1,16 +1,17 @@
 #pragma once
 #include <string>
 
+#include "layers/ops/activations.h"
 #include "layers/ops/description.h"
 
 namespace lockstep {
-
-enum class ActivationKind { kRelu, kLeakyRelu, kElu, kGelu, kSigmoid };
 
 /// Elementwise. `alpha` is the slope below zero of LeakyReLU and the scale of ELU; GELU is exact (erf).
 struct Activation {
   ActivationKind kind = ActivationKind::kRelu;
   float alpha = 0.0f;
+
+  const ActivationRow& row() const { return kActivations[static_cast<int>(kind)]; }
 
   OpTraits traits() const;
   Shape shape(const ShapeSite& site) const;

@@ -111,6 +111,20 @@ std::vector<Case> norm_cases() {
   };
 }
 
+std::vector<Case> activation_cases() {
+  std::vector<Case> all;
+  for (int i = 0; i < kActivationCount; ++i) {
+    const std::string name = kActivations[i].word;
+    all.push_back({name, 2, 2, [i](const Kernels& k, Tensors& t) {
+                     k.f32.activations[i].forward(t.n, 1.0f, t.a.data(), t.b.data());
+                   }});
+    all.push_back({name + "_backward", 3, 3, [i](const Kernels& k, Tensors& t) {
+                     k.f32.activations[i].backward(t.n, 1.0f, t.a.data(), t.b.data(), t.c.data());
+                   }});
+  }
+  return all;
+}
+
 std::vector<Case> elementwise_cases() {
   return {
       {"add", 3, 3,
@@ -119,11 +133,6 @@ std::vector<Case> elementwise_cases() {
        [](const Kernels& k, Tensors& t) { k.accumulate(t.n, t.a.data(), t.b.data()); }},
       {"scale", 2, 2,
        [](const Kernels& k, Tensors& t) { k.f32.scale(t.n, t.a.data(), 0.5f, t.b.data()); }},
-      {"relu", 2, 2, [](const Kernels& k, Tensors& t) { k.f32.relu(t.n, t.a.data(), t.b.data()); }},
-      {"relu_backward", 3, 3,
-       [](const Kernels& k, Tensors& t) {
-         k.f32.relu_backward(t.n, t.a.data(), t.b.data(), t.c.data());
-       }},
       {"sum_of_squares", 1, 1,
        [](const Kernels& k, Tensors& t) {
          for (std::size_t i = 0; i < t.n; i += 65536) {
@@ -171,6 +180,7 @@ int main(int argc, char** argv) {
     measure(task, "nhwc256", {256, kPixels, 0});
   }
   for (const Case& task : elementwise_cases()) measure(task, "flat", {64, kPixels, 0});
+  for (const Case& task : activation_cases()) measure(task, "flat", {64, kPixels, 0});
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

@@ -33,20 +33,9 @@ reference::ChannelPadOptions options_of(const ChannelPad& p) {
 }
 
 reference::ActivationKind kind_of(const Activation& a) {
-  using Kind = reference::ActivationKind;
-  switch (a.kind) {
-    case ActivationKind::kRelu:
-      return Kind::kRelu;
-    case ActivationKind::kLeakyRelu:
-      return Kind::kLeakyRelu;
-    case ActivationKind::kElu:
-      return Kind::kElu;
-    case ActivationKind::kGelu:
-      return Kind::kGelu;
-    case ActivationKind::kSigmoid:
-      return Kind::kSigmoid;
-  }
-  throw std::invalid_argument("an activation that has no twin");
+  for (const reference::ActivationTwin& twin : reference::kActivationTwins)
+    if (std::string(twin.word) == a.row().word) return twin.kind;
+  throw std::invalid_argument(std::string(a.row().word) + ": an activation that has no twin");
 }
 
 /// [N,C] as [N,C,1,1].

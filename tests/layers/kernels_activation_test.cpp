@@ -47,20 +47,20 @@ void expect_near(const Floats& x, const Floats& y, const std::function<double(do
 TEST_P(KernelsActivationTest, GeluAndItsSlope) {
   const Floats x = inputs();
   Floats y(x.size());
-  f32().gelu(x.size(), x.data(), y.data());
+  forward(f32(), ActivationKind::kGelu, x.size(), x.data(), y.data());
   expect_near(x, y, [](double v) { return v * below(v); });
   const Floats ones(x.size(), 1.0f);
-  f32().gelu_backward(x.size(), ones.data(), x.data(), y.data());
+  backward(f32(), ActivationKind::kGelu, x.size(), ones.data(), x.data(), y.data());
   expect_near(x, y, [](double v) { return std::abs(v) > 1e10 ? below(v) : gelu_slope(v); });
 }
 
 TEST_P(KernelsActivationTest, SigmoidAndItsSlope) {
   const Floats x = inputs();
   Floats y(x.size()), dx(x.size());
-  f32().sigmoid(x.size(), x.data(), y.data());
+  forward(f32(), ActivationKind::kSigmoid, x.size(), x.data(), y.data());
   expect_near(x, y, logistic);
   const Floats ones(x.size(), 1.0f);
-  f32().sigmoid_backward(x.size(), ones.data(), y.data(), dx.data());
+  backward(f32(), ActivationKind::kSigmoid, x.size(), ones.data(), y.data(), dx.data());
   expect_near(x, dx, [](double v) { return logistic(v) * logistic(-v); });
 }
 
@@ -68,11 +68,12 @@ TEST_P(KernelsActivationTest, KeepNanAndInfinity) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const Floats x(19, nan), far{-kInfinity, kInfinity};
   Floats y(x.size(), 0.0f);
-  for (auto op : {f32().gelu, f32().sigmoid}) {
-    op(x.size(), x.data(), y.data());
+  for (const ActivationRow& row : kActivations) {
+    SCOPED_TRACE(row.word);
+    forward(f32(), row.kind, x.size(), x.data(), y.data());
     for (float v : y) EXPECT_TRUE(std::isnan(v));
   }
-  f32().sigmoid(far.size(), far.data(), y.data());
+  forward(f32(), ActivationKind::kSigmoid, far.size(), far.data(), y.data());
   EXPECT_NEAR(y[0], 0, 1e-30);
   EXPECT_EQ(y[1], 1);
 }
@@ -117,18 +118,16 @@ TEST_P(KernelsActivationTest, Bf16IsTheFloatsNearest) {
     const Both a(n, 5), b(n, 6), c(n, 7), d(n, 8);
     Floats expected(n), expected2(n), expected3(n);
     Halves found(n), found2(n), found3(n);
-    f32().gelu(n, a.floats.data(), expected.data());
-    bf16().gelu(n, a.halves.data(), found.data());
-    expect_rounded(found, expected);
-    f32().gelu_backward(n, a.floats.data(), b.floats.data(), expected.data());
-    bf16().gelu_backward(n, a.halves.data(), b.halves.data(), found.data());
-    expect_rounded(found, expected);
-    f32().sigmoid(n, a.floats.data(), expected.data());
-    bf16().sigmoid(n, a.halves.data(), found.data());
-    expect_rounded(found, expected);
-    f32().sigmoid_backward(n, a.floats.data(), b.floats.data(), expected.data());
-    bf16().sigmoid_backward(n, a.halves.data(), b.halves.data(), found.data());
-    expect_rounded(found, expected);
+    for (const ActivationKernels<float>& exact : f32().activations) {
+      const auto kind = &exact - f32().activations;
+      SCOPED_TRACE(kActivations[kind].word);
+      exact.forward(n, 0.5f, a.floats.data(), expected.data());
+      bf16().activations[kind].forward(n, 0.5f, a.halves.data(), found.data());
+      expect_rounded(found, expected);
+      exact.backward(n, 0.5f, a.floats.data(), b.floats.data(), expected.data());
+      bf16().activations[kind].backward(n, 0.5f, a.halves.data(), b.halves.data(), found.data());
+      expect_rounded(found, expected);
+    }
     f32().lerp(n, a.floats.data(), b.floats.data(), c.floats.data(), expected.data());
     bf16().lerp(n, a.halves.data(), b.halves.data(), c.halves.data(), found.data());
     expect_rounded(found, expected);

@@ -101,11 +101,11 @@ TEST_P(KernelsBf16Test, Elementwise) {
     f32().scale(n, a.floats.data(), 1.7f, expected.data());
     bf16().scale(n, a.halves.data(), 1.7f, found.data());
     ASSERT_TRUE(same_bits(found, expected));
-    f32().relu(n, a.floats.data(), expected.data());
-    bf16().relu(n, a.halves.data(), found.data());
+    forward(f32(), ActivationKind::kRelu, n, a.floats.data(), expected.data());
+    forward(bf16(), ActivationKind::kRelu, n, a.halves.data(), found.data());
     ASSERT_TRUE(same_bits(found, expected));
-    f32().relu_backward(n, a.floats.data(), b.floats.data(), expected.data());
-    bf16().relu_backward(n, a.halves.data(), b.halves.data(), found.data());
+    backward(f32(), ActivationKind::kRelu, n, a.floats.data(), b.floats.data(), expected.data());
+    backward(bf16(), ActivationKind::kRelu, n, a.halves.data(), b.halves.data(), found.data());
     ASSERT_TRUE(same_bits(found, expected));
     Halves in_place = a.halves;
     f32().add(n, a.floats.data(), b.floats.data(), expected.data());
@@ -121,7 +121,7 @@ TEST_P(KernelsBf16Test, NanSurvives) {
     x[place] = kNan;
     const Both both(x);
     Halves y(n);
-    bf16().relu(n, both.halves.data(), y.data());
+    forward(bf16(), ActivationKind::kRelu, n, both.halves.data(), y.data());
     ASSERT_TRUE(std::isnan(widened(y[place]))) << place;
     bf16().scale(n, both.halves.data(), 0, y.data());
     ASSERT_TRUE(std::isnan(widened(y[place]))) << place;

@@ -24,6 +24,18 @@ inline std::string name_of(const testing::TestParamInfo<const Kernels*>& info) {
   return info.param->name;
 }
 
+/// An activation without alpha, by a table's kernels.
+template <class T>
+void forward(const StoredKernels<T>& kernels, ActivationKind kind, std::size_t n, const T* x,
+             T* y) {
+  kernels.activations[static_cast<int>(kind)].forward(n, 0.0f, x, y);
+}
+template <class T>
+void backward(const StoredKernels<T>& kernels, ActivationKind kind, std::size_t n, const T* dy,
+              const T* saved, T* dx) {
+  kernels.activations[static_cast<int>(kind)].backward(n, 0.0f, dy, saved, dx);
+}
+
 /// A test that runs once per table, which is GetParam().
 class KernelsTest : public testing::TestWithParam<const Kernels*> {};
 

@@ -82,8 +82,8 @@ TEST_P(KernelsTest, ReluAndItsBackwardInPlaceToo) {
     if (n > 4) x[4] = 0;
     const std::vector<float> dy = normal(n, 4);
     std::vector<float> y = x, dx(n);
-    k.f32.relu(n, y.data(), y.data());
-    k.f32.relu_backward(n, dy.data(), y.data(), dx.data());
+    forward(k.f32, ActivationKind::kRelu, n, y.data(), y.data());
+    backward(k.f32, ActivationKind::kRelu, n, dy.data(), y.data(), dx.data());
     for (std::size_t i = 0; i < n; ++i) {
       ASSERT_EQ(y[i], x[i] > 0 ? x[i] : 0);
       ASSERT_EQ(dx[i], x[i] > 0 ? dy[i] : 0);
@@ -97,7 +97,7 @@ TEST_P(KernelsTest, NanSurvivesElementwise) {
   for (std::size_t place = 0; place < n; ++place) {
     std::vector<float> x(n, -1), y(n);
     x[place] = kNan;
-    k.f32.relu(n, x.data(), y.data());
+    forward(k.f32, ActivationKind::kRelu, n, x.data(), y.data());
     ASSERT_TRUE(std::isnan(y[place])) << place;
     ASSERT_TRUE(std::isnan(k.sum_of_squares(n, x.data()))) << place;
     k.f32.scale(n, x.data(), 0, y.data());

@@ -1,48 +1,10 @@
 #include "tests/reference/elementwise.h"
 
-#include <cmath>
-#include <numbers>
-
 namespace lockstep::reference {
 namespace {
 
-/// Probability that a standard normal variable is below x.
-double normal_cdf(double x) { return 0.5 * (1 + std::erf(x / std::numbers::sqrt2)); }
-
-double normal_density(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2 * std::numbers::pi); }
-
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
-
-double value_of(ActivationKind kind, double x, double alpha) {
-  switch (kind) {
-    case ActivationKind::kRelu:
-      return x > 0 ? x : 0;
-    case ActivationKind::kLeakyRelu:
-      return x > 0 ? x : alpha * x;
-    case ActivationKind::kElu:
-      return x > 0 ? x : alpha * std::expm1(x);
-    case ActivationKind::kGelu:
-      return x * normal_cdf(x);
-    case ActivationKind::kSigmoid:
-      return sigmoid(x);
-  }
-  throw std::invalid_argument("reference: an unknown activation");
-}
-
-double slope_of(ActivationKind kind, double x, double alpha) {
-  switch (kind) {
-    case ActivationKind::kRelu:
-      return x > 0 ? 1 : 0;
-    case ActivationKind::kLeakyRelu:
-      return x > 0 ? 1 : alpha;
-    case ActivationKind::kElu:
-      return x > 0 ? 1 : alpha * std::exp(x);
-    case ActivationKind::kGelu:
-      return normal_cdf(x) + x * normal_density(x);
-    case ActivationKind::kSigmoid:
-      return sigmoid(x) * (1 - sigmoid(x));
-  }
-  throw std::invalid_argument("reference: an unknown activation");
+const ActivationTwin& twin_of(ActivationKind kind) {
+  return kActivationTwins[static_cast<std::size_t>(kind)];
 }
 
 void require_same(const Tensor& a, const Tensor& b, const std::string& what) {
@@ -53,7 +15,7 @@ void require_same(const Tensor& a, const Tensor& b, const std::string& what) {
 
 Tensor activation(const Tensor& src, ActivationKind kind, double alpha) {
   Tensor dst = src;
-  for (double& v : dst.values) v = value_of(kind, v, alpha);
+  for (double& v : dst.values) v = twin_of(kind).value(v, alpha);
   return dst;
 }
 
@@ -61,7 +23,8 @@ Tensor activation_backward(const Tensor& src, const Tensor& diff_dst, Activation
                            double alpha) {
   require_same(src, diff_dst, "activation_backward");
   Tensor diff_src = diff_dst;
-  for (std::int64_t i = 0; i < src.elements(); ++i) diff_src[i] *= slope_of(kind, src[i], alpha);
+  for (std::int64_t i = 0; i < src.elements(); ++i)
+    diff_src[i] *= twin_of(kind).slope(src[i], alpha);
   return diff_src;
 }
 

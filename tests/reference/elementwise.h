@@ -1,4 +1,5 @@
 #pragma once
+#include "tests/reference/activations.h"
 #include "tests/reference/tensor.h"
 
 namespace lockstep::reference {
@@ -6,10 +7,7 @@ namespace lockstep::reference {
 // Ops that map each element on its own, or multiply it by a factor. Where backward takes `src`, it
 // is the forward's input.
 
-enum class ActivationKind { kRelu, kLeakyRelu, kElu, kGelu, kSigmoid };
-
-/// relu: max(x, 0). leaky_relu: alpha*x below 0. elu: alpha*(exp(x) - 1) below 0.
-/// gelu: x*(1 + erf(x/sqrt(2)))/2. sigmoid: 1/(1 + exp(-x)). At x = 0 the slope is that of x < 0.
+/// By the twins of activations.h.
 Tensor activation(const Tensor& src, ActivationKind kind, double alpha = 0);
 Tensor activation_backward(const Tensor& src, const Tensor& diff_dst, ActivationKind kind,
                            double alpha = 0);

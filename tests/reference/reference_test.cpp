@@ -138,9 +138,8 @@ TEST(Twins, BatchNormOfOnePixel) {
 
 TEST(Twins, Activations) {
   for (const Dims& dims : {Dims{2, 3, 4, 5}, Dims{7}, Dims{1, 1, 3, 1}})
-    for (ActivationKind kind :
-         {ActivationKind::kRelu, ActivationKind::kLeakyRelu, ActivationKind::kElu,
-          ActivationKind::kGelu, ActivationKind::kSigmoid}) {
+    for (const ActivationTwin& twin : kActivationTwins) {
+      const ActivationKind kind = twin.kind;
       const Tensor src = spaced_tensor(dims, 11), diff = random_tensor(dims, 12);
       expect_gradient(
           "activation " + std::to_string(static_cast<int>(kind)),

@@ -146,14 +146,19 @@ OpCase attention(const char* name, int heads) {
           }};
 }
 
+/// Every row of the table, those with an alpha at another than the usual.
+std::vector<OpCase> activations() {
+  std::vector<OpCase> all;
+  for (const ActivationRow& row : kActivations) {
+    const float alpha = row.kind == ActivationKind::kLeakyRelu ? 0.1f : 0.7f * row.usual_alpha;
+    all.push_back(one(row.word, Activation{row.kind, alpha}));
+  }
+  return all;
+}
+
 std::vector<OpCase> elementwise() {
   return {
-      one("relu", Activation{}),
-      one("leaky_relu", Activation{ActivationKind::kLeakyRelu, 0.1f}),
       one("leaky_relu_negative", Activation{ActivationKind::kLeakyRelu, -0.2f}),
-      one("elu", Activation{ActivationKind::kElu, 0.7f}),
-      one("gelu", Activation{ActivationKind::kGelu}),
-      one("sigmoid", Activation{ActivationKind::kSigmoid}),
       one("scale", Scale{0.3f}),
       {"lerp",  // read by a convolution besides, and its start twice
        [](Graph& g, ValueId x) {
@@ -236,7 +241,7 @@ std::vector<OpCase> channels_and_pools() {
 
 std::vector<OpCase> op_cases() {
   std::vector<OpCase> all = convolutions();
-  for (const auto& part : {norms(), elementwise(), channels_and_pools()})
+  for (const auto& part : {norms(), activations(), elementwise(), channels_and_pools()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }
