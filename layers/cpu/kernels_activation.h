@@ -121,6 +121,23 @@ struct Sigmoid {
   }
 };
 
+/// x * min(max(x + 3, 0), 6) / 6.  Howard et al. 2019, arXiv:1905.02244.
+struct Hardswish {
+  static constexpr ActivationKind kKind = ActivationKind::kHardswish;
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> value(Floats<W> x, float) {
+    const Floats<W> zero{}, three = broadcast<W>(3.0f);
+    const Floats<W> above = x >= three ? x : x * (x + three) * (1.0f / 6);
+    return x <= -three ? zero : above;
+  }
+  template <int W>
+  LOCKSTEP_INLINE static inline Floats<W> gradient(Floats<W> dy, Floats<W> x, float) {
+    const Floats<W> zero{}, three = broadcast<W>(3.0f);
+    const Floats<W> above = x > three ? dy : dy * (x * (1.0f / 3) + 0.5f);
+    return x <= -three ? zero : above;
+  }
+};
+
 template <class A, class T>
 void activate(size_t n, float alpha, const T* x, T* y) {
   over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
@@ -150,7 +167,7 @@ struct ActivationList {
 };
 
 /// Every row of layers/ops/activations.h has its formulas here.
-using Activations = ActivationList<Relu, LeakyRelu, Elu, Gelu, Sigmoid>;
+using Activations = ActivationList<Relu, LeakyRelu, Elu, Gelu, Sigmoid, Hardswish>;
 static_assert(Activations::is_by_kind());
 
 template <class T>

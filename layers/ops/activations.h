@@ -2,7 +2,7 @@
 
 namespace lockstep {
 
-enum class ActivationKind { kRelu, kLeakyRelu, kElu, kGelu, kSigmoid };
+enum class ActivationKind { kRelu, kLeakyRelu, kElu, kGelu, kSigmoid, kHardswish };
 
 /// What an activation's backward reads besides the gradient of its output.
 enum class ActivationReads {
@@ -30,6 +30,7 @@ inline constexpr ActivationRow kActivations[] = {
     {"elu", ActivationKind::kElu, ActivationReads::kOutput, 4, 4, 1.0f, true},
     {"gelu", ActivationKind::kGelu, ActivationReads::kInput, 5, 10, 0.0f, true},
     {"sigmoid", ActivationKind::kSigmoid, ActivationReads::kOutput, 3, 3, 0.0f, false},
+    {"hardswish", ActivationKind::kHardswish, ActivationReads::kInput, 5, 5, 0.0f, true},
 };
 constexpr int kActivationCount = sizeof kActivations / sizeof kActivations[0];
 

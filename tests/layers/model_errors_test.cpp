@@ -171,7 +171,7 @@ TEST(ModelErrors, NameKeyValueAndWayOut) {
       {[](auto& o) { o.norm = "instance"; },
        "model.norm = instance: takes auto, batch, group, layer"},
       {[](auto& o) { o.activation = "swish"; },
-       "model.activation = swish: takes auto, relu, leaky_relu, elu, gelu"},
+       "model.activation = swish: takes auto, relu, leaky_relu, elu, gelu, hardswish"},
       {[](auto& o) { o.activation_alpha = 0.5f; },
        "model.activation_alpha = 0.5: auto has none; use activation = leaky_relu or elu"},
       {[](auto& o) { o.activation_alpha = -1; },

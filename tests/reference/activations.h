@@ -1,10 +1,11 @@
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
 namespace lockstep::reference {
 
-enum class ActivationKind { kRelu, kLeakyRelu, kElu, kGelu, kSigmoid };
+enum class ActivationKind { kRelu, kLeakyRelu, kElu, kGelu, kSigmoid, kHardswish };
 
 /// An activation's value at x and its slope there. At a kink the slope is that of smaller x.
 struct ActivationTwin {
@@ -38,6 +39,11 @@ inline constexpr ActivationTwin kActivationTwins[] = {
     {"sigmoid", ActivationKind::kSigmoid,  //
      [](double x, double) { return sigmoid(x); },
      [](double x, double) { return sigmoid(x) * (1 - sigmoid(x)); }},
+    {"hardswish", ActivationKind::kHardswish,
+     [](double x, double) { return x * std::min(std::max(x + 3, 0.0), 6.0) / 6; },
+     [](double x, double) { return x <= -3  ? 0
+                                   : x <= 3 ? x / 3 + 0.5
+                                            : 1; }},
 };
 
 }  // namespace lockstep::reference
