@@ -203,7 +203,7 @@ class AttentionBackward : public AttentionKernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_attention_kernel(const CallSite& site) {
+std::unique_ptr<Kernel> make_kernel(const Attention&, const CallSite& site) {
   const Storage storage = site.storage(site.op.output);
   switch (site.call.kind) {
     case CallKind::kForward:

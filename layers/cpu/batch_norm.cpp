@@ -319,7 +319,7 @@ class BackwardData : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_batch_norm_kernel(const CallSite& site) {
+std::unique_ptr<Kernel> make_kernel(const BatchNorm&, const CallSite& site) {
   const Geometry g = site.geometry(site.op.inputs[0]);
   const Storage storage = site.storage(site.op.inputs[0]);
   switch (site.call.kind) {

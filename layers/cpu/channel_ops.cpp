@@ -159,15 +159,19 @@ class ChannelScaleKernel : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_channel_kernel(const CallSite& site) {
-  if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
-    site.no_kernel();
-  const Storage storage = site.storage(site.op.inputs[0]);
-  if (std::holds_alternative<Concat>(site.op.attributes))
-    return make_stored<ConcatPart>(storage, site);
-  if (std::holds_alternative<ChannelPad>(site.op.attributes))
-    return make_stored<ChannelPadKernel>(storage, site);
-  return make_stored<ChannelScaleKernel>(storage, site);
+std::unique_ptr<Kernel> make_kernel(const Concat&, const CallSite& site) {
+  site.require_pass();
+  return make_stored<ConcatPart>(site.storage(site.op.inputs[0]), site);
+}
+
+std::unique_ptr<Kernel> make_kernel(const ChannelPad&, const CallSite& site) {
+  site.require_pass();
+  return make_stored<ChannelPadKernel>(site.storage(site.op.inputs[0]), site);
+}
+
+std::unique_ptr<Kernel> make_kernel(const ChannelScale&, const CallSite& site) {
+  site.require_pass();
+  return make_stored<ChannelScaleKernel>(site.storage(site.op.inputs[0]), site);
 }
 
 }  // namespace lockstep::cpu

@@ -12,6 +12,27 @@
 
 namespace lockstep::cpu {
 
+namespace {
+
+/// Makes an op's kernel by its type.
+struct KernelFactory {
+  const CallSite& site;
+  const std::shared_ptr<const Convolution>* convolution;  // of an op that is one
+
+  std::unique_ptr<Kernel> operator()(const Conv2d&) const {
+    return make_convolution_kernel(*convolution, site.call, site.binding);
+  }
+  std::unique_ptr<Kernel> operator()(const ConvTranspose2d&) const {
+    return make_transposed_kernel(*convolution, site.call, site.binding);
+  }
+  template <class T>
+  std::unique_ptr<Kernel> operator()(const T& attributes) const {
+    return make_kernel(attributes, site);
+  }
+};
+
+}  // namespace
+
 Geometry CallSite::geometry(ValueId value) const {
   const Shape& s = graph.value(value).shape;
   return {s.channels, s.pixels(), value_block(graph, value, layout)};
@@ -22,6 +43,15 @@ Storage CallSite::storage(ValueId value) const { return value_storage(graph, val
 void CallSite::no_kernel() const {
   throw InternalError(op.name + " (" + kind_name(op.attributes) + "): no kernel for call kind " +
                       std::to_string(static_cast<int>(call.kind)));
+}
+
+void CallSite::require_pass() const {
+  if (call.kind != CallKind::kForward && call.kind != CallKind::kBackwardData) no_kernel();
+}
+
+bool CallSite::is_forward() const {
+  require_pass();
+  return call.kind == CallKind::kForward;
 }
 
 CpuBackend::CpuBackend(const Graph& graph, CpuBackendOptions options)
@@ -77,42 +107,8 @@ std::unique_ptr<Kernel> CpuBackend::make_kernel(const Call& call, Binding bindin
   if (call.kind == CallKind::kSum) return make_sum_kernel(site, op.output);
   const auto geometry = winograd_.find(call.op);
   if (geometry != winograd_.end()) return make_winograd_kernel(site, geometry->second);
-  struct Factory {
-    const CallSite& site;
-    const std::shared_ptr<const Convolution>* convolution;
-    using Made = std::unique_ptr<Kernel>;
-    Made operator()(const Conv2d&) const {
-      return make_convolution_kernel(*convolution, site.call, site.binding);
-    }
-    Made operator()(const ConvTranspose2d&) const {
-      return make_transposed_kernel(*convolution, site.call, site.binding);
-    }
-    Made operator()(const Linear&) const { return make_linear_kernel(site); }
-    Made operator()(const BatchNorm&) const { return make_batch_norm_kernel(site); }
-    Made operator()(const GroupNorm&) const { return make_group_norm_kernel(site); }
-    Made operator()(const LayerNorm&) const { return make_layer_norm_kernel(site); }
-    Made operator()(const LayerScale&) const { return make_layer_scale_kernel(site); }
-    Made operator()(const PositionEmbedding&) const { return make_position_kernel(site); }
-    Made operator()(const Attention&) const { return make_attention_kernel(site); }
-    Made operator()(const Activation&) const { return make_elementwise_kernel(site); }
-    Made operator()(const Add&) const { return make_elementwise_kernel(site); }
-    Made operator()(const Lerp&) const { return make_lerp_kernel(site); }
-    Made operator()(const Scale&) const { return make_elementwise_kernel(site); }
-    Made operator()(const Dropout&) const { return make_random_kernel(site); }
-    Made operator()(const StochasticDepth&) const { return make_random_kernel(site); }
-    Made operator()(const BranchGate&) const { return make_random_kernel(site); }
-    Made operator()(const Concat&) const { return make_channel_kernel(site); }
-    Made operator()(const ChannelPad&) const { return make_channel_kernel(site); }
-    Made operator()(const ChannelScale&) const { return make_channel_kernel(site); }
-    Made operator()(const Pool&) const { return make_pool_kernel(site); }
-    Made operator()(const Upsample&) const { return make_upsample_kernel(site); }
-    Made operator()(const Flatten&) const { return make_flatten_kernel(site); }
-    Made operator()(const GlobalAveragePool&) const { return make_pool_kernel(site); }
-    Made operator()(const SoftmaxCrossEntropy&) const { return make_loss_kernel(site); }
-    Made operator()(const PixelCrossEntropy&) const { return make_loss_kernel(site); }
-  };
   const auto found = convolutions_.find(call.op);
-  return std::visit(Factory{site, found == convolutions_.end() ? nullptr : &found->second},
+  return std::visit(KernelFactory{site, found == convolutions_.end() ? nullptr : &found->second},
                     op.attributes);
 }
 

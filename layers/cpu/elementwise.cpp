@@ -130,27 +130,30 @@ class LerpKernel : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_lerp_kernel(const CallSite& site) {
-  if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
-    site.no_kernel();
+std::unique_ptr<Kernel> make_kernel(const Lerp&, const CallSite& site) {
+  site.require_pass();
   return make_stored<LerpKernel>(site.storage(site.op.output), site);
 }
 
-std::unique_ptr<Kernel> make_elementwise_kernel(const CallSite& site) {
-  const bool forward = site.call.kind == CallKind::kForward;
-  if (!forward && site.call.kind != CallKind::kBackwardData) site.no_kernel();
+std::unique_ptr<Kernel> make_kernel(const Add&, const CallSite& site) {
+  // The gradient of both inputs is that of the output.
+  if (site.call.kind != CallKind::kForward) site.no_kernel();
   const Binding& b = site.binding;
+  return make_stored<AddKernel>(site.storage(site.op.output), elements_of(site, site.op.output),
+                                b[Role::kSrc], b[Role::kSrc2], b[Role::kDst]);
+}
+
+std::unique_ptr<Kernel> make_kernel(const Scale& scale, const CallSite& site) {
+  const bool forward = site.is_forward();
+  const Binding& b = site.binding;
+  return make_stored<ScaleKernel>(site.storage(site.op.output), elements_of(site, site.op.output),
+                                  scale.alpha, b[forward ? Role::kSrc : Role::kDiffDst],
+                                  b[forward ? Role::kDst : Role::kDiffSrc]);
+}
+
+std::unique_ptr<Kernel> make_kernel(const Activation&, const CallSite& site) {
   const Storage storage = site.storage(site.op.output);
-  if (std::holds_alternative<Add>(site.op.attributes)) {
-    if (!forward) site.no_kernel();  // the gradient of both inputs is that of the output
-    return make_stored<AddKernel>(storage, elements_of(site, site.op.output), b[Role::kSrc],
-                                  b[Role::kSrc2], b[Role::kDst]);
-  }
-  if (const auto* scale = std::get_if<Scale>(&site.op.attributes))
-    return make_stored<ScaleKernel>(storage, elements_of(site, site.op.output), scale->alpha,
-                                    b[forward ? Role::kSrc : Role::kDiffDst],
-                                    b[forward ? Role::kDst : Role::kDiffSrc]);
-  if (forward) return make_stored<ActivationForward>(storage, site);
+  if (site.is_forward()) return make_stored<ActivationForward>(storage, site);
   return make_stored<ActivationBackward>(storage, site);
 }
 

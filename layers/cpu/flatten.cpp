@@ -55,9 +55,8 @@ class FlattenKernel : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_flatten_kernel(const CallSite& site) {
-  if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
-    site.no_kernel();
+std::unique_ptr<Kernel> make_kernel(const Flatten&, const CallSite& site) {
+  site.require_pass();
   return make_stored<FlattenKernel>(site.storage(site.op.inputs[0]), site);
 }
 

@@ -151,7 +151,7 @@ class GroupNormBackward : public GroupNormKernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_group_norm_kernel(const CallSite& site) {
+std::unique_ptr<Kernel> make_kernel(const GroupNorm&, const CallSite& site) {
   const Geometry g = site.geometry(site.op.inputs[0]);
   const Storage storage = site.storage(site.op.inputs[0]);
   switch (site.call.kind) {

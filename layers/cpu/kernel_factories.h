@@ -22,6 +22,8 @@ struct CallSite {
   Storage storage(ValueId value) const;
   const Shape& shape(ValueId value) const { return graph.value(value).shape; }
   [[noreturn]] void no_kernel() const;  // throws InternalError
+  void require_pass() const;            // no_kernel() unless the call is kForward or kBackwardData
+  bool is_forward() const;              // the same, and which of them
 };
 
 /// Those of kernels() for elements of type T, float or Bf16.
@@ -40,22 +42,34 @@ std::unique_ptr<Kernel> make_stored(Storage storage, const Arguments&... argumen
   return std::make_unique<K<float>>(arguments...);
 }
 
-std::unique_ptr<Kernel> make_linear_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_batch_norm_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_group_norm_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_layer_norm_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_layer_scale_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_position_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_attention_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_elementwise_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_lerp_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_flatten_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_random_kernel(const CallSite& site);   // dropout, skipped branches
-std::unique_ptr<Kernel> make_channel_kernel(const CallSite& site);  // concat, pad, SE scale
-std::unique_ptr<Kernel> make_pool_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_upsample_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_loss_kernel(const CallSite& site);
-std::unique_ptr<Kernel> make_pixel_loss_kernel(const CallSite& site);  // kForward
+// The kernels of every op: one that has none here does not compile. Those of convolutions are in
+// convolution.h and winograd.h.
+std::unique_ptr<Kernel> make_kernel(const Linear&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const BatchNorm&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const GroupNorm&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const LayerNorm&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const LayerScale&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const PositionEmbedding&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const Attention&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const Activation&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const Add&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const Lerp&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const Scale&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const Dropout&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const StochasticDepth&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const BranchGate&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const Concat&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const ChannelPad&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const ChannelScale&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const Pool&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const Upsample&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const Flatten&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const GlobalAveragePool&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const SoftmaxCrossEntropy&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const PixelCrossEntropy&, const CallSite& site);
+
+/// kCombineLoss of any loss.
+std::unique_ptr<Kernel> make_combine_loss_kernel(const CallSite& site);
 
 /// Adds lane gradients that are kept in the plain layout: linear, group norm.
 std::unique_ptr<Kernel> make_fold_kernel(const CallSite& site);

@@ -140,7 +140,7 @@ class LayerScaleBackward : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_layer_norm_kernel(const CallSite& site) {
+std::unique_ptr<Kernel> make_kernel(const LayerNorm&, const CallSite& site) {
   const Storage storage = site.storage(site.op.inputs[0]);
   switch (site.call.kind) {
     case CallKind::kForward:
@@ -154,7 +154,7 @@ std::unique_ptr<Kernel> make_layer_norm_kernel(const CallSite& site) {
   }
 }
 
-std::unique_ptr<Kernel> make_layer_scale_kernel(const CallSite& site) {
+std::unique_ptr<Kernel> make_kernel(const LayerScale&, const CallSite& site) {
   const Storage storage = site.storage(site.op.inputs[0]);
   switch (site.call.kind) {
     case CallKind::kForward:

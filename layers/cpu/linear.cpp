@@ -186,7 +186,7 @@ class LinearBackwardWeights : public LinearKernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_linear_kernel(const CallSite& site) {
+std::unique_ptr<Kernel> make_kernel(const Linear&, const CallSite& site) {
   const auto& linear = std::get<Linear>(site.op.attributes);
   LinearShape shape{site.op.name, site.shape(site.op.inputs[0]).channels, linear.out_features,
                     linear.bias};

@@ -103,17 +103,14 @@ class CombineLoss : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_loss_kernel(const CallSite& site) {
-  switch (site.call.kind) {
-    case CallKind::kForward:
-      if (std::holds_alternative<PixelCrossEntropy>(site.op.attributes))
-        return make_pixel_loss_kernel(site);
-      return std::make_unique<SoftmaxLoss>(site, site.shape(site.op.inputs[0]).channels);
-    case CallKind::kCombineLoss:
-      return std::make_unique<CombineLoss>(site.binding, loss_sum_count(site.graph, site.op));
-    default:
-      site.no_kernel();
-  }
+std::unique_ptr<Kernel> make_kernel(const SoftmaxCrossEntropy&, const CallSite& site) {
+  if (site.call.kind != CallKind::kForward) return make_combine_loss_kernel(site);
+  return std::make_unique<SoftmaxLoss>(site, site.shape(site.op.inputs[0]).channels);
+}
+
+std::unique_ptr<Kernel> make_combine_loss_kernel(const CallSite& site) {
+  if (site.call.kind != CallKind::kCombineLoss) site.no_kernel();
+  return std::make_unique<CombineLoss>(site.binding, loss_sum_count(site.graph, site.op));
 }
 
 }  // namespace lockstep::cpu

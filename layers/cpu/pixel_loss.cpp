@@ -91,7 +91,8 @@ class PixelLoss : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_pixel_loss_kernel(const CallSite& site) {
+std::unique_ptr<Kernel> make_kernel(const PixelCrossEntropy&, const CallSite& site) {
+  if (site.call.kind != CallKind::kForward) return make_combine_loss_kernel(site);
   return std::make_unique<PixelLoss>(site);
 }
 

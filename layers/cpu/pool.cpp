@@ -80,13 +80,14 @@ class GlobalAverage : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_pool_kernel(const CallSite& site) {
-  if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
-    site.no_kernel();
-  const Storage storage = site.storage(site.op.inputs[0]);
-  if (std::holds_alternative<Pool>(site.op.attributes))
-    return make_stored<PoolKernel>(storage, site);
-  return make_stored<GlobalAverage>(storage, site);
+std::unique_ptr<Kernel> make_kernel(const Pool&, const CallSite& site) {
+  site.require_pass();
+  return make_stored<PoolKernel>(site.storage(site.op.inputs[0]), site);
+}
+
+std::unique_ptr<Kernel> make_kernel(const GlobalAveragePool&, const CallSite& site) {
+  site.require_pass();
+  return make_stored<GlobalAverage>(site.storage(site.op.inputs[0]), site);
 }
 
 }  // namespace lockstep::cpu

@@ -52,7 +52,7 @@ class PositionGradient : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_position_kernel(const CallSite& site) {
+std::unique_ptr<Kernel> make_kernel(const PositionEmbedding&, const CallSite& site) {
   const Storage storage = site.storage(site.op.output);
   switch (site.call.kind) {
     case CallKind::kForward:

@@ -114,15 +114,19 @@ class BranchGateKernel : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_random_kernel(const CallSite& site) {
-  if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
-    site.no_kernel();
-  const Storage storage = site.storage(site.op.output);
-  if (std::holds_alternative<Dropout>(site.op.attributes))
-    return make_stored<DropoutKernel>(storage, site);
-  if (std::holds_alternative<BranchGate>(site.op.attributes))
-    return make_stored<BranchGateKernel>(storage, site);
-  return make_stored<StochasticDepthKernel>(storage, site);
+std::unique_ptr<Kernel> make_kernel(const Dropout&, const CallSite& site) {
+  site.require_pass();
+  return make_stored<DropoutKernel>(site.storage(site.op.output), site);
+}
+
+std::unique_ptr<Kernel> make_kernel(const StochasticDepth&, const CallSite& site) {
+  site.require_pass();
+  return make_stored<StochasticDepthKernel>(site.storage(site.op.output), site);
+}
+
+std::unique_ptr<Kernel> make_kernel(const BranchGate&, const CallSite& site) {
+  site.require_pass();
+  return make_stored<BranchGateKernel>(site.storage(site.op.output), site);
 }
 
 }  // namespace lockstep::cpu

@@ -35,9 +35,8 @@ class UpsampleKernel : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_upsample_kernel(const CallSite& site) {
-  if (site.call.kind != CallKind::kForward && site.call.kind != CallKind::kBackwardData)
-    site.no_kernel();
+std::unique_ptr<Kernel> make_kernel(const Upsample&, const CallSite& site) {
+  site.require_pass();
   return make_stored<UpsampleKernel>(site.storage(site.op.output), site);
 }
 
