@@ -154,6 +154,12 @@ void check_shares(const Job& job, std::int64_t train_samples, int replicas) {
            "set it to " + std::to_string(replicas) + " at least");
 }
 
+void close_data(JobData& data) {
+  if (data.train_scatter) return;
+  data.train.reset();
+  data.val.reset();
+}
+
 JobData open_job_data(const Job& job) {
   JobData data = open_shared(job);
   tell_warnings(data);

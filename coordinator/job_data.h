@@ -48,6 +48,9 @@ int input_channels(int from_job, const DatasetInfo& info);
 /// @throws ConfigError: fewer training images, or images of a step, than replicas.
 void check_shares(const Job& job, std::int64_t train_samples, int replicas);
 
+/// Lets go of the data on a rank that loads none; those that rank 0 scatters stay: all ranks take part in that.
+void close_data(JobData& data);
+
 /// Opens the data sets and works out the network's input. @throws DataError, MissingFileError,
 /// ConfigError (an input size that neither the job nor the data tells).
 JobData open_job_data(const Job& job);

@@ -35,7 +35,7 @@ std::string Progress::line(const StepMetrics& m) const {
       clock_time(left));
 }
 
-void Progress::step(const StepMetrics& m) {
+void Progress::on_step(const StepMetrics& m) {
   const double speed = static_cast<double>(m.samples) / m.step_seconds;
   const bool first = images_per_second_ == 0;
   images_per_second_ = first ? speed : 0.9 * images_per_second_ + 0.1 * speed;
@@ -49,7 +49,7 @@ void Progress::step(const StepMetrics& m) {
     spdlog::info("{}", line(m));
 }
 
-void Progress::validation(const ValidationMetrics& m) {
+void Progress::on_validation(const ValidationMetrics& m) {
   if (terminal_) std::fprintf(stderr, "\r\033[K");
   if (m.mean_iou) {
     spdlog::info(
@@ -63,7 +63,7 @@ void Progress::validation(const ValidationMetrics& m) {
       m.epoch, m.step, m.loss, 100 * m.accuracy, 100 * m.top5, m.samples);
 }
 
-void Progress::finish() {
+void Progress::on_end() {
   if (terminal_) std::fprintf(stderr, "\r\033[K");
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "coordinator/metrics.h"
+#include "coordinator/run_observer.h"
 
 namespace lockstep {
 
@@ -10,13 +10,13 @@ inline constexpr const char* kTerminalVariable = "LOCKSTEP_ON_TERMINAL";
 
 /// What the user sees while a run goes on: on a terminal one line that is written over, else a log
 /// line every `every_s` seconds. Rank 0 only.
-class Progress {
+class Progress : public RunObserver {
  public:
   Progress(std::int64_t total_steps, double every_s);
 
-  void step(const StepMetrics& metrics);
-  void validation(const ValidationMetrics& metrics);
-  void finish();  // leaves the progress line
+  void on_step(const StepMetrics& metrics) override;
+  void on_validation(const ValidationMetrics& metrics) override;
+  void on_end() override;  // leaves the progress line
 
  private:
   std::string line(const StepMetrics& metrics) const;

@@ -153,7 +153,7 @@ bool Saver::start(const TrainingState& where) {
   return true;
 }
 
-bool Saver::publish(MetricsFile* metrics) {
+bool Saver::publish(const std::function<void()>& before_publish) {
   if (!saving_) return true;
   std::string failure;
   std::string report = refused_;
@@ -168,7 +168,7 @@ bool Saver::publish(MetricsFile* metrics) {
       for (const std::string& r : reports)
         if (r.rfind(kFailed, 0) == 0) throw IoError(r.substr(std::string(kFailed).size()));
       reports.erase(reports.begin(), reports.begin() + first_writer_);
-      if (metrics) metrics->sync();
+      if (before_publish) before_publish();
       publish_checkpoint(checkpoints_, *saving_, reports);
       writer_->start_prune(checkpoints_, keep_newest_, saving_->best_step);
     } catch (const Error& e) {

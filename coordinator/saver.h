@@ -1,9 +1,10 @@
 #pragma once
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
-#include "coordinator/metrics.h"
 #include "coordinator/stages/grid.h"
 #include "data/checkpoint_writer.h"
 #include "worker/comm/communicator.h"
@@ -40,9 +41,9 @@ class Saver {
     return saving_ ? std::optional(saving_->step) : std::nullopt;
   }
 
-  /// Publishes what all ranks have written. `metrics` (rank 0) is synced first. Waits if needed.
-  /// False, on all ranks, if it failed; true where there was nothing to do.
-  bool publish(MetricsFile* metrics);
+  /// Publishes what all ranks have written. Rank 0 calls `before_publish` first: what it throws is a failure of the
+  /// save. Waits if needed. False, on all ranks, if it failed; true where there was nothing to do.
+  bool publish(const std::function<void()>& before_publish = {});
 
  private:
   std::filesystem::path checkpoints_;

@@ -40,7 +40,7 @@ double SavingBench::boundary() {
   return time([&] {
     const std::int64_t written =
         group_.all_reduce(std::int64_t{saver_->ready()}, ReduceOp::kSum, "step boundary");
-    if (saver_->saving() && written == group_.size() && !saver_->publish(nullptr))
+    if (saver_->saving() && written == group_.size() && !saver_->publish())
       throw IoError(directory_.path().string() + ": the checkpoint could not be saved (see above)");
   });
 }
@@ -61,7 +61,7 @@ SavingSeconds SavingBench::run(double seconds) {
     if (!saver_->saving() && s.save == 0) s.save = s.with;
   }
   if (saver_->saving()) {  // longer than the stretch: training would wait here too
-    const double waited = time([&] { saver_->publish(nullptr); });
+    const double waited = time([&] { saver_->publish(); });
     s.blocked += waited;
     s.with += waited;
     s.save = s.with;

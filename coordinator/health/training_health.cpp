@@ -15,9 +15,9 @@ TrainingHealth::TrainingHealth(const HealthOptions& options, ModelState* state, 
   statistics_before_.resize(state->statistics().size());
 }
 
-void TrainingHealth::resume(std::span<const MetricsFile::PastStep> past) {
+void TrainingHealth::resume(std::span<const PastStep> past) {
   steps_.forget();
-  for (const MetricsFile::PastStep& step : past) steps_.remember(step.norm, step.held);
+  for (const PastStep& step : past) steps_.remember(step.norm, step.held);
 }
 
 void TrainingHealth::before_step(std::int64_t step, const StepDraws& draws) {

@@ -19,7 +19,7 @@ class TrainingHealth {
 
   double norm_limit() const { return steps_.norm_limit(); }
   /// What went before, after a start or a roll-back.
-  void resume(std::span<const MetricsFile::PastStep> past);
+  void resume(std::span<const PastStep> past);
 
   /// Around each step; `step`: counted with this one. A step that is skipped has left nothing behind after it.
   void before_step(std::int64_t step, const StepDraws& draws);

@@ -1,4 +1,4 @@
-#include "coordinator/metrics.h"
+#include "coordinator/metrics_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -45,14 +45,14 @@ TEST(MetricsFile, LosesTheLinesOfAFullDiskAndNothingElse) {
   const TempFolder folder;
   const auto path = std::filesystem::path(folder.path()) / "metrics.jsonl";
   MetricsFile metrics(path, 0);
-  metrics.write(StepMetrics{.step = 1, .step_seconds = 1});
+  metrics.on_step(StepMetrics{.step = 1, .step_seconds = 1});
   {
     const FullDisk full(600);
     for (int step = 2; step < 5000; ++step)
-      metrics.write(StepMetrics{.step = step, .step_seconds = 1});
+      metrics.on_step(StepMetrics{.step = step, .step_seconds = 1});
   }
-  metrics.write(StepMetrics{.step = 5000, .step_seconds = 1});
-  metrics.write(ValidationMetrics{.step = 5000});
+  metrics.on_step(StepMetrics{.step = 5000, .step_seconds = 1});
+  metrics.on_validation(ValidationMetrics{.step = 5000});
   const auto kept = steps(path);
   ASSERT_GE(kept.size(), 3u);
   EXPECT_LT(kept.size(), 8u);
@@ -66,7 +66,7 @@ TEST(MetricsFile, GoesOnBehindTheLinesThatItKeeps) {
   for (const std::int64_t last : {0, 2}) {
     MetricsFile metrics(path, last);
     for (std::int64_t step = last + 1; step <= 4; ++step)
-      metrics.write(StepMetrics{.step = step, .step_seconds = 1});
+      metrics.on_step(StepMetrics{.step = step, .step_seconds = 1});
   }
   EXPECT_EQ(steps(path), (std::vector<std::int64_t>{1, 2, 3, 4}));
 }

@@ -1,4 +1,4 @@
-#include "coordinator/metrics.h"
+#include "coordinator/metrics_file.h"
 
 #include <spdlog/spdlog.h>
 #include <algorithm>
@@ -22,14 +22,11 @@ Json number(double value) {
   return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
 }
 
-struct KeptLines {
-  std::string text;
-  std::int64_t last_step = 0;
-};
+}  // namespace
 
 /// The text without lines of later steps; a torn last line goes too.
-KeptLines kept_lines(const std::string& text, std::int64_t last_step, bool validated,
-                     MetricsFile::LostWork& lost) {
+MetricsFile::KeptLines MetricsFile::kept_lines(const std::string& text, std::int64_t last_step,
+                                               bool validated) {
   KeptLines kept;
   std::size_t begin = 0;
   for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
@@ -42,20 +39,22 @@ KeptLines kept_lines(const std::string& text, std::int64_t last_step, bool valid
       kept.text += line + "\n";
       if (is_step) kept.last_step = step;
     } else if (step > last_step && is_step && json["step_ms"].is_number()) {
-      ++lost.steps;
-      lost.seconds += json["step_ms"].get<double>() * 1e-3;
+      ++lost_.steps;
+      lost_.seconds += json["step_ms"].get<double>() * 1e-3;
     }
   }
   return kept;
 }
 
-}  // namespace
-
 MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t last_step, bool validated)
     : path_(std::move(path)) {
+  open(last_step, validated);
+}
+
+void MetricsFile::open(std::int64_t last_step, bool validated) {
   if (std::filesystem::exists(path_)) {
     const std::string text = read_text_file(path_, std::uint64_t{1} << 32);
-    const auto [kept, last_kept] = kept_lines(text, last_step, validated, lost_);
+    const auto [kept, last_kept] = kept_lines(text, last_step, validated);
     last_step_ = last_kept;
     if (kept != text) {
       const std::filesystem::path fresh = path_.string() + ".tmp";
@@ -67,6 +66,13 @@ MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t last_step, boo
   if (!std::filesystem::exists(path_)) write_file_durably(path_, "");
   file_.emplace(OpenFile::for_update(path_));
   end_ = file_->bytes();
+  if (lost_.steps > 0)
+    spdlog::warn("lost: {} steps after step {}, {:.1f} s of work, are done again", lost_.steps,
+                 last_step, lost_.seconds);
+}
+
+void MetricsFile::on_rollback(std::int64_t, std::int64_t to) {
+  *this = MetricsFile(std::move(path_), to);
 }
 
 void MetricsFile::note_past(const std::string& lines) {
@@ -100,7 +106,7 @@ void MetricsFile::append(const std::string& line) {
   }
 }
 
-void MetricsFile::write(const StepMetrics& m) {
+void MetricsFile::on_step(const StepMetrics& m) {
   Json json;
   json["step"] = m.step;
   json["epoch"] = m.epoch;
@@ -122,7 +128,7 @@ void MetricsFile::write(const StepMetrics& m) {
   append(json.dump());
 }
 
-void MetricsFile::write(const ValidationMetrics& m) {
+void MetricsFile::on_validation(const ValidationMetrics& m) {
   Json json;
   json["step"] = m.step;
   json["epoch"] = m.epoch;
