@@ -7,7 +7,7 @@ namespace lockstep {
 /// One small collective a step.
 StepVotes Boundary::vote(const HealthVerdict& verdict) {
   const StepVote mine{.stop = stop_ != 0,
-                      .sick = is_sick(verdict),
+                      .unhealthy = is_unhealthy(verdict),
                       .written = checkpoints_.written(),
                       .due = checkpoints_.due_by_clock(),
                       .asked = run_.directory.asked_to_stop()};
@@ -28,7 +28,7 @@ Next Boundary::agree(const RunCourse& course) {
                            : StopWish::kNobody;
   run_.directory.check_lock();
   if (actions_.act_on(verdict, votes, course)) return Next::kRollBack;
-  if (!is_sick(verdict)) actions_.look(step);
+  if (!is_unhealthy(verdict)) actions_.look(step);
   const bool saves = course.checkpoint_due() || votes.stops() || votes.due > 0;
   if (saves || (hash_every > 0 && step % hash_every == 0)) actions_.compare_parameters(step);
   if (saves) checkpoints_.save(course.where);

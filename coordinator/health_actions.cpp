@@ -26,7 +26,7 @@ bool HealthActions::act_on(const HealthVerdict& verdict, const StepVotes& votes,
     throw CommError(
         fmt::format("step {}: {} of {} ranks find it sick, the others do not; a memory or a sum is "
                     "damaged. Restart: training resumes from the newest good checkpoint",
-                    course.where.step, votes.sick, votes.ranks));
+                    course.where.step, votes.unhealthy, votes.ranks));
   }
   if (verdict.action != HealthAction::kGoOn && run_.place.first()) {
     const bool goes_on =

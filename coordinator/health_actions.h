@@ -39,6 +39,8 @@ class HealthActions {
 };
 
 /// More than a warning is due about the step.
-inline bool is_sick(const HealthVerdict& verdict) { return verdict.action > HealthAction::kWarn; }
+inline bool is_unhealthy(const HealthVerdict& verdict) {
+  return verdict.action > HealthAction::kWarn;
+}
 
 }  // namespace lockstep

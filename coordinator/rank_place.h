@@ -26,7 +26,7 @@ struct RankPlace {
 
   /// Gives a rank that only coordinates what the first worker knows. Collective.
   template <typename T>
-  void tell_coordinator(T& value, std::string_view name) const {
+  void share_with_coordinator(T& value, std::string_view name) const {
     if (first_worker > 0) world.broadcast_value(value, first_worker, name);
   }
 

@@ -71,7 +71,7 @@ void Resume::record(const RunStart& as_given, RunCourse& course) const {
   const std::string details =
       details_with_input_facts(checkpoint_details(start, environment), facts);
   if (run_.place.first()) {
-    if (course.where.step > 0) tell_changes(course, details);
+    if (course.where.step > 0) warn_of_changes(course, details);
     record_start(run_.directory.path(), start, environment);
     record_table(run_.directory.path(), run_.model.all_reduce_table());
   }
@@ -80,7 +80,7 @@ void Resume::record(const RunStart& as_given, RunCourse& course) const {
 }
 
 /// Since the checkpoint that training resumes from.
-void Resume::tell_changes(const RunCourse& course, const std::string& details) const {
+void Resume::warn_of_changes(const RunCourse& course, const std::string& details) const {
   const Job& job = run_.job;
   const std::string& before = course.where.details;
   for (const std::string& change : changes_since(before, details))

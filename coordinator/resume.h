@@ -15,9 +15,8 @@ namespace lockstep {
 /// a lost rank bring along.
 class Resume {
  public:
-  /// `recovery`: what this rank brings along from before others were lost; null: none were. The model need not be
-  /// there yet.
-  /// Collective: ranks compare their data.
+  /// `recovery`: what this rank brings along from before others were lost; null: none were. The model need not be there
+  /// yet. Collective: ranks compare their data.
   Resume(const RunContext& run, Recovery* recovery);
 
   /// Opens the run directory, and loads the state and the course. Collective.
@@ -26,25 +25,26 @@ class Resume {
   /// Keeps this start in the run directory and for checkpoints, and says what has changed since the checkpoint.
   /// Collective.
   void record(const RunStart& as_given, RunCourse& course) const;
-  /// After both: tells the metrics (rank 0; else null) of the step that survivors bring along.
+  /// After both: writes the step that survivors bring along into the metrics, if they lack it. `metrics`: of rank 0,
+  /// else null; likewise below.
   void complete(MetricsFile* metrics, const RunCourse& course) const;
 
   /// The newest good checkpoint, or the beginning, as a new start would. Collective.
   void load_again(RunCourse& course) const;
 
-  /// Survivors' state was a step behind its save: the checkpoint that was being written is lost.
-  bool owes_save() const { return carried_ && save_lost_; }
-  /// Whether this training goes on with survivors' state, and nothing has been done with it yet.
+  /// This training goes on with survivors' state, and nothing has been done with it yet.
   bool carried() const { return carried_; }
+  /// And a checkpoint was being written when a rank was lost: it is to be begun again.
+  bool owes_save() const { return carried_ && save_lost_; }
   void go_on() { carried_ = false; }
 
   /// After the first step without those that were lost, or none if there was none left to do: says once
-  /// what that took. `metrics`: of rank 0.
+  /// what that took.
   void report(const RunCourse& course, const MetricsFile* metrics);
 
  private:
   StartingPoint starting_point(bool resume) const;
-  void tell_changes(const RunCourse& course, const std::string& details) const;
+  void warn_of_changes(const RunCourse& course, const std::string& details) const;
   bool meet_survivors();
   void take_carried(RunCourse& course);
   void check_data(const TrainingState& where) const;

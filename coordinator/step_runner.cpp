@@ -92,7 +92,7 @@ void StepRunner::step(RunCourse& course) {
   course.phase = RunPhase::kFinishing;
   m.step = course.where.step;
   course.last_step = m;
-  run_.place.tell_coordinator(m, "step metrics");
+  run_.place.share_with_coordinator(m, "step metrics");
   course.last_step = m;
   run_.watchdog.step_took(m.step_seconds);
 }

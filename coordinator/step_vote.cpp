@@ -6,7 +6,7 @@ StepVotes count(std::span<const StepVote> votes) {
   StepVotes all{.ranks = static_cast<int>(votes.size())};
   for (const StepVote& vote : votes) {
     all.stop += vote.stop;
-    all.sick += vote.sick;
+    all.unhealthy += vote.unhealthy;
     all.written += vote.written;
     all.due += vote.due;
     all.asked += vote.asked;

@@ -59,8 +59,6 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
   model_.compare_plans();
 }
 
-Trainer::~Trainer() = default;
-
 TrainingEnd Trainer::run() {
   Next next = finish_carried_step();
   for (bool goes_on = next != Next::kStop; goes_on; goes_on = next == Next::kRollBack) {

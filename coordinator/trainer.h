@@ -26,7 +26,8 @@ class Trainer {
   Trainer(const Job& job, const RunStart& run_start, const Communicator& world,
           const volatile std::sig_atomic_t& stop, Watchdog& watchdog, FaultInjector& faults,
           Recovery* recovery = nullptr);
-  ~Trainer();
+  Trainer(const Trainer&) = delete;  // its parts refer to each other
+  Trainer& operator=(const Trainer&) = delete;
 
   /// Before run(): further observers may be added.
   Observers& observers() { return observers_; }

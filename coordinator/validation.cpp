@@ -32,7 +32,7 @@ ValidationMetrics Validation::validate(const TrainingState& where) {
   if (place.works)
     v = evaluate(run_.model.engine(), place.loads() ? &run_.data.val_set() : nullptr,
                  run_.data.val_samples, run_.data.augment, run_.job.data.threads, place.replicas());
-  place.tell_coordinator(v, "validation metrics");
+  place.share_with_coordinator(v, "validation metrics");
   v.step = where.step;
   v.epoch = where.epoch;
   return v;

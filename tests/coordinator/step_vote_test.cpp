@@ -32,12 +32,12 @@ TEST(StepVotes, OneIsEnoughToStop) {
   EXPECT_TRUE(count(votes).stops());
 }
 
-TEST(StepVotes, AStepIsSickForAllOrForNone) {
-  std::vector<StepVote> votes(3, {.sick = true});
+TEST(StepVotes, AStepIsUnhealthyForAllOrForNone) {
+  std::vector<StepVote> votes(3, {.unhealthy = true});
   EXPECT_FALSE(count(votes).disagree());
-  votes[0].sick = false;
+  votes[0].unhealthy = false;
   EXPECT_TRUE(count(votes).disagree());
-  EXPECT_EQ(count(votes).sick, 2);
+  EXPECT_EQ(count(votes).unhealthy, 2);
 }
 
 // As many ranks as once carried over from one field of a packed number into the next.
@@ -45,7 +45,7 @@ TEST(StepVotes, ManyRanksStayApart) {
   constexpr int kRanks = 1 << 16;
   const StepVotes stop = count(std::vector<StepVote>(kRanks, {.stop = true}));
   EXPECT_EQ(stop.stop, kRanks);
-  EXPECT_EQ(stop.sick, 0);
+  EXPECT_EQ(stop.unhealthy, 0);
   const StepVotes written = count(std::vector<StepVote>(kRanks, {.written = true}));
   EXPECT_TRUE(written.all_written());
   EXPECT_EQ(written.due, 0);

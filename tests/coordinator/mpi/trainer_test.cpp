@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/error.h"
 #include "tests/data/temp_folder.h"
 
 namespace lockstep {
@@ -52,16 +53,25 @@ class TrainerTest : public ::testing::Test {
     job_.optimizer.learning_rate = 0.01;
   }
 
+  struct Training {
+    explicit Training(const TrainerTest& test, std::vector<Fault> injected = {})
+        : directory(std::filesystem::path(test.job_.run.directory) / test.job_.run.name),
+          watchdog({.enabled = false}, {.run_directory = directory}),
+          faults(std::move(injected), directory, test.world_.rank()),
+          trainer(test.job_, {}, test.world_, test.stop_, watchdog, faults) {}
+
+    std::filesystem::path directory;
+    Watchdog watchdog;
+    FaultInjector faults;
+    Trainer trainer;
+  };
+
   /// What an observer on this rank is told of it.
   Words train(std::vector<Fault> injected = {}) {
     Words told;
-    const std::filesystem::path directory =
-        std::filesystem::path(job_.run.directory) / job_.run.name;
-    Watchdog watchdog({.enabled = false}, {.run_directory = directory});
-    FaultInjector faults(std::move(injected), directory, world_.rank());
-    Trainer trainer(job_, {}, world_, stop_, watchdog, faults);
-    trainer.observers().add<Recorder>(told);
-    EXPECT_EQ(trainer.run(), TrainingEnd::kDone);
+    Training training(*this, std::move(injected));
+    training.trainer.observers().add<Recorder>(told);
+    EXPECT_EQ(training.trainer.run(), TrainingEnd::kDone);
     return told;
   }
 
@@ -106,6 +116,25 @@ TEST_F(TrainerTest, ObserversAreToldOfARollBack) {
   EXPECT_EQ(without_saves(told),
             (Words{"step 1", "step 2", "step 3", "validation 3", "step 4", "step 5", "rollback 5",
                    "to 3", "step 4", "step 5", "step 6", "validation 6", "end"}));
+}
+
+// What stands beside a checkpoint is not on the disk: then the checkpoint is not there either.
+TEST_F(TrainerTest, WithoutASyncThereIsNoCheckpoint) {
+  struct Full : RunObserver {
+    void sync() override { throw IoError("the disk is full"); }
+  };
+  Words told;
+  {
+    Training training(*this);
+    training.trainer.observers().add<Full>();
+    training.trainer.observers().add<Recorder>(told);
+    EXPECT_THROW(training.trainer.run(), IoError);
+  }
+  EXPECT_EQ(told.back(), "end");  // all steps were done
+  EXPECT_EQ(std::ranges::count_if(told, [](const auto& w) { return w.starts_with("checkpoint"); }),
+            0);
+  told = train();
+  EXPECT_EQ(told.front(), "step 1");  // there was nothing to resume from
 }
 
 // Nothing is left to do, and that is the end.
