@@ -122,7 +122,7 @@ TEST(InspectCommand, SaysWhatIsWrong) {
   const auto missing = room.run("inspect nowhere");
   EXPECT_EQ(missing.exit_code, 66);
   EXPECT_EQ(missing.errors, "lockstep: error: nowhere does not exist\n");
-  room.write("runs/a/log", "");
+  std::filesystem::create_directories(room.directory() / "runs/a");
   EXPECT_TRUE(room.run("inspect a").complains("did you mean runs/a?"));
   EXPECT_TRUE(room.run("inspect a:best").complains("did you mean runs/a?"));
   const auto unknown = room.run("inspect .");
