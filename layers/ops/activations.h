@@ -11,8 +11,8 @@ enum class ActivationReads {
   kOutputIfMonotonic,  // by the sign of alpha
 };
 
-/// All that is to be said of one activation but its kernels, which layers/cpu/kernels_activation.h lists in the
-/// same order.
+/// All that is to be said of one activation but its kernels, which
+/// layers/cpu/kernels_activation.h lists in the same order.
 struct ActivationRow {
   const char* word;  // of the op's kind, and of model.activation
   ActivationKind kind;

@@ -38,6 +38,7 @@ class ProgramRoom {
   const std::filesystem::path& directory() const { return directory_; }
 
   void write(const std::string& name, const std::string& text) const {
+    std::filesystem::create_directories((directory_ / name).parent_path());
     std::ofstream(directory_ / name, std::ios::binary) << text;
   }
   std::string read(const std::string& name) const {
