@@ -43,15 +43,22 @@ std::string table_text(const Job& job, const fs::path& run_directory, const Comm
   return text;
 }
 
-AllReduceTable table_of(const Job& job, const std::string& text, const Communicator& workers) {
-  const RankGrid grid{workers.size(), workers.nodes()};
+std::string table_text(const Job& job, const fs::path& run_directory) {
+  return job.parallel.all_reduce_table.empty() ? "" : read_for(job, run_directory);
+}
+
+AllReduceTable table_of(const Job& job, const std::string& text, const RankGrid& grid, bool warns) {
   AllReduceTable table = read_table(text, grid, job.parallel.all_reduce_table);
-  if (!text.empty() && table.rows.empty() && grid.ranks > 1 && workers.rank() == 0)
+  if (!text.empty() && table.rows.empty() && grid.ranks > 1 && warns)
     spdlog::warn(
         "{} has no lines for {} ranks on {} nodes: the built-in choice is used; measure it "
         "with lockstep bench allreduce --table on as many",
         job.parallel.all_reduce_table, grid.ranks, grid.nodes);
   return table;
+}
+
+AllReduceTable table_of(const Job& job, const std::string& text, const Communicator& workers) {
+  return table_of(job, text, RankGrid{workers.size(), workers.nodes()}, workers.rank() == 0);
 }
 
 void record_table(const fs::path& run_directory, const std::string& text) {

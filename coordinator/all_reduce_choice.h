@@ -14,7 +14,12 @@ namespace lockstep {
 std::string table_text(const Job& job, const std::filesystem::path& run_directory,
                        const Communicator& world);
 
-/// Its rows for the ranks that train; rank 0 warns if it has none. @throws ConfigError
+/// The same where there is one process, which plans.
+std::string table_text(const Job& job, const std::filesystem::path& run_directory);
+
+/// Its rows for a grid; warns if it has none, where `warns`. @throws ConfigError
+AllReduceTable table_of(const Job& job, const std::string& text, const RankGrid& grid, bool warns);
+/// For the ranks that train; rank 0 warns.
 AllReduceTable table_of(const Job& job, const std::string& text, const Communicator& workers);
 
 /// Keeps the text with the run (rank 0). @throws IoError

@@ -20,7 +20,7 @@ struct JobEngine {
 /// have stages, and must outlive the engine. Times the ops first where plans are chosen by times
 /// (stages, recompute = auto), or if `predicts`. Without memory.budget_mib what all ranks will take is held against
 /// their machines before they take it. Collective. @throws ConfigError.
-JobEngine make_engine(const Job& job, Graph graph, EngineOptions options,
-                      const Communicator& workers, const GridGroups* groups, bool predicts = false);
+JobEngine make_engine(const Job& job, Graph graph, RankOptions options, const Communicator& workers,
+                      const GridGroups* groups, bool predicts = false);
 
 }  // namespace lockstep

@@ -7,8 +7,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "coordinator/batches.h"
 #include "coordinator/feed.h"
+#include "coordinator/plan/batches.h"
 #include "data/loader.h"
 #include "data/number_text.h"
 #include "data/order.h"

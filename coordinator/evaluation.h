@@ -2,10 +2,10 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/batches.h"
 #include "coordinator/engine.h"
 #include "coordinator/job_data.h"
 #include "coordinator/metrics.h"
+#include "coordinator/plan/batches.h"
 
 namespace lockstep {
 

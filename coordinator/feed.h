@@ -3,7 +3,7 @@
 #include <optional>
 #include <vector>
 
-#include "coordinator/batches.h"
+#include "coordinator/plan/batches.h"
 #include "coordinator/scatter.h"
 #include "data/loader.h"
 #include "data/order.h"

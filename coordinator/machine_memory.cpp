@@ -48,11 +48,11 @@ std::size_t control_group_limit(const fs::path& root) {
   return least;
 }
 
-bool wants_limit(const EngineOptions& options) {
+bool wants_limit(const RankOptions& options) {
   return options.memory.recompute.kind == RecomputeKind::kAuto && options.memory.budget_bytes == 0;
 }
 
-void set_share(EngineOptions& options, std::size_t bytes) {
+void set_share(RankOptions& options, std::size_t bytes) {
   options.memory.budget_bytes = bytes;
   options.memory.of_machine = true;
   options.memory.must_fit = false;  // ranks of a machine are judged together
@@ -68,11 +68,11 @@ std::size_t machine_memory(const fs::path& root) {
   return std::min(physical, control_group_limit(root));
 }
 
-void limit_to_machine(EngineOptions& options, int ranks_on_machine) {
+void limit_to_machine(RankOptions& options, int ranks_on_machine) {
   if (wants_limit(options)) set_share(options, rank_share(machine_memory(), ranks_on_machine));
 }
 
-void limit_to_machine(EngineOptions& options, const Communicator& world) {
+void limit_to_machine(RankOptions& options, const Communicator& world) {
   if (!wants_limit(options)) return;
   const auto share = static_cast<std::int64_t>(rank_share(machine_memory(), world.node_size()));
   set_share(options,

@@ -2,7 +2,7 @@
 #include <cstddef>
 #include <filesystem>
 
-#include "coordinator/engine.h"
+#include "coordinator/plan/rank_options.h"
 
 namespace lockstep {
 
@@ -13,8 +13,8 @@ std::size_t machine_memory(const std::filesystem::path& root = "/");
 /// Gives recompute = auto without a budget a rank's share of that (overcommit.h: rank_share()). The
 /// least of all ranks of `world`, so that all make the same plan. What needs more gets the plan that needs the
 /// least; check_overcommit() judges it. Collective.
-void limit_to_machine(EngineOptions& options, const Communicator& world);
+void limit_to_machine(RankOptions& options, const Communicator& world);
 /// The same where it is known how many ranks share this machine.
-void limit_to_machine(EngineOptions& options, int ranks_on_machine);
+void limit_to_machine(RankOptions& options, int ranks_on_machine);
 
 }  // namespace lockstep

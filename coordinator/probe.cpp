@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "coordinator/engine.h"
 #include "data/timing.h"
 #include "layers/loss.h"
 
@@ -27,16 +28,20 @@ std::size_t state_bytes(const Graph& graph) {
   return 3 * ModelState::gradient_bytes(graph) + statistic_offsets(graph).back() * sizeof(float);
 }
 
-/// As many images as training would have at a time, halved until they need little memory, within the rank's budget.
-int probe_images(const Graph& graph, const EngineOptions& options) {
-  const cpu::CpuBackend backend(graph, backend_options(options));
-  PlanOptions plan = plan_options(options, true, true);
+/// The whole model's plan for as many images as training would have at a time, halved until they need little memory,
+/// within the rank's budget.
+RankPlan plan_probe(const Graph& graph, RankOptions options) {
   const std::size_t budget = options.memory.budget_bytes, state = state_bytes(graph);
-  const std::size_t arena_bytes =
+  const std::size_t most =
       budget == 0 ? kArenaBytes : std::min(kArenaBytes, budget - std::min(budget, state));
-  while (plan.max_images > plan.lanes && make_plan(graph, backend, plan).arena_bytes > arena_bytes)
-    plan.max_images = std::max(plan.lanes, plan.max_images / 2);
-  return plan.max_images;
+  options.plan.pipeline = {};
+  options.memory = {};
+  for (;;) {
+    RankPlan plan = plan_rank(graph, options);
+    int& images = options.plan.max_images;
+    if (images <= options.plan.lanes || plan.train.arena_bytes <= most) return plan;
+    images = std::max(options.plan.lanes, images / 2);
+  }
 }
 
 /// Images and labels for steps of a probe.
@@ -142,22 +147,20 @@ ReplaySeconds CallTimes::replays(const Graph& graph, int images, int lanes) cons
   return replays;
 }
 
-CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communicator& alone) {
-  options.max_images = probe_images(graph, options);
-  options.memory = {};
-  options.admit = nullptr;
-  Engine engine(graph, options, alone);
+CallTimes probe_calls(const Graph& graph, const RankOptions& options, const Communicator& alone) {
+  Engine engine(plan_probe(graph, options), alone);
+  const int images = engine.train_plan().max_images;
   engine.state().initialize(1);
   Executor& executor = engine.trainer();
-  executor.prepare(options.max_images);
-  Input input(graph, options.max_images);
+  executor.prepare(images);
+  Input input(graph, images);
   const StepContext context{.seed = 1,
-                            .loss_divisor = static_cast<double>(options.max_images),
+                            .loss_divisor = static_cast<double>(images),
                             .positions = input.positions,
                             .leaves_out = false,
                             .pixels = input.pixels.data(),
                             .labels = input.labels.data(),
-                            .images = options.max_images};
+                            .images = images};
   for (int i = 0; i < kWarmUp; ++i) executor.run(context);
   std::vector<std::vector<double>> seconds(engine.train_plan().calls.size());
   std::vector<std::uint64_t> before = executor.call_ticks();
@@ -174,29 +177,25 @@ CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communica
   }
   std::vector<double> medians;
   for (const std::vector<double>& of_call : seconds) medians.push_back(median(of_call));
-  return CallTimes(engine.train_plan(), medians, options.max_images);
+  return CallTimes(engine.train_plan(), medians, images);
 }
 
-std::size_t probe_bytes(const Graph& graph, EngineOptions options) {
-  options.pipeline = {};
-  options.max_images = probe_images(graph, options);
-  const cpu::CpuBackend backend(graph, backend_options(options));
-  return state_bytes(graph) +
-         make_plan(graph, backend, plan_options(options, true, true)).arena_bytes;
+std::size_t probe_bytes(const Graph& graph, const RankOptions& options) {
+  return state_bytes(graph) + plan_probe(graph, options).train.arena_bytes;
 }
 
-OpTimes probe_op_times(const Graph& graph, EngineOptions options, const Communicator& group) {
+OpTimes probe_op_times(const Graph& graph, const RankOptions& options, const Communicator& group) {
   const Communicator alone = group.split(group.rank(), 0, "probe");
-  options.pipeline = {};
-  OpTimes times = probe_calls(graph, options, alone).ops(graph, options.max_images, options.lanes);
+  OpTimes times =
+      probe_calls(graph, options, alone).ops(graph, options.plan.max_images, options.plan.lanes);
   group.broadcast(times, 0, "probe");
   return times;
 }
 
-CallTimes probe_for_plan(const Graph& graph, EngineOptions& options, const Communicator& group) {
+CallTimes probe_for_plan(const Graph& graph, RankOptions& options, const Communicator& group) {
   const Communicator alone = group.split(group.rank(), 0, "probe");
   CallTimes times = probe_calls(graph, options, alone);
-  ReplaySeconds replays = times.replays(graph, options.max_images, options.lanes);
+  ReplaySeconds replays = times.replays(graph, options.plan.max_images, options.plan.lanes);
   group.broadcast(replays, 0, "probe");
   options.memory.recompute.seconds = std::move(replays);
   return times;

@@ -4,8 +4,8 @@
 #include <tuple>
 #include <vector>
 
-#include "coordinator/engine.h"
-#include "coordinator/plan/chain_weights.h"
+#include "coordinator/plan/rank_options.h"
+#include "coordinator/stages/chain_weights.h"
 
 namespace lockstep {
 
@@ -41,15 +41,15 @@ class CallTimes {
 /// Runs a few steps on made-up images, as many at a time as fit into a small arena and the rank's budget, and takes the
 /// median time of each call. All ranks of a node do it at once, as in training. `alone` is a group of
 /// this rank only. Takes a second or two.
-CallTimes probe_calls(const Graph& graph, EngineOptions options, const Communicator& alone);
+CallTimes probe_calls(const Graph& graph, const RankOptions& options, const Communicator& alone);
 
 /// Bytes that probe_calls takes: the whole model's state and a small training arena.
-std::size_t probe_bytes(const Graph& graph, EngineOptions options);
+std::size_t probe_bytes(const Graph& graph, const RankOptions& options);
 
 /// Probes on all ranks of `group`; what rank 0 measured. Collective.
-OpTimes probe_op_times(const Graph& graph, EngineOptions options, const Communicator& group);
+OpTimes probe_op_times(const Graph& graph, const RankOptions& options, const Communicator& group);
 
 /// Probes on all ranks of `group`, and lets recompute = auto reckon with what rank 0 measured. Collective.
-CallTimes probe_for_plan(const Graph& graph, EngineOptions& options, const Communicator& group);
+CallTimes probe_for_plan(const Graph& graph, RankOptions& options, const Communicator& group);
 
 }  // namespace lockstep

@@ -25,10 +25,10 @@ RankModel::RankModel(const Job& job, JobData& data, const RankPlace& place,
   Graph graph = build_model(job.model, data.input, data.classes);
   if (place.first())
     for (const std::string& doubt : model_doubts(job.model, graph)) spdlog::warn("{}", doubt);
-  const EngineOptions options = make_options(data, graph, run_directory);
-  lanes_ = options.lanes;
-  activations_ = options.activations;
-  data.augment.planar = planar_input(options.layout);
+  const RankOptions options = make_options(data, graph, run_directory);
+  lanes_ = options.plan.lanes;
+  activations_ = options.plan.activations;
+  data.augment.planar = planar_input(options.plan.layout);
   if (place.works) {
     make_engine(std::move(graph), options);
   } else {
@@ -38,20 +38,20 @@ RankModel::RankModel(const Job& job, JobData& data, const RankPlace& place,
 }
 
 /// On all ranks: what a run's ranks agree on is found out together.
-EngineOptions RankModel::make_options(const JobData& data, const Graph& graph,
-                                      const std::filesystem::path& run_directory) {
+RankOptions RankModel::make_options(const JobData& data, const Graph& graph,
+                                    const std::filesystem::path& run_directory) {
   const Communicator& world = place_.world;
-  EngineOptions options = engine_options(job_, graph, place_.grid.replicas(),
-                                         lanes_of_rank(job_.parallel.threads, world));
+  RankOptions options = rank_options(job_, graph, place_.grid.replicas(),
+                                     lanes_of_rank(job_.parallel.threads, world));
   all_reduce_table_ = table_text(job_, run_directory, world);
   options.all_reduce.table = table_of(job_, all_reduce_table_, place_.replicas());
   options.memory.question.dataset_bytes = bytes_in_memory(data);
   limit_to_machine(options, world);
-  warn_of_crowding(place_.works ? options.lanes : 0, place_.workers);
+  warn_of_crowding(place_.works ? options.plan.lanes : 0, place_.workers);
   return options;
 }
 
-void RankModel::make_engine(Graph graph, const EngineOptions& options) {
+void RankModel::make_engine(Graph graph, const RankOptions& options) {
   // both planned and there
   const std::size_t before = resident_bytes(), samples = options.memory.question.dataset_bytes;
   JobEngine made = lockstep::make_engine(job_, std::move(graph), options, place_.workers,

@@ -37,9 +37,9 @@ class RankModel {
   void compare_plans();
 
  private:
-  EngineOptions make_options(const JobData& data, const Graph& graph,
-                             const std::filesystem::path& run_directory);
-  void make_engine(Graph graph, const EngineOptions& options);
+  RankOptions make_options(const JobData& data, const Graph& graph,
+                           const std::filesystem::path& run_directory);
+  void make_engine(Graph graph, const RankOptions& options);
 
   const Job& job_;
   const RankPlace& place_;

@@ -2,9 +2,9 @@
 #include <cstdint>
 #include <optional>
 
-#include "coordinator/batches.h"
 #include "coordinator/job.h"
 #include "coordinator/metrics.h"
+#include "coordinator/plan/batches.h"
 #include "data/checkpoint.h"
 
 namespace lockstep {

@@ -158,12 +158,12 @@ Evaluated evaluate_checkpoint(SaidJob said, const EvalRequest& request, const Co
   check_classes(job, data, details, world);
   if (world.rank() == 0) tell_of_other_data(data, request, details);
   Graph graph = build_model(job.model, data.input, data.classes);
-  EngineOptions options =
-      engine_options(job, graph, world.size(), lanes_of_rank(job.parallel.threads, world));
-  options.memory = {};     // the budget is of training: nothing is kept for a backward pass here
-  options.sync_bn = true;  // re-estimated statistics are those of all ranks
-  data.augment.planar = planar_input(options.layout);
-  Engine engine(std::move(graph), options, world);
+  RankOptions options =
+      rank_options(job, graph, world.size(), lanes_of_rank(job.parallel.threads, world));
+  options.memory = {};  // the budget is of training: nothing is kept for a backward pass here
+  options.plan.sync_bn = true;  // re-estimated statistics are those of all ranks
+  data.augment.planar = planar_input(options.plan.layout);
+  Engine engine(plan_rank(std::move(graph), options), world);
   Evaluated result = load(checkpoint, engine.state(), world);
   checkpoint.reset();
   if (request.reestimate > 0) {

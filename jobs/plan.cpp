@@ -2,8 +2,8 @@
 #include <cstdio>
 #include <iostream>
 
-#include "coordinator/engine.h"
 #include "coordinator/job_data.h"
+#include "coordinator/plan/rank_plan.h"
 #include "coordinator/plan/report_text.h"
 #include "data/error.h"
 #include "jobs/command_line.h"
@@ -54,6 +54,7 @@ class StepTables {
     print_ranks();
     print_memory();
     print_traffic();
+    std::cout << machine_text(needs_.machine, needs_.measured, false);
     if (with_phases) print_phases();
   }
 
@@ -62,9 +63,10 @@ class StepTables {
     const ModelRow total = model_total(graph_);
     const double flops = total.cost.forward_flops + total.cost.backward_flops;
     std::cout << "model " << job_.model.family << " " << to_string(in_.input) << " -> "
-              << in_.classes << " classes, layout " << name_of(options_.layout)
-              << (options_.activations == Storage::kBf16 ? ", activations bf16 (moved MB: as f32)"
-                                                         : "")
+              << in_.classes << " classes, layout " << name_of(options_.plan.layout)
+              << (options_.plan.activations == Storage::kBf16
+                      ? ", activations bf16 (moved MB: as f32)"
+                      : "")
               << "\n"
               << model_table_text(graph_, detail) << "parameters  "
               << with_commas(static_cast<std::size_t>(total.parameters)) << "\nFLOPs       "
@@ -102,12 +104,8 @@ class StepTables {
   }
 
   void print_phases() const {
-    cpu::CpuBackend backend(graph_, backend_options(options_));
-    PlanOptions training = plan_options(options_, true, true);
-    training.recompute = fit_memory(graph_, backend, training, plan_options(options_, false, false),
-                                    options_.memory);
     std::cout << "\nphases and messages of a training step, for each micro-batch\n"
-              << phases_text(make_plan(graph_, backend, training), graph_);
+              << phases_text(plan_rank(graph_, options_).train, graph_);
   }
 
   const Job& job_;
@@ -115,7 +113,7 @@ class StepTables {
   const PlannedNeeds& needs_;
   const StageReport& stage_;
   const Graph& graph_;
-  const EngineOptions& options_;
+  const RankOptions& options_;
 };
 
 }  // namespace

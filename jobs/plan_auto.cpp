@@ -6,8 +6,8 @@
 #include <optional>
 #include <tuple>
 
-#include "coordinator/batches.h"
 #include "coordinator/overcommit.h"
+#include "coordinator/plan/batches.h"
 #include "coordinator/plan/report_text.h"
 #include "coordinator/stages/pipeline_report.h"
 #include "data/error.h"
@@ -17,8 +17,6 @@
 
 namespace lockstep {
 namespace {
-
-constexpr double kSumSeconds = 15e-6;  // of a small all-reduce, a doubling
 
 /// One way to run the job. Times without recomputation are known at once; memory, and what
 /// recomputation costs, only of those that could be the best.
@@ -88,9 +86,9 @@ class Search {
         .stages = stages, .micro_batches = micro_batches, .schedule = schedule, .fold = fold};
     a.images = largest_micro_batch(job_.train.batch, times_.workers() / stages, micro_batches);
     a.times = times_of(a.images, times_.workers() / stages);
-    const EngineOptions& options = times_.options();
-    const ChainWeights weights =
-        chain_weights(times_.graph(), fuse(times_.graph()), options.activations, a.images, a.times);
+    const RankOptions& options = times_.options();
+    const ChainWeights weights = chain_weights(times_.graph(), fuse(times_.graph()),
+                                               options.plan.activations, a.images, a.times);
     PipelineOptions pipeline{.stages = stages,
                              .micro_batches = micro_batches,
                              .schedule = parse_pipeline_schedule(schedule, fold),
@@ -101,15 +99,16 @@ class Search {
     } catch (const ConfigError&) {
       return;  // fewer blocks than chunks
     }
-    a.seconds = step_seconds(times_.graph(), a.choice, a.choice.times, times_.workers() / stages,
-                             pipeline.seconds_per_byte);
+    RankOptions replica = options;
+    replica.replicas = times_.workers() / stages;
+    a.seconds = step_seconds(times_.graph(), replica, a.choice, a.choice.times);
     found_.push_back(std::move(a));
   }
 
   /// With what sums of batch norm over replicas take: two messages for each norm.
   OpTimes times_of(int images, int replicas) const {
     OpTimes times = times_.ops(images);
-    const double latency = kSumSeconds * std::ceil(std::log2(replicas));
+    const double latency = MachineModel{}.sum_seconds * std::ceil(std::log2(replicas));
     for (std::size_t op = 0; op < times.size(); ++op) {
       if (!job_.train.sync_bn || !times_.graph().ops()[op].traits().norm->of_batch()) continue;
       times[op].forward += latency;
@@ -120,9 +119,10 @@ class Search {
 
   /// As it is if that fits, else with recomputation.
   void plan(Alternative& a) {
-    EngineOptions options = times_.options();
-    options.max_images = a.images;
-    options.memory.question.workers = times_.workers() / a.stages;
+    RankOptions options = times_.options();
+    options.plan.max_images = a.images;
+    options.replicas = times_.workers() / a.stages;
+    options.micro_batches = a.micro_batches;
     options.memory.budget_bytes = budget_;
     options.memory.of_machine = of_machine_;
     options.memory.must_fit = true;
@@ -133,7 +133,7 @@ class Search {
     a.recomputes = try_plan(a, options);
   }
 
-  bool try_plan(Alternative& a, const EngineOptions& options) {
+  bool try_plan(Alternative& a, const RankOptions& options) {
     try {
       const PipelineReport report = report_pipeline(times_.graph(), options, a.choice, a.times);
       a.seconds = report.seconds;
@@ -180,7 +180,7 @@ class Search {
 };
 
 void Search::print() const {
-  std::cout << times_.workers() << " ranks x " << times_.options().lanes << " threads, batch "
+  std::cout << times_.workers() << " ranks x " << times_.options().plan.lanes << " threads, batch "
             << job_.train.batch << (budget_ ? ", " + in_units(budget_) + " a rank" : "")
             << (of_machine_ ? ", its share of a machine" : "") << "; times " << times_.origin()
             << "\n";
@@ -212,7 +212,8 @@ void Search::print() const {
   if (!job_.parallel.cuts.empty()) std::cout << " --set parallel.cuts=";
   if (budget_ && !of_machine_) std::cout << " --set memory.budget_mib=" << (budget_ >> 20);
   std::cout << " --set memory.recompute=" << (best_->recomputes ? "auto" : "none")
-            << "\n(batch norm's statistics are of each micro-batch, over the replicas)\n";
+            << "\n(batch norm's statistics are of each micro-batch, over the replicas)\n"
+            << machine_text({}, times_.measured(), job_.train.sync_bn);
 }
 
 }  // namespace

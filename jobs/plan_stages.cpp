@@ -68,7 +68,8 @@ void print_stages(const Job& job, const PlannedNeeds& needs) {
       << stages_text(report)
       << "  (holds: micro-batches between their forward and backward; * computes values again)\n"
       << "step " << ms(report.seconds) << " ms, " << needs.origin << "; bubble "
-      << fixed(100 * report.bubble, 1) << "%\n\n"
+      << fixed(100 * report.bubble, 1) << "%\n"
+      << machine_text(needs.machine, needs.measured, false) << "\n"
       << memory_text(report) << "  (besides: the program, MPI and oneDNN's generated code)\n"
       << machine_use_text(needs.use);
 }

@@ -2,6 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <filesystem>
+
+#include "coordinator/all_reduce_choice.h"
 #include "coordinator/machine_memory.h"
 #include "layers/model_doubts.h"
 #include "worker/comm/mpi.h"
@@ -12,9 +16,13 @@ PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads
                      int ranks_on_machine)
     : workers_(ranks - (job.parallel.coordinator == "dedicated" ? 1 : 0)),
       graph_(build_model(job.model, in.input, in.classes)),
-      options_(engine_options(job, graph_, Grid(workers_, job.parallel.stages).replicas(),
-                              planned_threads(job, threads, ranks))) {
+      options_(rank_options(job, graph_, Grid(workers_, job.parallel.stages).replicas(),
+                            planned_threads(job, threads, ranks))) {
   for (const std::string& doubt : model_doubts(job.model, graph_)) spdlog::warn("{}", doubt);
+  const int machines = (ranks + ranks_on_machine - 1) / ranks_on_machine;
+  options_.all_reduce.table =
+      table_of(job, table_text(job, std::filesystem::path(job.run.directory) / job.run.name),
+               {options_.replicas, std::min(options_.replicas, machines)}, true);
   limit_to_machine(options_, ranks_on_machine);
   options_.memory.question.dataset_bytes = held_sample_bytes(job, in);
   if (!job.parallel.probe) return;
@@ -24,7 +32,7 @@ PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads
 }
 
 OpTimes PlanTimes::ops(int images) const {
-  return measured_ ? measured_->ops(graph_, images, options_.lanes)
+  return measured_ ? measured_->ops(graph_, images, options_.plan.lanes)
                    : estimate_op_times(graph_, images);
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 #include <optional>
 
-#include "coordinator/engine.h"
 #include "coordinator/job.h"
 #include "coordinator/probe.h"
 #include "coordinator/stages/grid.h"
@@ -18,10 +17,11 @@ class PlanTimes {
   PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads, int ranks_on_machine = 1);
 
   const Graph& graph() const { return graph_; }
-  const EngineOptions& options() const { return options_; }
+  const RankOptions& options() const { return options_; }
   /// Of micro-batches of so many images.
   OpTimes ops(int images) const;
   int workers() const { return workers_; }
+  bool measured() const { return measured_.has_value(); }
   std::string origin() const {
     return measured_ ? "from ops measured here" : "estimated from FLOPs and bytes";
   }
@@ -29,7 +29,7 @@ class PlanTimes {
  private:
   int workers_;
   Graph graph_;
-  EngineOptions options_;
+  RankOptions options_;
   std::optional<CallTimes> measured_;
 };
 

@@ -50,6 +50,13 @@ Json stage_json(const StageReport& stage) {
           {"traffic_of_a_step", traffic_json(stage.traffic)}};
 }
 
+Json assumed_json(const MachineModel& machine) {
+  return {{"flops_per_second", machine.flops_per_second},
+          {"bytes_per_second", machine.bytes_per_second},
+          {"update_bytes_per_second", machine.update_bytes_per_second},
+          {"seconds_per_byte", machine.seconds_per_byte}};
+}
+
 }  // namespace
 
 std::string verdict_text(const PlannedNeeds& needs) {
@@ -82,6 +89,7 @@ std::string plan_json(const Job& job, const PlanInput& in, const PlannedJob& pla
                 {"memory_bytes", needs.use.machine_bytes}}},
               {"step_seconds", needs.report.seconds},
               {"step_seconds_are", needs.origin},
+              {"assumed", assumed_json(needs.machine)},
               {"steps", needs.steps},
               {"steps_per_epoch", needs.steps_per_epoch},
               {"hours", needs.hours()},

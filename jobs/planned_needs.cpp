@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "coordinator/batches.h"
+#include "coordinator/plan/batches.h"
 #include "data/error.h"
 
 namespace lockstep {
@@ -30,13 +30,14 @@ MachineUse use_of(const Job& job, const PlanRequest& request, const PipelineRepo
 
 PlannedJob::PlannedJob(const Job& job, const PlanInput& in, const PlanRequest& request)
     : times_(job, in, request.ranks, request.threads, request.machines.ranks),
-      ops_(times_.ops(times_.options().max_images)),
+      ops_(times_.ops(times_.options().plan.max_images)),
       choice_(choose_stages(job, times_.graph(), times_.options(), ops_)),
       needs_{.report = report_pipeline(times_.graph(), times_.options(), choice_, ops_),
              .use = {},
              .replicas = times_.workers() / job.parallel.stages,
-             .threads = times_.options().lanes,
-             .images = times_.options().max_images,
+             .threads = times_.options().plan.lanes,
+             .images = times_.options().plan.max_images,
+             .measured = times_.measured(),
              .origin = times_.origin()} {
   needs_.use = use_of(job, request, needs_.report);
   if (in.train_samples == 0) return;
@@ -51,7 +52,7 @@ PlannedJob::PlannedJob(const Job& job, const PlanInput& in, const PlanRequest& r
 }
 
 std::string PlannedJob::would_fit(std::size_t share_bytes) const {
-  EngineOptions options = times_.options();
+  RankOptions options = times_.options();
   options.memory.budget_bytes = share_bytes;
   options.memory.of_machine = options.memory.must_fit = true;
   try {

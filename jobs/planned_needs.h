@@ -24,7 +24,9 @@ struct PlannedNeeds {
   MachineUse use;         // of the fullest machine
   int replicas = 1, threads = 1;
   int images = 1;                               // of a rank's micro-batch, at most
+  bool measured = false;                        // its ops' times, here
   std::string origin;                           // of the report's times: "from ops measured here"
+  MachineModel machine = {};                    // assumed
   std::int64_t steps = 0, steps_per_epoch = 0;  // 0: the samples are not known
   double validation_seconds = 0;                // of all validations
 
@@ -42,7 +44,7 @@ class PlannedJob {
   const PlannedNeeds& needs() const { return needs_; }
   const Graph& graph() const { return times_.graph(); }
   /// Of a rank of the first stage.
-  const EngineOptions& options() const { return times_.options(); }
+  const RankOptions& options() const { return times_.options(); }
 
   /// What would make a rank fit into so many bytes, for people; "": fit_memory does by itself.
   std::string would_fit(std::size_t share_bytes) const;

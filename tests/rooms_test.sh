@@ -17,6 +17,12 @@ forbid data        '#include "(layers|worker|coordinator|jobs)/' "data includes 
 forbid layers      '#include "(worker|coordinator|jobs)/'        "layers includes a room to its right"
 forbid worker      '#include "(coordinator|jobs)/'               "worker includes a room to its right"
 forbid coordinator '#include "jobs/'                             "coordinator includes jobs"
+forbid coordinator/plan   '#include "coordinator/(stages|health|bench)/' "coordinator/plan includes what is built on it"
+forbid coordinator/stages '#include "coordinator/(health|bench)/'       "coordinator/stages includes what is built on it"
+forbid coordinator/health '#include "coordinator/(stages|bench)/'       "coordinator/health includes a folder beside it"
+forbid "coordinator/plan coordinator/stages" '#include "coordinator/[a-z_]+\.h' \
+  "a folder of coordinator includes back" '"coordinator/job\.h'
+forbid "$(echo coordinator/*.h coordinator/*.cpp)" '#include "coordinator/bench/' "a run includes a benchmark"
 forbid "data layers worker coordinator jobs" '#include "tests/'  "a room includes tests"
 
 forbid layers/ops  '#include "layers/([a-z_]+\.h|[cg]pu/)' "layers/ops includes what is built on it" \

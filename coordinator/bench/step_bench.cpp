@@ -5,9 +5,9 @@
 #include <random>
 
 #include "coordinator/all_reduce_choice.h"
-#include "coordinator/batches.h"
 #include "coordinator/engine_setup.h"
 #include "coordinator/machine_memory.h"
+#include "coordinator/plan/batches.h"
 #include "coordinator/rank_cpus.h"
 #include "data/error.h"
 #include "data/timing.h"
@@ -84,12 +84,12 @@ StepBench::StepBench(const Job& job, const Shape& input, int classes, const Comm
   if (staged()) groups_.emplace(split_grid(grid_, group));
   Graph graph = build_model(job.model, input, classes);
   threads_ = lanes_of_rank(job.parallel.threads, group);
-  EngineOptions engine_options = lockstep::engine_options(job, graph, grid_.replicas(), threads_);
-  engine_options.all_reduce.table = table_of(job, table_text(job, {}, group), same_stage());
-  if (options.nhwc) engine_options.layout = LayoutKind::kNhwc;
-  limit_to_machine(engine_options, group);
-  JobEngine made = make_engine(job, std::move(graph), engine_options, group_,
-                               groups_ ? &*groups_ : nullptr, options.predict);
+  RankOptions rank = rank_options(job, graph, grid_.replicas(), threads_);
+  rank.all_reduce.table = table_of(job, table_text(job, {}, group), same_stage());
+  if (options.nhwc) rank.plan.layout = LayoutKind::kNhwc;
+  limit_to_machine(rank, group);
+  JobEngine made = make_engine(job, std::move(graph), rank, group_, groups_ ? &*groups_ : nullptr,
+                               options.predict);
   engine_ = std::move(made.engine);
   choice_ = std::move(made.pipeline);
   predicted_seconds_ = made.predicted_seconds;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/engine.h"
 #include "coordinator/stages/grid.h"
 #include "coordinator/stages/stage_setup.h"
 

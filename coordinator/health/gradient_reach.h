@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-#include "coordinator/batches.h"
+#include "coordinator/plan/batches.h"
 #include "layers/graph.h"
 
 namespace lockstep {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "coordinator/batches.h"
+#include "coordinator/plan/batches.h"
 #include "data/order.h"
 #include "data/validate.h"
 

@@ -1,8 +1,8 @@
 #pragma once
 #include <vector>
 
+#include "coordinator/plan/pipeline.h"
 #include "coordinator/plan/recompute.h"
-#include "coordinator/stages/pipeline.h"
 #include "layers/backend.h"
 #include "layers/layout.h"
 #include "worker/plan.h"

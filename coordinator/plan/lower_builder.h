@@ -4,8 +4,8 @@
 
 #include "coordinator/plan/draft.h"
 #include "coordinator/plan/fuse.h"
+#include "coordinator/plan/stage_messages.h"
 #include "coordinator/plan/stretch.h"
-#include "coordinator/stages/stage_messages.h"
 
 namespace lockstep {
 

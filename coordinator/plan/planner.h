@@ -1,6 +1,6 @@
 #pragma once
 #include "coordinator/plan/draft.h"
-#include "coordinator/stages/message_check.h"
+#include "coordinator/plan/message_check.h"
 
 namespace lockstep {
 

@@ -28,7 +28,7 @@ std::vector<ValueId> inputs_of(const Graph& graph, const Fusion& fusion, ValueId
 }  // namespace
 
 ReplaySeconds estimate_replays(const Graph& graph, const Fusion& fusion, int images,
-                               const ComputeRate& rate) {
+                               const MachineModel& machine) {
   ReplaySeconds seconds(graph.values().size(), 0);
   for (const Op& op : graph.ops()) {
     if (op.output == kNone || is_identity(op, true)) continue;
@@ -41,7 +41,8 @@ ReplaySeconds estimate_replays(const Graph& graph, const Fusion& fusion, int ima
               static_cast<double>(1 + inputs_of(graph, fusion, op.output).size());
       flops = 0;
     }
-    seconds[at(op.output)] = images * (flops / rate.flops + bytes / rate.bytes);
+    seconds[at(op.output)] =
+        images * (flops / machine.flops_per_second + bytes / machine.bytes_per_second);
   }
   return seconds;
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <vector>
 
+#include "coordinator/plan/machine_model.h"
 #include "coordinator/plan/recompute.h"
 #include "coordinator/plan/recompute_solver.h"
 #include "layers/call.h"
@@ -11,13 +12,9 @@ namespace lockstep {
 /// rank's micro-batch; by value.
 using ReplaySeconds = std::vector<double>;
 
-/// What a rank's lanes do together, for estimates.
-struct ComputeRate {
-  double flops = 100e9;  // multiply-adds count twice, a second
-  double bytes = 20e9;
-};
+/// From FLOPs and bytes alone.
 ReplaySeconds estimate_replays(const Graph& graph, const Fusion& fusion, int images,
-                               const ComputeRate& rate);
+                               const MachineModel& machine = {});
 
 /// A graph as the chain that RecomputeSolver knows: bytes and seconds of a rank's micro-batch. Neighbours
 /// are taken together where there are many blocks, and options are cuts through the values in the

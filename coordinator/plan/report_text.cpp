@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdio>
 
+#include "data/number_text.h"
+
 namespace lockstep {
 
 std::string in_units(std::size_t bytes) {
@@ -28,6 +30,20 @@ std::string with_commas(std::size_t number) {
   for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
     text.insert(static_cast<std::size_t>(at), 1, ',');
   return text;
+}
+
+std::string machine_text(const MachineModel& machine, bool measured, bool with_sums) {
+  const auto giga = [](double number) { return four_digits(number / 1e9); };
+  std::string text = "times assume " + giga(1 / machine.seconds_per_byte) +
+                     " GB/s between ranks, an update at " + giga(machine.update_bytes_per_second) +
+                     " GB/s";
+  if (with_sums)
+    text += ", a small sum of " + four_digits(1e6 * machine.sum_seconds) +
+            " us for each doubling of the ranks";
+  if (!measured)
+    text += ", ops at " + giga(machine.flops_per_second) + " GFLOP/s and " +
+            giga(machine.bytes_per_second) + " GB/s a rank";
+  return text + "\n";
 }
 
 std::string columns(const std::vector<std::vector<std::string>>& lines, int indent) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/plan/machine_model.h"
 #include "coordinator/plan/memory_report.h"
 
 namespace lockstep {
@@ -22,6 +23,9 @@ std::string memory_text(const std::vector<MemoryGroup>& groups);
 
 /// What ranks send in a step.
 std::string traffic_text(const Traffic& traffic, int ranks, const AllReduceOptions& options);
+
+/// What a plan's times assume, besides those of ops that were `measured`; `with_sums`: batch norm's are in them.
+std::string machine_text(const MachineModel& machine, bool measured, bool with_sums);
 
 /// The whole plan: its phases with their calls, chunks and buffers, and its messages.
 std::string phases_text(const Plan& plan, const Graph& graph);

@@ -28,7 +28,7 @@ Partition cut(const ChainWeights& weights, const PipelineOptions& options,
   PartitionOptions cuts{.chunks = chunks,
                         .in_flight = usual_in_flight(options, pipeline),
                         .stage_bytes = options.stage_bytes,
-                        .seconds_per_byte = options.seconds_per_byte,
+                        .seconds_per_byte = options.machine.seconds_per_byte,
                         .slack = kSlack};
   const auto solve = [&] {
     return options.schedule.fold ? partition_folded(weights, cuts)
@@ -80,7 +80,8 @@ PipelineChoice choose_pipeline(const Graph& graph, const ChainWeights& weights,
     for (int b = first; b <= last; ++b) times += weights.times[at(b)];
     choice.received_bytes.push_back(far_bytes(weights, where, pipeline, c));
     if (c > 0)
-      choice.times.transfer.push_back(options.seconds_per_byte * choice.received_bytes.back());
+      choice.times.transfer.push_back(options.machine.seconds_per_byte *
+                                      choice.received_bytes.back());
   }
   order_parts(options.schedule, choice.times, pipeline);
   return choice;

@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "coordinator/plan/chain_weights.h"
+#include "coordinator/stages/chain_weights.h"
 #include "coordinator/stages/placement.h"
 
 namespace lockstep {
@@ -14,7 +14,7 @@ struct PipelineOptions {
   std::vector<std::string>
       cuts;                // blocks at which chunks begin, besides the first; empty: the best
   double stage_bytes = 0;  // that a stage should not exceed if that is possible; 0: any
-  double seconds_per_byte = 2.5e-10;  // between two ranks
+  MachineModel machine = {};
 };
 
 /// A pipeline and what it is expected to do.

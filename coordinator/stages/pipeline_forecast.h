@@ -1,7 +1,7 @@
 #pragma once
 #include <vector>
 
-#include "coordinator/stages/pipeline.h"
+#include "coordinator/plan/pipeline.h"
 
 namespace lockstep {
 

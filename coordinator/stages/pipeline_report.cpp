@@ -3,15 +3,14 @@
 #include <algorithm>
 #include <set>
 
+#include "coordinator/plan/rank_plan.h"
 #include "coordinator/stages/pipeline_forecast.h"
 
 namespace lockstep {
 
 namespace {
 
-// read and written of a parameter
-constexpr double kUpdateBytesASecond = 10e9, kUpdateBytes = 5 * sizeof(float);
-constexpr double kBucketBytes = 4 << 20;
+constexpr double kUpdateBytes = 5 * sizeof(float);  // read and written of a parameter
 
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
@@ -59,32 +58,17 @@ std::size_t PipelineReport::stage_bytes_sent() const {
   return sum;
 }
 
-PipelineReport report_pipeline(const Graph& graph, EngineOptions options,
+PipelineReport report_pipeline(const Graph& graph, const RankOptions& options,
                                const PipelineChoice& choice, const OpTimes& op_times) {
   const Pipeline& pipeline = choice.pipeline;
-  const bool staged = pipeline.stages > 1;
-  if (staged) options.pipeline = pipeline;
   const Chain chain = chain_of(graph, fuse(graph));
   const std::vector<int> chunk_of = chunk_of_ops(graph, pipeline), held = most_held(pipeline);
   PipelineReport report;
   PipelineTimes times = choice.times;
   for (int s = 0; s < pipeline.stages; ++s) {
-    options.stage = s;
-    PlanOptions training = plan_options(options, true, true),
-                evaluation = plan_options(options, false, false);
-    cpu::CpuBackendOptions backend_settings = backend_options(options);
-    MemoryLimits limits = options.memory;
-    limits.question.owned = backend_settings.owned = owned_tensors(graph, training);
-    limits.question.loads = s == 0;
-    cpu::CpuBackend backend(graph, backend_settings);
-    training.recompute = fit_memory(graph, backend, training, evaluation, limits);
-    const Plan train = make_plan(graph, backend, training),
-               eval = make_plan(graph, backend, evaluation);
-    StageReport stage{.held = held[at(s)]};
-    stage.memory = rank_memory(graph, train, eval, backend, limits.question);
-    stage.traffic = step_traffic(train, limits.question.workers,
-                                 staged ? 1 : pipeline.micro_batches, options.all_reduce);
-    stage.replays = add_replays(graph, train, op_times, chunk_of, times);
+    const RankPlan rank = plan_rank(graph, stage_options(options, pipeline, s));
+    StageReport stage{.held = held[at(s)], .memory = rank.memory, .traffic = rank.traffic};
+    stage.replays = add_replays(graph, rank.train, op_times, chunk_of, times);
     for (std::size_t c = 0; c < pipeline.chunks.size(); ++c) {
       if (pipeline.stage_of_chunk[c] != s) continue;
       stage.ops += pipeline.chunks[c].last - pipeline.chunks[c].first + 1;
@@ -96,13 +80,12 @@ PipelineReport report_pipeline(const Graph& graph, EngineOptions options,
   for (int s = 0; s < pipeline.stages; ++s)
     report.stages[at(s)].busy_seconds = expected.busy[at(s)];
   report.bubble = expected.bubble();
-  report.seconds = step_seconds(graph, choice, times, options.memory.question.workers,
-                                PipelineOptions{}.seconds_per_byte);
+  report.seconds = step_seconds(graph, options, choice, times);
   return report;
 }
 
-double step_seconds(const Graph& graph, const PipelineChoice& choice, const PipelineTimes& times,
-                    int replicas, double seconds_per_byte) {
+double step_seconds(const Graph& graph, const RankOptions& options, const PipelineChoice& choice,
+                    const PipelineTimes& times, const MachineModel& machine) {
   const Pipeline& pipeline = choice.pipeline;
   std::vector<double> parameters(at(pipeline.stages), 0), backward(at(pipeline.stages), 0);
   for (std::size_t c = 0; c < pipeline.chunks.size(); ++c) {
@@ -112,14 +95,16 @@ double step_seconds(const Graph& graph, const PipelineChoice& choice, const Pipe
       for (ParameterId p : graph.op(id).parameters)
         parameters[s] += static_cast<double>(graph.parameter(p).elements());
   }
+  const int replicas = options.replicas;
+  const auto bucket_bytes = static_cast<double>(options.plan.bucket_bytes);
   double after = 0;  // the slowest stage's sums and update
   for (std::size_t s = 0; s < parameters.size(); ++s) {
     const double bytes = parameters[s] * sizeof(float),
-                 share = 2.0 * (replicas - 1) / replicas * seconds_per_byte;
+                 share = 2.0 * (replicas - 1) / replicas * machine.seconds_per_byte;
     const double sums =
-        std::max(std::min(bytes, kBucketBytes) * share, bytes * share - backward[s]);
-    after = std::max(
-        after, (replicas > 1 ? sums : 0) + parameters[s] * kUpdateBytes / kUpdateBytesASecond);
+        std::max(std::min(bytes, bucket_bytes) * share, bytes * share - backward[s]);
+    after = std::max(after, (replicas > 1 ? sums : 0) +
+                                parameters[s] * kUpdateBytes / machine.update_bytes_per_second);
   }
   return forecast(pipeline, times).seconds + after;
 }

@@ -24,14 +24,14 @@ struct PipelineReport {
   std::size_t stage_bytes_sent() const;  // by all stages of a replica in a step
 };
 
-/// Plans every stage to the end, as its ranks would. `options` are those of a replica; `times` of its
+/// Plans every stage to the end, as its ranks do. `options` are those of a replica; `times` of its
 /// micro-batch. One stage is a pipeline, too. @throws ConfigError if a stage does not fit the budget.
-PipelineReport report_pipeline(const Graph& graph, EngineOptions options,
+PipelineReport report_pipeline(const Graph& graph, const RankOptions& options,
                                const PipelineChoice& choice, const OpTimes& times);
 
 /// Of a step of a pipeline whose ranks have no plans yet, without recomputation: computing, waiting for
-/// other stages, updating, and what gradients' sums over `replicas` take beyond the last backward.
-double step_seconds(const Graph& graph, const PipelineChoice& choice, const PipelineTimes& times,
-                    int replicas, double seconds_per_byte);
+/// other stages, updating, and what gradients' sums over the replicas take beyond the last backward.
+double step_seconds(const Graph& graph, const RankOptions& options, const PipelineChoice& choice,
+                    const PipelineTimes& times, const MachineModel& machine = {});
 
 }  // namespace lockstep

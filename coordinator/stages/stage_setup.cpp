@@ -1,15 +1,10 @@
 #include "coordinator/stages/stage_setup.h"
 
-#include <spdlog/spdlog.h>
-
-#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
-#include "coordinator/machine_memory.h"
-#include "coordinator/plan/planner.h"
-#include "coordinator/probe.h"
-#include "coordinator/stages/message_check.h"
+#include "coordinator/plan/message_check.h"
 
 namespace lockstep {
 
@@ -32,14 +27,6 @@ std::vector<StageAction> from_text(const std::string& text) {
   return actions;
 }
 
-/// Whether all ranks can hold so much for a moment: within the budget, or half of the machine's
-/// memory.
-bool fits_everywhere(std::size_t bytes, std::size_t budget, const Communicator& workers) {
-  const std::size_t machine = machine_memory() / 2 / static_cast<std::size_t>(workers.node_size());
-  const bool fits = bytes <= (budget > 0 ? std::min(budget, machine) : machine);
-  return workers.all_reduce(std::int64_t{fits}, ReduceOp::kMin, "room for a probe") != 0;
-}
-
 }  // namespace
 
 PipelineOptions pipeline_options(const Job& job) {
@@ -53,25 +40,18 @@ PipelineOptions pipeline_options(const Job& job) {
   return options;
 }
 
-KnownTimes op_times(const Job& job, const Graph& graph, const EngineOptions& options,
-                    const Communicator& workers) {
-  if (!job.parallel.probe || !job.parallel.cuts.empty())
-    return {.ops = estimate_op_times(graph, options.max_images)};
-  const std::size_t bytes = probe_bytes(graph, options);
-  if (fits_everywhere(bytes, options.memory.budget_bytes, workers))
-    return {.ops = probe_op_times(graph, options, workers), .measured = true};
-  if (workers.rank() == 0)
-    spdlog::info(
-        "stages are cut by estimated times: a probe needs the whole model on a rank, {} MiB",
-        bytes >> 20);
-  return {.ops = estimate_op_times(graph, options.max_images)};
-}
-
-PipelineChoice choose_stages(const Job& job, const Graph& graph, const EngineOptions& options,
+PipelineChoice choose_stages(const Job& job, const Graph& graph, const RankOptions& options,
                              const OpTimes& times) {
   return choose_pipeline(
-      graph, chain_weights(graph, fuse(graph), options.activations, options.max_images, times),
+      graph,
+      chain_weights(graph, fuse(graph), options.plan.activations, options.plan.max_images, times),
       pipeline_options(job));
+}
+
+RankOptions stage_options(RankOptions replica, const Pipeline& pipeline, int stage) {
+  if (pipeline.stages > 1) replica.plan.pipeline = pipeline;
+  replica.plan.stage = stage;
+  return replica;
 }
 
 std::vector<int> stage_of_ops(const Graph& graph, const Pipeline& pipeline) {

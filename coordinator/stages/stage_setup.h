@@ -1,5 +1,6 @@
 #pragma once
-#include "coordinator/engine.h"
+#include "coordinator/job.h"
+#include "coordinator/plan/rank_options.h"
 #include "coordinator/stages/pipeline_choice.h"
 
 namespace lockstep {
@@ -7,19 +8,12 @@ namespace lockstep {
 /// What a job says of stages. @throws ConfigError.
 PipelineOptions pipeline_options(const Job& job);
 
-/// Times of a micro-batch of one replica.
-struct KnownTimes {
-  OpTimes ops;
-  bool measured = false;  // else estimated
-};
-
-/// As the job wants them known: measured by all ranks of `workers` at once, or estimated. Collective.
-KnownTimes op_times(const Job& job, const Graph& graph, const EngineOptions& options,
-                    const Communicator& workers);
-
 /// The pipeline of a job whose replicas have `options`. Pure.
-PipelineChoice choose_stages(const Job& job, const Graph& graph, const EngineOptions& options,
+PipelineChoice choose_stages(const Job& job, const Graph& graph, const RankOptions& options,
                              const OpTimes& times);
+
+/// A replica's options as those of one of its stages.
+RankOptions stage_options(RankOptions replica, const Pipeline& pipeline, int stage);
 
 /// By op: which stage runs it.
 std::vector<int> stage_of_ops(const Graph& graph, const Pipeline& pipeline);

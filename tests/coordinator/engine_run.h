@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/batches.h"
 #include "coordinator/engine.h"
+#include "coordinator/plan/batches.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
 #include "tests/coordinator/test_batch.h"
@@ -88,13 +88,15 @@ inline double run_step(Executor& executor, LayoutKind layout, const Communicator
 }
 
 /// Options of a test's engine: one rank's share of `images` in each step.
-inline EngineOptions engine_options(const Communicator& group, std::int64_t images, int lanes,
-                                    LayoutKind layout, int micro_batches = 1) {
-  EngineOptions options;
-  options.lanes = lanes;
-  options.max_images = largest_micro_batch(images, group.size(), micro_batches);
-  options.layout = layout;
-  options.bucket_bytes = 16 << 10;  // small nets, several buckets
+inline RankOptions engine_options(const Communicator& group, std::int64_t images, int lanes,
+                                  LayoutKind layout, int micro_batches = 1) {
+  RankOptions options;
+  options.micro_batches = micro_batches;
+  options.replicas = group.size();
+  options.plan.lanes = lanes;
+  options.plan.max_images = largest_micro_batch(images, group.size(), micro_batches);
+  options.plan.layout = layout;
+  options.plan.bucket_bytes = 16 << 10;  // small nets, several buckets
   return options;
 }
 

@@ -42,11 +42,11 @@ TEST_F(MachineMemory, KnowsTheOlderVersion) {
 }
 
 TEST(LimitToMachine, GivesAutoABudgetThatHasNone) {
-  EngineOptions options;
+  RankOptions options;
   limit_to_machine(options, 1);
   EXPECT_EQ(options.memory.budget_bytes, 0u);  // keeps everything
   options.memory.recompute.kind = RecomputeKind::kAuto;
-  EngineOptions four = options;
+  RankOptions four = options;
   limit_to_machine(options, 1);
   limit_to_machine(four, 4);
   EXPECT_LT(options.memory.budget_bytes, machine_memory());

@@ -1,5 +1,5 @@
 // Lists of messages between stages: right ones, and ones that are wrong on purpose.
-#include "coordinator/stages/message_check.h"
+#include "coordinator/plan/message_check.h"
 
 #include <gtest/gtest.h>
 

@@ -128,7 +128,8 @@ TEST_F(FitMemory, WhatNeedNotFitGetsTheLeast) {
 }
 
 TEST_F(FitMemory, AProbeKeepsToTheBudget) {
-  EngineOptions options{.max_images = 64, .layout = layout_};
+  const PlanOptions plan{.max_images = 64, .layout = layout_, .recompute = {}};
+  RankOptions options{.plan = plan};
   const std::size_t whole = probe_bytes(graph_, options);
   options.memory.budget_bytes = whole;
   EXPECT_EQ(probe_bytes(graph_, options), whole);

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "coordinator/plan/chain.h"
-#include "coordinator/stages/pipeline.h"
+#include "coordinator/plan/pipeline.h"
 
 namespace lockstep {
 

@@ -5,7 +5,7 @@
 
 #include "coordinator/plan/planner.h"
 #include "coordinator/plan/report_text.h"
-#include "coordinator/stages/stage_messages.h"
+#include "coordinator/plan/stage_messages.h"
 #include "data/error.h"
 #include "layers/cpu/cpu_backend.h"
 #include "layers/model.h"

@@ -47,6 +47,25 @@ TEST_F(PlanCommand, BeginsWithTheVerdict) {
       << told.output;
 }
 
+// As train does: sums go by the measured table, so their memory does.
+TEST_F(PlanCommand, GoesByTheTableOfAllReduces) {
+  room.write("sums.table", "2 1 gradients max halving-doubling\n");
+  const std::string two = "plan job.cfg --ranks 2 --threads 1 --set parallel.probe=off";
+  const auto usual = room.run(two),
+             measured = room.run(two + " --set parallel.all_reduce_table=sums.table");
+  ASSERT_EQ(measured.exit_code, 0) << measured.errors;
+  EXPECT_NE(bytes_of(usual.output, "segments of gradients"),
+            bytes_of(measured.output, "segments of gradients"));
+  EXPECT_EQ(room.run(two + " --set parallel.all_reduce_table=none.table").exit_code, 66);
+}
+
+TEST_F(PlanCommand, SaysWhatItsTimesAssume) {
+  const std::string words = "times assume 4 GB/s between ranks, an update at 10 GB/s";
+  EXPECT_TRUE(room.run("plan job.cfg --threads 1").says(words + "\n"));
+  EXPECT_TRUE(room.run("plan job.cfg --threads 1 --set parallel.probe=off")
+                  .says(words + ", ops at 100 GFLOP/s and 20 GB/s a rank\n"));
+}
+
 // As launch: both go by the cores of this machine.
 TEST_F(PlanCommand, TakesTheThreadsOfLaunch) {
   for (const char* ranks : {"1", "2"}) {

@@ -30,10 +30,10 @@ struct Worst {
   double logits = 0, loss = 0, gradient = 0, statistic = 0, trained = 0, evaluation = 0;
 };
 
-EngineOptions options_of(const GoldenFile& file, const Communicator& group, LayoutKind layout,
-                         int lanes, Storage activations) {
-  EngineOptions options = engine_options(group, file.integer("batch"), lanes, layout);
-  options.activations = activations;
+RankOptions options_of(const GoldenFile& file, const Communicator& group, LayoutKind layout,
+                       int lanes, Storage activations) {
+  RankOptions options = engine_options(group, file.integer("batch"), lanes, layout);
+  options.plan.activations = activations;
   options.sgd = {.momentum = static_cast<float>(file.number("momentum")),
                  .weight_decay = static_cast<float>(file.number("weight_decay")),
                  .nesterov = file.text("nesterov") == "true"};
@@ -48,7 +48,8 @@ class GoldenRun {
       : file_(file),
         group_(group),
         layout_(layout),
-        engine_(golden_graph(file), options_of(file, group, layout, lanes, activations), group),
+        engine_(plan_rank(golden_graph(file), options_of(file, group, layout, lanes, activations)),
+                group),
         batch_{file.tensor("input"), golden_labels(file)},
         bounds_(activations == Storage::kBf16 ? kBf16 : kF32) {
     engine_.state().initialize(0);

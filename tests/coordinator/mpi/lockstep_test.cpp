@@ -32,15 +32,16 @@ struct Trained {
           int micro_batches = 1, bool sync_bn = true)
       : group(ranks),
         layout(cpu::best_layout(build_model(model, kInput, kClasses))),
-        engine(build_model(model, kInput, kClasses), options(images, lanes, micro_batches, sync_bn),
+        engine(plan_rank(build_model(model, kInput, kClasses),
+                         options(images, lanes, micro_batches, sync_bn)),
                ranks),
         pieces(micro_batches) {
     engine.state().initialize(1);
   }
 
-  EngineOptions options(std::int64_t images, int lanes, int micro_batches, bool sync_bn) const {
-    EngineOptions o = engine_options(group, images, lanes, layout, micro_batches);
-    o.sync_bn = sync_bn;
+  RankOptions options(std::int64_t images, int lanes, int micro_batches, bool sync_bn) const {
+    RankOptions o = engine_options(group, images, lanes, layout, micro_batches);
+    o.plan.sync_bn = sync_bn;
     o.sgd = {.momentum = 0.9f, .weight_decay = 1e-4f};
     return o;
   }

@@ -78,9 +78,9 @@ class Comparison {
     SCOPED_TRACE(std::string(layout_name(layout)) + (bf16 ? ", bf16" : "") +
                  ", lanes: " + std::to_string(lanes));
     Worst worst;
-    EngineOptions options = engine_options(group_, batch_.count(), lanes, layout);
-    options.activations = activations;
-    Engine engine(graph_, options, group_);
+    RankOptions options = engine_options(group_, batch_.count(), lanes, layout);
+    options.plan.activations = activations;
+    Engine engine(plan_rank(graph_, options), group_);
     ModelState& state = engine.state();
     state.initialize(0);
     for (std::size_t p = 0; p < graph_.parameters().size(); ++p)
@@ -186,7 +186,8 @@ TEST(ConditionalSkip, IsAFactorOfTheStep) {
   };
   const auto run = [&](const OpAttributes& op, std::int64_t step, bool training) {
     Graph graph = graph_with(op);
-    Engine engine(graph, engine_options(group, batch.count(), 2, LayoutKind::kNhwc), group);
+    Engine engine(plan_rank(graph, engine_options(group, batch.count(), 2, LayoutKind::kNhwc)),
+                  group);
     engine.state().initialize(1);
     Executor& executor = training ? engine.trainer() : engine.evaluator();
     run_step(executor, LayoutKind::kNhwc, group, batch, {.step = step});
@@ -264,7 +265,7 @@ TEST(PixelLoss, CountsWhatIsRight) {
       g.add("fc", Conv2d{.out_channels = 2, .kernel = 1, .padding = 0, .bias = true}, {0});
   g.add("loss", PixelCrossEntropy{}, {logits});
   const Communicator group = Communicator::world();
-  Engine engine(g, engine_options(group, 2, 2, LayoutKind::kNhwc), group);
+  Engine engine(plan_rank(g, engine_options(group, 2, 2, LayoutKind::kNhwc)), group);
   engine.state().initialize(0);
   const std::vector<float> identity{1, 0, 0, 1};
   std::ranges::copy(identity, engine.state().parameter(0, engine.state().parameters()).begin());

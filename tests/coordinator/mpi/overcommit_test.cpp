@@ -36,21 +36,19 @@ TEST(CheckOvercommit, AllRanksOfTheMachineCountAndAllSayTheSame) {
       << text;
 }
 
-TEST(CheckOvercommit, AnEngineAsksBeforeItTakesMemory) {
+TEST(CheckOvercommit, APlanSaysWhatItsRankTakesBeforeItDoes) {
   const Communicator world = Communicator::world();
   Graph graph = build_model({.family = "resnet", .depth = 8}, {3, 32, 32}, 10);
-  EngineOptions options{.max_images = 8, .layout = cpu::best_layout(graph)};
-  std::size_t asked = 0;
-  std::string advice;
-  options.admit = [&](const MemoryDemand& demand) {
-    asked = demand.bytes;
-    advice = demand.what_would_fit(demand.bytes / 10);
-  };
-  Engine engine(graph, options, world);
-  EXPECT_EQ(asked, engine.planned_bytes());
+  const PlanOptions step{.max_images = 8, .layout = cpu::best_layout(graph), .recompute = {}};
+  RankPlan plan = plan_rank(graph, {.plan = step, .replicas = world.size()});
+  const std::size_t asked = plan.bytes();
+  const std::string advice = what_would_fit(plan, asked / 10);
   EXPECT_TRUE(advice.starts_with("a rank's share of that is ")) << advice;
-  options.admit = [](const MemoryDemand&) { throw ConfigError("no room"); };
-  EXPECT_THROW(Engine(graph, options, world), ConfigError);
+  EXPECT_THROW(check_overcommit({.bytes = asked, .what_would_fit = {}}, world, asked / 2, true),
+               ConfigError);
+  Engine engine(std::move(plan), world);
+  EXPECT_GT(engine.state().bytes() + engine.arena_bytes(), asked / 2);
+  EXPECT_LE(engine.state().bytes() + engine.arena_bytes(), asked);
 }
 
 }  // namespace

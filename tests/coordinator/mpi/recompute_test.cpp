@@ -80,11 +80,11 @@ class Recompute : public testing::Test {
     Graph graph = build_model(net.model, net.input, kClasses);
     const LayoutKind layout =
         activations == Storage::kBf16 ? LayoutKind::kNhwc : cpu::best_layout(graph);
-    EngineOptions options = engine_options(world_, kImages, lanes, layout, micro_batches);
-    options.activations = activations;
+    RankOptions options = engine_options(world_, kImages, lanes, layout, micro_batches);
+    options.plan.activations = activations;
     options.sgd = {.momentum = 0.9f, .weight_decay = 1e-4f};
     options.memory.recompute = recompute;
-    Engine engine(std::move(graph), options, world_);
+    Engine engine(plan_rank(std::move(graph), options), world_);
     engine.state().initialize(1);
     for (int step = 0; step < 3; ++step)
       run_step(engine.trainer(), layout, world_,

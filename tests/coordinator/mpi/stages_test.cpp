@@ -70,9 +70,9 @@ void run_stages(Executor& executor, LayoutKind layout, const TestBatch& batch, c
 
 class Stages : public testing::Test {
  protected:
-  EngineOptions options_of(const Graph& graph, const Net& net, const Communicator& group) const {
+  RankOptions options_of(const Graph& graph, const Net& net, const Communicator& group) const {
     const int lanes = stages() > 2 ? 1 : 2;  // more threads than cores only wait for each other
-    EngineOptions options =
+    RankOptions options =
         engine_options(group, net.images, lanes, cpu::best_layout(graph), kMicroBatches);
     options.sgd = {.momentum = 0.9f, .weight_decay = 1e-4f};
     options.clip_norm = 0.5;  // small enough to clip
@@ -87,25 +87,25 @@ class Stages : public testing::Test {
   void expect_same(const Net& net, const std::vector<Pipeline>& pipelines,
                    const RecomputeOptions& recompute = {}) {
     const Graph graph = build_model(net.model, net.input, kClasses);
-    const EngineOptions options = options_of(graph, net, alone_);
-    Engine whole(graph, options, alone_);
+    const RankOptions options = options_of(graph, net, alone_);
+    Engine whole(plan_rank(graph, options), alone_);
     whole.state().initialize(1);
     std::vector<double> losses, norms;
     for (int step = 0; step < net.steps; ++step) {
-      losses.push_back(
-          run_step(whole.trainer(), options.layout, alone_, batch_of(net, step), step_of(step)));
+      losses.push_back(run_step(whole.trainer(), options.plan.layout, alone_, batch_of(net, step),
+                                step_of(step)));
       norms.push_back(whole.trainer().gradient_norm());
     }
     for (std::size_t i = 0; i < pipelines.size(); ++i) {
       SCOPED_TRACE(std::string(net.name) + ", pipeline " + std::to_string(i));
-      EngineOptions staged = options;
-      staged.pipeline = pipelines[i];
-      staged.stage = world_.rank();
+      RankOptions staged = options;
+      staged.plan.pipeline = pipelines[i];
+      staged.plan.stage = world_.rank();
       staged.memory.recompute = recompute;
-      Engine engine(graph, staged, alone_, &world_);
+      Engine engine(plan_rank(graph, staged), alone_, &world_);
       engine.state().initialize(1);
       for (int step = 0; step < net.steps; ++step) {
-        run_stages(engine.trainer(), options.layout, batch_of(net, step), step_of(step));
+        run_stages(engine.trainer(), options.plan.layout, batch_of(net, step), step_of(step));
         const auto sums = engine.trainer().loss_sums();
         const auto at = static_cast<std::size_t>(step);
         EXPECT_EQ(sums[0] / sums[3], losses[at]);
@@ -113,7 +113,7 @@ class Stages : public testing::Test {
       }
       expect_same_state(engine.state(), whole.state());
       expect_same_evaluation(net, engine, whole,
-                             staged.stage == staged.pipeline.stage_of_chunk.back());
+                             staged.plan.stage == staged.plan.pipeline.stage_of_chunk.back());
     }
   }
 
@@ -256,16 +256,16 @@ TEST_F(Stages, ChangeNoBitWithRecomputation) {
 /// What estimates running statistics anew: forward alone, with batch statistics.
 TEST_F(Stages, ForwardAloneCollectsTheSameStatistics) {
   const Graph graph = build_model(kResNet.model, kResNet.input, kClasses);
-  const EngineOptions options = options_of(graph, kResNet, alone_);
-  EngineOptions staged = options;
-  staged.pipeline = one_f_one_b(linear_pipeline(graph, stages(), kMicroBatches));
-  staged.stage = world_.rank();
-  Engine whole(graph, options, alone_), stage(graph, staged, alone_, &world_);
+  const RankOptions options = options_of(graph, kResNet, alone_);
+  RankOptions staged = options;
+  staged.plan.pipeline = one_f_one_b(linear_pipeline(graph, stages(), kMicroBatches));
+  staged.plan.stage = world_.rank();
+  Engine whole(plan_rank(graph, options), alone_), stage(plan_rank(graph, staged), alone_, &world_);
   for (Engine* e : {&whole, &stage}) e->state().initialize(1);
   const std::vector<float> before(whole.state().statistics().begin(),
                                   whole.state().statistics().end());
-  run_step(whole.estimator(), options.layout, alone_, batch_of(kResNet, 0), step_of(0));
-  run_stages(stage.estimator(), options.layout, batch_of(kResNet, 0), step_of(0));
+  run_step(whole.estimator(), options.plan.layout, alone_, batch_of(kResNet, 0), step_of(0));
+  run_stages(stage.estimator(), options.plan.layout, batch_of(kResNet, 0), step_of(0));
   EXPECT_FALSE(std::ranges::equal(whole.state().statistics(), before));
   expect_same_state(stage.state(), whole.state());
 }
@@ -274,17 +274,17 @@ TEST_F(Stages, ForwardAloneCollectsTheSameStatistics) {
 TEST_F(Stages, TrainInBf16) {
   const Graph graph = build_model(kResNet.model, kResNet.input, kClasses);
   if (!runs_bf16(graph)) GTEST_SKIP() << "no bf16 on this CPU";
-  EngineOptions options = options_of(graph, kResNet, alone_);
-  options.layout = LayoutKind::kNhwc;
-  options.activations = Storage::kBf16;
-  EngineOptions staged = options;
-  staged.pipeline = one_f_one_b(linear_pipeline(graph, stages(), kMicroBatches));
-  staged.stage = world_.rank();
-  Engine whole(graph, options, alone_), stage(graph, staged, alone_, &world_);
+  RankOptions options = options_of(graph, kResNet, alone_);
+  options.plan.layout = LayoutKind::kNhwc;
+  options.plan.activations = Storage::kBf16;
+  RankOptions staged = options;
+  staged.plan.pipeline = one_f_one_b(linear_pipeline(graph, stages(), kMicroBatches));
+  staged.plan.stage = world_.rank();
+  Engine whole(plan_rank(graph, options), alone_), stage(plan_rank(graph, staged), alone_, &world_);
   for (Engine* e : {&whole, &stage}) e->state().initialize(1);
   const double loss =
-      run_step(whole.trainer(), options.layout, alone_, batch_of(kResNet, 0), step_of(0));
-  run_stages(stage.trainer(), options.layout, batch_of(kResNet, 0), step_of(0));
+      run_step(whole.trainer(), options.plan.layout, alone_, batch_of(kResNet, 0), step_of(0));
+  run_stages(stage.trainer(), options.plan.layout, batch_of(kResNet, 0), step_of(0));
   const auto sums = stage.trainer().loss_sums();
   EXPECT_EQ(sums[0] / sums[3], loss);  // forward sums nothing
   EXPECT_NEAR(stage.trainer().gradient_norm() / whole.trainer().gradient_norm(), 1, 0.01);
@@ -297,15 +297,16 @@ TEST_F(Stages, GridHasTheSameGradients) {
   const Communicator pair = world_.split(replica, stage, "replica"),
                      same_stage = world_.split(stage, replica, "stage");
   const Graph graph = build_model(kResNet.model, kResNet.input, kClasses);
-  const EngineOptions options = options_of(graph, kResNet, pair);
-  EngineOptions staged = options;
-  staged.pipeline = one_f_one_b(linear_pipeline(graph, 2, kMicroBatches));
-  staged.stage = stage;
-  Engine whole(graph, options, pair), engine(graph, staged, same_stage, &pair);
+  const RankOptions options = options_of(graph, kResNet, pair);
+  RankOptions staged = options;
+  staged.plan.pipeline = one_f_one_b(linear_pipeline(graph, 2, kMicroBatches));
+  staged.plan.stage = stage;
+  Engine whole(plan_rank(graph, options), pair),
+      engine(plan_rank(graph, staged), same_stage, &pair);
   for (Engine* e : {&whole, &engine}) e->state().initialize(1);
   const TestBatch batch = batch_of(kResNet, 0);
-  const double loss = run_step(whole.trainer(), options.layout, pair, batch, step_of(0));
-  run_stages(engine.trainer(), options.layout, batch, step_of(0), replica, 2);
+  const double loss = run_step(whole.trainer(), options.plan.layout, pair, batch, step_of(0));
+  run_stages(engine.trainer(), options.plan.layout, batch, step_of(0), replica, 2);
   const auto sums = engine.trainer().loss_sums();
   EXPECT_NEAR(sums[0] / sums[3], loss, 1e-9);
   for (int p = 0; p < static_cast<int>(graph.parameters().size()); ++p) {

@@ -64,11 +64,11 @@ class SwitchedOff : public testing::Test {
   std::unique_ptr<Engine> engine(const Net& net, const How& how) {
     Graph graph = build_model(net.model, kInput, kClasses);
     layout_ = how.activations == Storage::kBf16 ? LayoutKind::kNhwc : cpu::best_layout(graph);
-    EngineOptions options = engine_options(world_, kImages, how.lanes, layout_, how.micro_batches);
-    options.activations = how.activations;
+    RankOptions options = engine_options(world_, kImages, how.lanes, layout_, how.micro_batches);
+    options.plan.activations = how.activations;
     options.sgd = {.momentum = 0.9f, .weight_decay = 1e-4f};
     options.memory.recompute = how.recompute;
-    auto made = std::make_unique<Engine>(std::move(graph), options, world_);
+    auto made = std::make_unique<Engine>(plan_rank(std::move(graph), options), world_);
     made->state().initialize(1);
     return made;
   }

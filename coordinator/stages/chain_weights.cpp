@@ -1,4 +1,4 @@
-#include "coordinator/plan/chain_weights.h"
+#include "coordinator/stages/chain_weights.h"
 
 #include <algorithm>
 
@@ -45,12 +45,12 @@ std::vector<ChainWeights::Value> values_between(const Graph& graph, const Chain&
 
 }  // namespace
 
-OpTimes estimate_op_times(const Graph& graph, int images, const ComputeRate& rate) {
+OpTimes estimate_op_times(const Graph& graph, int images, const MachineModel& machine) {
   OpTimes times;
   for (const Op& op : graph.ops()) {
     const OpCost cost = op_cost(graph, op);
     const auto seconds = [&](double flops, double bytes) {
-      return images * (flops / rate.flops + bytes / rate.bytes);
+      return images * (flops / machine.flops_per_second + bytes / machine.bytes_per_second);
     };
     const double backward = seconds(cost.backward_flops, cost.backward_bytes);
     // A weight gradient is as much work as the forward pass; the first op has no other.

@@ -1,4 +1,4 @@
-#include "coordinator/stages/message_check.h"
+#include "coordinator/plan/message_check.h"
 
 #include <map>
 #include <tuple>

@@ -1,4 +1,4 @@
-#include "coordinator/stages/stage_messages.h"
+#include "coordinator/plan/stage_messages.h"
 
 #include <algorithm>
 #include <map>

@@ -1,6 +1,6 @@
 #pragma once
 #include "coordinator/plan/chain.h"
-#include "coordinator/plan/recompute_costs.h"
+#include "coordinator/plan/machine_model.h"
 #include "coordinator/stages/partition.h"
 #include "layers/call.h"
 
@@ -10,7 +10,7 @@ namespace lockstep {
 using OpTimes = std::vector<PartTimes>;
 
 /// From FLOPs and bytes alone (parallel.probe = off).
-OpTimes estimate_op_times(const Graph& graph, int images, const ComputeRate& rate = {});
+OpTimes estimate_op_times(const Graph& graph, int images, const MachineModel& machine = {});
 
 /// A graph's blocks as partition() sees them, for micro-batches of `images` images a rank.
 ChainWeights chain_weights(const Graph& graph, const Fusion& fusion, Storage activations,

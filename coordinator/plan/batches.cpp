@@ -1,4 +1,4 @@
-#include "coordinator/batches.h"
+#include "coordinator/plan/batches.h"
 
 #include <cmath>
 

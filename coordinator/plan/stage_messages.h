@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/stages/pipeline.h"
+#include "coordinator/plan/pipeline.h"
 #include "layers/layout.h"
 
 namespace lockstep {
