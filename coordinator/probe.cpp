@@ -24,14 +24,16 @@ std::vector<bool> lane_calls(const Plan& plan) {
   return of_lanes;
 }
 
-std::size_t state_bytes(const Graph& graph) {
-  return 3 * ModelState::gradient_bytes(graph) + statistic_offsets(graph).back() * sizeof(float);
+std::size_t state_bytes(const Graph& graph, const Optimizer& optimizer) {
+  return optimizer_rule(optimizer).copies() * ModelState::gradient_bytes(graph) +
+         statistic_offsets(graph).back() * sizeof(float);
 }
 
 /// The whole model's plan for as many images as training would have at a time, halved until they need little memory,
 /// within the rank's budget.
 RankPlan plan_probe(const Graph& graph, RankOptions options) {
-  const std::size_t budget = options.memory.budget_bytes, state = state_bytes(graph);
+  const std::size_t budget = options.memory.budget_bytes,
+                    state = state_bytes(graph, options.optimizer);
   const std::size_t most =
       budget == 0 ? kArenaBytes : std::min(kArenaBytes, budget - std::min(budget, state));
   options.plan.pipeline = {};
@@ -181,7 +183,7 @@ CallTimes probe_calls(const Graph& graph, const RankOptions& options, const Comm
 }
 
 std::size_t probe_bytes(const Graph& graph, const RankOptions& options) {
-  return state_bytes(graph) + plan_probe(graph, options).train.arena_bytes;
+  return state_bytes(graph, options.optimizer) + plan_probe(graph, options).train.arena_bytes;
 }
 
 OpTimes probe_op_times(const Graph& graph, const RankOptions& options, const Communicator& group) {

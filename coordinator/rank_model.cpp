@@ -33,7 +33,7 @@ RankModel::RankModel(const Job& job, JobData& data, const RankPlace& place,
     make_engine(std::move(graph), options);
   } else {
     graph_ = std::make_unique<Graph>(std::move(graph));
-    idle_state_ = std::make_unique<ModelState>(*graph_);
+    idle_state_ = std::make_unique<ModelState>(*graph_, optimizer_rule(options.optimizer));
   }
 }
 

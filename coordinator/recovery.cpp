@@ -33,7 +33,7 @@ CarriedState carry(ModelState& state, const TrainingState& where) {
   CarriedState carried;
   carried.where = where;
   carried.parameters = copy(state.parameters());
-  carried.momentum = copy(state.momentum());
+  carried.slots = copy(state.slots());
   carried.statistics = copy(state.statistics());
   return carried;
 }
@@ -57,7 +57,7 @@ CarriedState give(const Recovery& recovery, int giver, ModelState& state,
   const std::vector<float> none;
   const CarriedState* mine = gives ? &*recovery.mine : nullptr;
   share(mine ? mine->parameters : none, state.parameters(), "parameters");
-  share(mine ? mine->momentum : none, state.momentum(), "momentum");
+  share(mine ? mine->slots : none, state.slots(), "optimizer slots");
   share(mine ? mine->statistics : none, state.statistics(), "statistics");
   given.where = share_training_state(given.where, giver, world);
   world.broadcast_value(given.finished, giver, "last step");

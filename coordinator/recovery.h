@@ -35,7 +35,7 @@ struct CarriedState {
   std::int64_t saving_step = -1;  // of the checkpoint that was being written; -1: none
   StepMetrics last;               // of the last step, which the metrics file may lack
   std::optional<ValidationMetrics> validation;  // the newest
-  std::vector<float> parameters, momentum, statistics;
+  std::vector<float> parameters, slots, statistics;
 };
 
 /// Of a training that goes on after ranks were lost, on one rank.

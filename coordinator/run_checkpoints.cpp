@@ -13,8 +13,8 @@ RunCheckpoints::RunCheckpoints(const RunContext& run)
     : run_(run),
       saver_(run.directory.checkpoints(), run.model.state(), run.place.world,
              run.place.first_worker,
-             checkpoint_writers(run.model.state().graph(), run.model.stage_of_ops(), run.place.grid,
-                                run.place.first_worker),
+             checkpoint_writers(run.model.state().graph(), run.model.state().optimizer(),
+                                run.model.stage_of_ops(), run.place.grid, run.place.first_worker),
              run.job.checkpoint.keep),
       pacer_(run.job.checkpoint.mean_time_to_failure_s, 60 * run.job.checkpoint.every_minutes,
              end_of_job_s(), run.began_s) {}

@@ -37,7 +37,9 @@ std::vector<StateTensor> tensors_of(ModelState& state) {
     const Parameter& p = graph.parameters()[i];
     const auto id = static_cast<ParameterId>(i);
     tensors.push_back({"parameters/" + p.name, p.dims, state.parameter(id, state.parameters())});
-    tensors.push_back({"momentum/" + p.name, p.dims, state.parameter(id, state.momentum())});
+    for (std::size_t s = 0; s < state.optimizer().slots.size(); ++s)
+      tensors.push_back({std::string(state.optimizer().slots[s]) + "/" + p.name, p.dims,
+                         state.parameter(id, state.slot(s))});
   }
   for (std::size_t i = 0; i < graph.statistics().size(); ++i)
     tensors.push_back({"statistics/" + graph.statistics()[i].name,
@@ -59,8 +61,9 @@ std::vector<TensorView> checkpoint_tensors(ModelState& state) {
   return views;
 }
 
-std::vector<int> checkpoint_writers(const Graph& graph, const std::vector<int>& stage_of_op,
-                                    const Grid& grid, int first_rank) {
+std::vector<int> checkpoint_writers(const Graph& graph, const OptimizerRule& optimizer,
+                                    const std::vector<int>& stage_of_op, const Grid& grid,
+                                    int first_rank) {
   std::vector<int> stages;  // by tensor, in the order of tensors_of
   std::vector<std::int64_t> bytes;
   const auto add = [&](int stage, std::int64_t floats) {
@@ -76,7 +79,7 @@ std::vector<int> checkpoint_writers(const Graph& graph, const std::vector<int>& 
       for (int i : {first, first + 1}) of_statistic[static_cast<std::size_t>(i)] = stage_of_op[op];
   }
   for (std::size_t p = 0; p < of_parameter.size(); ++p)
-    for (int copies = 0; copies < 2; ++copies)  // itself and its momentum
+    for (std::size_t tensor = 0; tensor < 1 + optimizer.slots.size(); ++tensor)
       add(of_parameter[p], graph.parameters()[p].elements());
   for (std::size_t i = 0; i < of_statistic.size(); ++i)
     add(of_statistic[i], graph.statistics()[i].channels);
@@ -229,7 +232,7 @@ void give_tensors(const Checkpoint* checkpoint, ModelState& state, const Communi
 void begin(ModelState& state, std::uint64_t seed, const Communicator& replicas) {
   state.initialize(seed);
   broadcast_segment(state.parameters(), replicas, "parameters");
-  broadcast_segment(state.momentum(), replicas, "momentum");
+  broadcast_segment(state.slots(), replicas, "optimizer slots");
   broadcast_segment(state.statistics(), replicas, "statistics");
 }
 
@@ -320,7 +323,7 @@ TrainingState load_or_initialize(const StartingPoint& from, ModelState& state,
   where = share_training_state(std::move(where), 0, group);
   if (group.all_reduce(std::int64_t{checkpoint.has_value()}, ReduceOp::kMax, "checkpoint found")) {
     give_tensors(checkpoint ? &*checkpoint : nullptr, state, group);
-    if (where.step == 0) std::ranges::fill(state.momentum(), 0.0f);  // of another run
+    if (where.step == 0) std::ranges::fill(state.slots(), 0.0f);  // of another run
   } else {
     begin(state, from.seed, replicas);
   }

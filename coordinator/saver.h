@@ -18,8 +18,9 @@ std::vector<TensorView> checkpoint_tensors(ModelState& state);
 
 /// Which rank writes each of them: those of a stage are dealt out to its replicas by bytes.
 /// `stage_of_op` is empty where there are no stages. Ranks of `grid` begin at `first_rank`.
-std::vector<int> checkpoint_writers(const Graph& graph, const std::vector<int>& stage_of_op,
-                                    const Grid& grid, int first_rank);
+std::vector<int> checkpoint_writers(const Graph& graph, const OptimizerRule& optimizer,
+                                    const std::vector<int>& stage_of_op, const Grid& grid,
+                                    int first_rank);
 
 /// Saves checkpoints beside training; DESIGN of the protocol in data/checkpoint.h. All ranks of the
 /// group call every function, in step. A save that fails (a full disk) is reported and training goes

@@ -87,8 +87,9 @@ class Search {
     a.images = largest_micro_batch(job_.train.batch, times_.workers() / stages, micro_batches);
     a.times = times_of(a.images, times_.workers() / stages);
     const RankOptions& options = times_.options();
-    const ChainWeights weights = chain_weights(times_.graph(), fuse(times_.graph()),
-                                               options.plan.activations, a.images, a.times);
+    const ChainWeights weights =
+        chain_weights(times_.graph(), fuse(times_.graph()), options.plan.activations, a.images,
+                      a.times, optimizer_rule(options.optimizer));
     PipelineOptions pipeline{.stages = stages,
                              .micro_batches = micro_batches,
                              .schedule = parse_pipeline_schedule(schedule, fold),

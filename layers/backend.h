@@ -26,7 +26,7 @@ struct StepContext {
   bool update_running = true;            // batch norm's running statistics
   float learning_rate = 0;
   double norm_limit = 0;  // > 0: a gradient norm above it, or not a number, holds the
-};                        // update: parameters and momentum stay as they are
+};                        // update: parameters and slots stay as they are
 
 /// A contiguous range of images that one thread runs, and that thread's scratch memory.
 struct Lane {

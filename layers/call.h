@@ -27,7 +27,7 @@ enum class CallKind {
   kCombineLoss,          // lane_sums -> sums: [loss, top-1 correct, top-5 correct, images]
   kGradientNorm,         // gradients -> partial sums of squares
   kFinishGradientNorm,   // partial sums -> norm, clipping factor
-  kUpdate,               // optimizer: gradients, momentum -> parameters
+  kUpdate,               // optimizer: gradients, slots -> parameters
 };
 
 /// The part that a buffer plays in a call.
@@ -56,6 +56,7 @@ enum class Role {
   kAffine,
   kCoefficients,
   kRunning,
+  kSlots,  // all of the optimizer's, one after the other
   kLabels,
 };
 

@@ -49,7 +49,7 @@ struct OwnedTensors {
 /// The tensors of some ops. `ops`: by op.
 OwnedTensors tensors_of_ops(const Graph& graph, const std::vector<bool>& ops);
 
-/// Where each parameter begins in the contiguous parameter, gradient and momentum segments, in
+/// Where each parameter begins in the contiguous segments of parameters, gradients and optimizer slots, in
 /// floats, 64-byte aligned; the last entry is the size of a segment. What is not owned takes none.
 std::vector<std::size_t> parameter_offsets(const Graph& graph, const OwnedTensors& owned = {});
 

@@ -74,8 +74,8 @@ Memory Executor::memory_of(BufferId id) const {
     case Segment::kGradients:
       m.base = in(state_.gradients());
       break;
-    case Segment::kMomentum:
-      m.base = in(state_.momentum());
+    case Segment::kSlots:
+      m.base = in(state_.slots());
       break;
     case Segment::kStatistics:
       m.base = in(state_.statistics());

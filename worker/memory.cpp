@@ -32,16 +32,18 @@ Arena& Arena::operator=(Arena&& other) noexcept {
   return *this;
 }
 
-ModelState::ModelState(const Graph& graph)
-    : ModelState(graph, SharedMemory(gradient_bytes(graph))) {}
+ModelState::ModelState(const Graph& graph, const OptimizerRule& optimizer)
+    : ModelState(graph, optimizer, SharedMemory(gradient_bytes(graph))) {}
 
-ModelState::ModelState(const Graph& graph, SharedMemory gradients, OwnedTensors owned)
+ModelState::ModelState(const Graph& graph, const OptimizerRule& optimizer, SharedMemory gradients,
+                       OwnedTensors owned)
     : graph_(graph),
+      optimizer_(optimizer),
       owned_(std::move(owned)),
       parameter_offsets_(parameter_offsets(graph, owned_)),
       statistic_offsets_(statistic_offsets(graph, owned_)),
       parameters_(parameter_offsets_.back() * sizeof(float)),
-      momentum_(parameter_offsets_.back() * sizeof(float)),
+      slots_(optimizer.slots.size() * parameter_offsets_.back() * sizeof(float)),
       statistics_(statistic_offsets_.back() * sizeof(float)),
       gradients_(std::move(gradients)) {
   if (gradients_.bytes() != gradient_bytes(graph, owned_))
@@ -60,7 +62,12 @@ void ModelState::initialize(std::uint64_t seed) {
   }
   for (std::size_t i = 0; i < graph_.statistics().size(); ++i)
     std::ranges::fill(statistic(static_cast<int>(i)), graph_.statistics()[i].initial);
-  std::ranges::fill(momentum(), 0.0f);
+  std::ranges::fill(slots(), 0.0f);
+}
+
+std::span<float> ModelState::slot(std::size_t index) {
+  const std::size_t floats = parameter_offsets_.back();
+  return slots().subspan(index * floats, floats);
 }
 
 std::span<float> ModelState::parameter(ParameterId id, std::span<float> segment) const {
@@ -77,7 +84,7 @@ std::span<float> ModelState::statistic(int id) {
 }
 
 std::size_t ModelState::bytes() const {
-  return parameters_.bytes() + gradients_.bytes() + momentum_.bytes() + statistics_.bytes();
+  return parameters_.bytes() + gradients_.bytes() + slots_.bytes() + statistics_.bytes();
 }
 
 }  // namespace lockstep

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "layers/layout.h"
+#include "layers/optimizer.h"
 #include "worker/comm/shared_memory.h"
 
 namespace lockstep {
@@ -31,21 +32,25 @@ class Arena {
 class ModelState {
  public:
   /// Of a rank alone.
-  explicit ModelState(const Graph& graph);
+  ModelState(const Graph& graph, const OptimizerRule& optimizer);
   /// `gradients` (gradient_bytes()) is where gradients lie: memory that the ranks of a node share,
   /// for sums without copies. What is not `owned` takes no memory.
-  ModelState(const Graph& graph, SharedMemory gradients, OwnedTensors owned = {});
+  ModelState(const Graph& graph, const OptimizerRule& optimizer, SharedMemory gradients,
+             OwnedTensors owned = {});
   static std::size_t gradient_bytes(const Graph& graph, const OwnedTensors& owned = {});
 
   const OwnedTensors& owned() const { return owned_; }
 
-  /// Fills parameters from the seed and statistics with their starting values; momentum is zeroed.
+  /// Fills parameters from the seed and statistics with their starting values; slots are zeroed.
   void initialize(std::uint64_t seed);
 
   std::span<float> parameters() { return span(parameters_); }
   std::span<float> gradients() { return span(gradients_); }
   const SharedMemory& gradient_memory() const { return gradients_; }
-  std::span<float> momentum() { return span(momentum_); }
+  const OptimizerRule& optimizer() const { return optimizer_; }
+  /// Of optimizer().slots.
+  std::span<float> slot(std::size_t index);
+  std::span<float> slots() { return span(slots_); }  // one after the other
   std::span<float> statistics() { return span(statistics_); }
 
   /// One tensor of a segment; empty if it is not owned.
@@ -61,9 +66,10 @@ class ModelState {
     return {reinterpret_cast<float*>(memory.data()), memory.bytes() / sizeof(float)};
   }
   const Graph& graph_;
+  OptimizerRule optimizer_;
   OwnedTensors owned_;
   std::vector<std::size_t> parameter_offsets_, statistic_offsets_;
-  Arena parameters_, momentum_, statistics_;
+  Arena parameters_, slots_, statistics_;
   SharedMemory gradients_;
 };
 

@@ -13,7 +13,7 @@ enum class Segment {
   kArena,       // the plan's own, offsets by liveness
   kParameters,  // of the model state: contiguous, in the graph's order
   kGradients,
-  kMomentum,
+  kSlots,  // of the optimizer, one after the other, each as the parameters
   kStatistics,
   kPixels,  // the loader's batch: images
   kLabels,  // and their labels

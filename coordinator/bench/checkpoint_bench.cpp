@@ -28,7 +28,8 @@ CheckpointBench::CheckpointBench(const Graph& graph, const std::filesystem::path
                                  const Communicator& group)
     : group_(group), state_(graph), directory_(parent, group) {
   state_.initialize(1);
-  std::ranges::copy(state_.parameters(), state_.momentum().begin());  // nothing that compresses
+  for (std::size_t s = 0; s < state_.optimizer().slots.size(); ++s)
+    std::ranges::copy(state_.parameters(), state_.slot(s).begin());  // nothing that compresses
   for (const TensorView& t : checkpoint_tensors(state_)) bytes_ += t.values.size_bytes();
 }
 

@@ -23,8 +23,9 @@ SavingBench::SavingBench(const Job& job, const Shape& input, int classes,
       directory_(parent, group),
       steps_(whole_models(job), input, classes, group, {}) {
   const Grid grid = make_grid(1, group);
-  saver_ = std::make_unique<Saver>(directory_.path(), steps_.state(), group, 0,
-                                   checkpoint_writers(steps_.graph(), {}, grid, 0), 1);
+  saver_ = std::make_unique<Saver>(
+      directory_.path(), steps_.state(), group, 0,
+      checkpoint_writers(steps_.graph(), steps_.state().optimizer(), {}, grid, 0), 1);
   for (int i = 0; i < 2; ++i) steps_.run();  // memory for the first time
 }
 

@@ -5,6 +5,7 @@
 #include "coordinator/plan/recompute.h"
 #include "layers/backend.h"
 #include "layers/layout.h"
+#include "layers/optimizer.h"
 #include "worker/plan.h"
 
 namespace lockstep {
@@ -60,6 +61,7 @@ struct PlanOptions {
   Recomputation recompute;
   Pipeline pipeline;  // of one stage or more; without an order: one rank, one micro-batch a plan
   int stage = 0;      // this rank's
+  OptimizerRule optimizer = Sgd::rule();
 
   bool staged() const { return !pipeline.order.empty(); }
 };

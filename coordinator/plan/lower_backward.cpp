@@ -328,14 +328,14 @@ void LowerBuilder::backward_at_once(OpId id, BufferId diff_dst) {
 
 void LowerBuilder::update() {
   const std::size_t floats = parameter_offsets_.back();
-  auto whole = [&](const std::string& name, Segment segment) {
+  auto whole = [&](const std::string& name, Segment segment, std::size_t copies = 1) {
     return add_buffer({.name = name,
                        .kind = BufferKind::kState,
                        .segment = segment,
-                       .bytes = floats * sizeof(float)});
+                       .bytes = copies * floats * sizeof(float)});
   };
   const BufferId gradients = whole("gradients", Segment::kGradients);
-  const BufferId momentum = whole("momentum", Segment::kMomentum);
+  const BufferId slots = whole("optimizer slots", Segment::kSlots, options_.optimizer.slots.size());
   const BufferId parameters = whole("parameters", Segment::kParameters);
   const BufferId partials = fixed_buffer("gradient_norm.partials", BufferKind::kStatistics,
                                          update_blocks(graph_).size() * sizeof(double));
@@ -349,7 +349,7 @@ void LowerBuilder::update() {
         .operands = {{Role::kLaneSums, partials}, {Role::kSums, draft_.gradient_norm}}});
   tail({.kind = CallKind::kUpdate,
         .operands = {{Role::kGradient, gradients},
-                     {Role::kRunning, momentum},
+                     {Role::kSlots, slots},
                      {Role::kWeights, parameters},
                      {Role::kSums, draft_.gradient_norm}}});
 }

@@ -70,17 +70,20 @@ void prepare_kernel(Kernel& kernel, const Phase& phase, int piece, const Plan& p
 std::size_t floats(std::size_t count) { return count * sizeof(float); }
 
 /// The most bytes of a checkpoint that any rank writes.
-std::size_t largest_snapshot(const Graph& graph, const OwnedTensors& owned, int ranks) {
+std::size_t largest_snapshot(const Graph& graph, const MemoryQuestion& question) {
+  const OwnedTensors& owned = question.owned;
+  const auto ranks = static_cast<std::size_t>(question.workers);
   std::vector<std::int64_t> sizes;
-  for (int p = 0; p < static_cast<int>(graph.parameters().size()); ++p)  // and its momentum
+  for (int p = 0; p < static_cast<int>(graph.parameters().size()); ++p)  // and its slots
     if (owned.parameter(p))
-      sizes.insert(sizes.end(), 2, graph.parameter(p).elements() * std::int64_t{sizeof(float)});
+      sizes.insert(sizes.end(), 1 + question.optimizer.slots.size(),
+                   graph.parameter(p).elements() * std::int64_t{sizeof(float)});
   for (int s = 0; s < static_cast<int>(graph.statistics().size()); ++s)
     if (owned.statistic(s))
       sizes.push_back(graph.statistics()[static_cast<std::size_t>(s)].channels *
                       std::int64_t{sizeof(float)});
-  std::vector<std::size_t> bytes(static_cast<std::size_t>(ranks), 0);
-  const std::vector<int> writer_of = deal_tensors(sizes, ranks);
+  std::vector<std::size_t> bytes(ranks, 0);
+  const std::vector<int> writer_of = deal_tensors(sizes, question.workers);
   for (std::size_t i = 0; i < sizes.size(); ++i)
     bytes[static_cast<std::size_t>(writer_of[i])] += static_cast<std::size_t>(sizes[i]);
   return *std::ranges::max_element(bytes);
@@ -207,12 +210,11 @@ std::vector<MemoryGroup> rank_memory(const Graph& graph, const Plan& train, cons
   for (const Bucket& bucket : train.buckets)
     ring += async_scratch_bytes(bucket.count, question.workers, question.all_reduce);
   std::vector<MemoryGroup> groups;
-  groups.push_back(
-      {"model state",
-       {{"parameters", segment},
-        {"gradients", segment},
-        {"momentum", segment},
-        {"running statistics", floats(statistic_offsets(graph, question.owned).back())}}});
+  MemoryGroup state{"model state", {{"parameters", segment}, {"gradients", segment}}};
+  for (const char* slot : question.optimizer.slots) state.parts.push_back({slot, segment});
+  state.parts.push_back(
+      {"running statistics", floats(statistic_offsets(graph, question.owned).back())});
+  groups.push_back(std::move(state));
   groups.push_back(arena_group(graph, train, eval));
   groups.push_back({"scratch of the lanes",
                     {{"training", lanes * lane_scratch_bytes(train, backend)},
@@ -225,8 +227,7 @@ std::vector<MemoryGroup> rank_memory(const Graph& graph, const Plan& train, cons
   if (question.loads && question.dataset_bytes > 0)
     data.parts.push_back({"samples held in memory", question.dataset_bytes});
   groups.push_back(std::move(data));
-  groups.push_back(
-      {"checkpoint", {{"snapshot", largest_snapshot(graph, question.owned, question.workers)}}});
+  groups.push_back({"checkpoint", {{"snapshot", largest_snapshot(graph, question)}}});
   groups.push_back(
       {"communication",
        {{"segments of gradients", ring},

@@ -5,6 +5,7 @@
 
 #include "layers/backend.h"
 #include "layers/layout.h"
+#include "layers/optimizer.h"
 #include "worker/comm/all_reduce.h"
 #include "worker/plan.h"
 
@@ -43,6 +44,7 @@ struct MemoryQuestion {
   std::size_t dataset_bytes = 0;  // samples that a rank holds in memory
   bool loads = true;              // false: a later stage, whose images the first one loads
   OwnedTensors owned = {};        // of the model's; a stage holds its own
+  OptimizerRule optimizer = Sgd::rule();
 };
 
 /// The memory of the rank that needs the most, group by group: to the byte what lockstep asks for.

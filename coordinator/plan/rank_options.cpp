@@ -2,6 +2,7 @@
 
 #include "coordinator/plan/batches.h"
 #include "data/error.h"
+#include "layers/cpu/cpu_backend.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
 
@@ -37,9 +38,9 @@ RankOptions rank_options(const Job& job, const Graph& graph, int replicas, int l
   o.plan.layout =
       o.plan.activations == Storage::kBf16 ? LayoutKind::kNhwc : cpu::best_layout(graph);
   o.winograd = job.train.winograd;
-  o.sgd = {.momentum = static_cast<float>(job.optimizer.momentum),
-           .weight_decay = static_cast<float>(job.optimizer.weight_decay),
-           .nesterov = job.optimizer.nesterov};
+  o.optimizer = Sgd{.momentum = static_cast<float>(job.optimizer.momentum),
+                    .weight_decay = static_cast<float>(job.optimizer.weight_decay),
+                    .nesterov = job.optimizer.nesterov};
   o.clip_norm = job.optimizer.clip_norm;
   if (job.parallel.all_reduce == "ring") o.all_reduce.algorithm = AllReduceAlgorithm::kRing;
   if (job.parallel.all_reduce == "mpi") o.all_reduce.algorithm = AllReduceAlgorithm::kMpi;

@@ -2,7 +2,6 @@
 #include "coordinator/job.h"
 #include "coordinator/plan/memory_budget.h"
 #include "coordinator/plan/planner.h"
-#include "layers/cpu/cpu_backend.h"
 #include "worker/comm/all_reduce.h"
 
 namespace lockstep {
@@ -14,7 +13,7 @@ struct RankOptions {
   PlanOptions plan;
   int micro_batches = 1;  // of a step
   int replicas = 1;       // ranks that sum gradients
-  cpu::SgdOptions sgd;
+  Optimizer optimizer;
   double clip_norm = 0;
   bool winograd = true;
   AllReduceOptions all_reduce;

@@ -4,6 +4,7 @@
 
 #include "coordinator/plan/stage_messages.h"
 #include "data/error.h"
+#include "layers/cpu/cpu_backend.h"
 
 namespace lockstep {
 
@@ -22,7 +23,7 @@ std::unique_ptr<Backend> make_backend(const RankPlan& rank) {
   return std::make_unique<cpu::CpuBackend>(*rank.graph,
                                            cpu::CpuBackendOptions{.layout = o.plan.layout,
                                                                   .activations = o.plan.activations,
-                                                                  .sgd = o.sgd,
+                                                                  .optimizer = o.optimizer,
                                                                   .clip_norm = o.clip_norm,
                                                                   .winograd = o.winograd,
                                                                   .owned = rank.owned});
@@ -38,11 +39,13 @@ Recomputation fit(const RankPlan& rank, const MemoryLimits& limits) {
 RankPlan plan_rank(Graph graph, RankOptions options) {
   RankPlan rank;
   rank.graph = std::make_unique<const Graph>(std::move(graph));
+  options.plan.optimizer = optimizer_rule(options.optimizer);
   rank.owned = owned_tensors(*rank.graph, options.plan);
   MemoryQuestion& question = options.memory.question;
   question.workers = options.replicas;
   question.all_reduce = options.all_reduce;
   question.owned = rank.owned;
+  question.optimizer = options.plan.optimizer;
   question.loads = options.plan.stage == 0;
   rank.options = std::move(options);
   rank.backend = make_backend(rank);

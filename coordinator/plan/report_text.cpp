@@ -33,12 +33,13 @@ std::string with_commas(std::size_t number) {
 }
 
 std::string machine_text(const MachineModel& machine, bool measured, bool with_sums) {
-  const auto giga = [](double number) { return four_digits(number / 1e9); };
+  const auto digits = [](double number) { return digits_of(static_cast<float>(number)); };
+  const auto giga = [&](double number) { return digits(number / 1e9); };
   std::string text = "times assume " + giga(1 / machine.seconds_per_byte) +
                      " GB/s between ranks, an update at " + giga(machine.update_bytes_per_second) +
                      " GB/s";
   if (with_sums)
-    text += ", a small sum of " + four_digits(1e6 * machine.sum_seconds) +
+    text += ", a small sum of " + digits(1e6 * machine.sum_seconds) +
             " us for each doubling of the ranks";
   if (!measured)
     text += ", ops at " + giga(machine.flops_per_second) + " GFLOP/s and " +

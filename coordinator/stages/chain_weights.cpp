@@ -8,8 +8,6 @@ namespace lockstep {
 
 namespace {
 
-constexpr double kStateCopies = 3;  // parameters, gradients, momentum
-
 std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 double value_bytes(const Graph& graph, ValueId value, Storage activations, int images) {
@@ -65,7 +63,7 @@ OpTimes estimate_op_times(const Graph& graph, int images, const MachineModel& ma
 }
 
 ChainWeights chain_weights(const Graph& graph, const Fusion& fusion, Storage activations,
-                           int images, const OpTimes& times) {
+                           int images, const OpTimes& times, const OptimizerRule& optimizer) {
   const Chain chain = chain_of(graph, fusion);
   ChainWeights weights{.joined = joined_blocks(chain, fusion),
                        .values = values_between(graph, chain, activations, images)};
@@ -78,7 +76,8 @@ ChainWeights chain_weights(const Graph& graph, const Fusion& fusion, Storage act
       const Op& op = graph.op(id);
       sum += times[at(id)];
       for (ParameterId p : op.parameters)
-        state += kStateCopies * sizeof(float) * static_cast<double>(graph.parameter(p).elements());
+        state += static_cast<double>(optimizer.copies() * sizeof(float)) *
+                 static_cast<double>(graph.parameter(p).elements());
       if (op.output != kNone)
         kept += images * static_cast<double>(backward_needs(graph, op).workspace_bytes);
     }

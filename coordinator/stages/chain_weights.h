@@ -3,6 +3,7 @@
 #include "coordinator/plan/machine_model.h"
 #include "coordinator/stages/partition.h"
 #include "layers/call.h"
+#include "layers/optimizer.h"
 
 namespace lockstep {
 
@@ -14,6 +15,7 @@ OpTimes estimate_op_times(const Graph& graph, int images, const MachineModel& ma
 
 /// A graph's blocks as partition() sees them, for micro-batches of `images` images a rank.
 ChainWeights chain_weights(const Graph& graph, const Fusion& fusion, Storage activations,
-                           int images, const OpTimes& times);
+                           int images, const OpTimes& times,
+                           const OptimizerRule& optimizer = Sgd::rule());
 
 }  // namespace lockstep

@@ -11,7 +11,7 @@ struct ChainWeights {
   std::vector<std::string> names;   // by block
   std::vector<PartTimes> times;     // by block, seconds
   std::vector<double> kept_bytes;   // by block: from its forward to its backward
-  std::vector<double> state_bytes;  // by block: parameters, gradients, momentum
+  std::vector<double> state_bytes;  // by block: parameters, gradients, optimizer slots
   std::vector<bool> joined;         // by block: runs in one piece with the block before it
   /// A value that other blocks read. It goes to every chunk that reads it once, and its gradient
   /// comes back once.

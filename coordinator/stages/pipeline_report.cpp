@@ -10,8 +10,6 @@ namespace lockstep {
 
 namespace {
 
-constexpr double kUpdateBytes = 5 * sizeof(float);  // read and written of a parameter
-
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 std::vector<int> chunk_of_ops(const Graph& graph, const Pipeline& pipeline) {
@@ -96,6 +94,9 @@ double step_seconds(const Graph& graph, const RankOptions& options, const Pipeli
         parameters[s] += static_cast<double>(graph.parameter(p).elements());
   }
   const int replicas = options.replicas;
+  // a gradient is read, the parameter and its slots are read and written
+  const auto update_bytes =
+      static_cast<double>((2 * optimizer_rule(options.optimizer).copies() - 1) * sizeof(float));
   const auto bucket_bytes = static_cast<double>(options.plan.bucket_bytes);
   double after = 0;  // the slowest stage's sums and update
   for (std::size_t s = 0; s < parameters.size(); ++s) {
@@ -104,7 +105,7 @@ double step_seconds(const Graph& graph, const RankOptions& options, const Pipeli
     const double sums =
         std::max(std::min(bytes, bucket_bytes) * share, bytes * share - backward[s]);
     after = std::max(after, (replicas > 1 ? sums : 0) +
-                                parameters[s] * kUpdateBytes / machine.update_bytes_per_second);
+                                parameters[s] * update_bytes / machine.update_bytes_per_second);
   }
   return forecast(pipeline, times).seconds + after;
 }

@@ -44,7 +44,8 @@ PipelineChoice choose_stages(const Job& job, const Graph& graph, const RankOptio
                              const OpTimes& times) {
   return choose_pipeline(
       graph,
-      chain_weights(graph, fuse(graph), options.plan.activations, options.plan.max_images, times),
+      chain_weights(graph, fuse(graph), options.plan.activations, options.plan.max_images, times,
+                    optimizer_rule(options.optimizer)),
       pipeline_options(job));
 }
 

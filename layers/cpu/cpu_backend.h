@@ -5,6 +5,7 @@
 #include "layers/backend.h"
 #include "layers/cpu/kernels.h"
 #include "layers/layout.h"
+#include "layers/optimizer.h"
 
 namespace lockstep::cpu {
 
@@ -13,7 +14,7 @@ class Convolution;
 struct CpuBackendOptions {
   LayoutKind layout = LayoutKind::kNhwc;
   Storage activations = Storage::kF32;  // bf16 wants nhwc: in other layouts oneDNN is slow
-  SgdOptions sgd;        // momentum, weight decay, nesterov; the rate comes with each step
+  Optimizer optimizer;
   double clip_norm = 0;  // 0: off
   bool winograd = true;  // f32: where it suits, see winograd.h; else all convolutions are oneDNN's
   OwnedTensors owned;    // what an update is about

@@ -98,21 +98,22 @@ class FinishGradientNorm : public Kernel {
   double* sums_;
 };
 
-class Update : public Kernel {
+class SgdUpdate : public Kernel {
  public:
-  Update(const Graph& graph, const OwnedTensors& owned, const SgdOptions& sgd, const Binding& b)
+  SgdUpdate(const Sgd& sgd, const Graph& graph, const OwnedTensors& owned, const Binding& b)
       : blocks_(update_blocks(graph, owned)),
         sgd_(sgd),
         gradients_(b[Role::kGradient].of_lane()),
-        momentum_(b[Role::kRunning].of_lane()),
+        momentum_(b[Role::kSlots].of_lane()),
         weights_(b[Role::kWeights].of_lane()),
         norm_(b[Role::kSums].of_lane<double>()) {}
   int units() const override { return static_cast<int>(blocks_.size()); }
   void run(const StepContext& context, const Lane&, const Range& range) override {
     if (norm_[2] != 0) return;
-    SgdOptions options = sgd_;
-    options.learning_rate = context.learning_rate;
-    options.gradient_scale = static_cast<float>(norm_[1]);
+    SgdOptions options{.learning_rate = context.learning_rate,
+                       .momentum = sgd_.momentum,
+                       .gradient_scale = static_cast<float>(norm_[1]),
+                       .nesterov = sgd_.nesterov};
     for (int i = range.first; i < range.last; ++i) {
       const UpdateBlock& block = blocks_[static_cast<std::size_t>(i)];
       options.weight_decay = block.decay ? sgd_.weight_decay : 0.0f;
@@ -123,11 +124,16 @@ class Update : public Kernel {
 
  private:
   std::vector<UpdateBlock> blocks_;
-  SgdOptions sgd_;
+  Sgd sgd_;
   const float* gradients_;
   float *momentum_, *weights_;
   const double* norm_;
 };
+
+std::unique_ptr<Kernel> make_update(const Sgd& sgd, const Graph& graph, const OwnedTensors& owned,
+                                    const Binding& binding) {
+  return std::make_unique<SgdUpdate>(sgd, graph, owned, binding);
+}
 
 }  // namespace
 
@@ -141,7 +147,10 @@ std::unique_ptr<Kernel> make_update_kernel(const Graph& graph, const CpuBackendO
     return std::make_unique<GradientNorm>(graph, options.owned, binding);
   if (call.kind == CallKind::kFinishGradientNorm)
     return std::make_unique<FinishGradientNorm>(graph, options.clip_norm, binding);
-  return std::make_unique<Update>(graph, options.owned, options.sgd, binding);
+  const auto update = [&](const auto& optimizer) {
+    return make_update(optimizer, graph, options.owned, binding);
+  };
+  return std::visit(update, options.optimizer);
 }
 
 }  // namespace lockstep::cpu

@@ -47,7 +47,7 @@ class Layers : public testing::Test {
   using Names = std::vector<std::string>;
 
   const Graph graph_ = make_graph();
-  ModelState state_{graph_};
+  ModelState state_{graph_, Sgd::rule()};
 };
 
 TEST_F(Layers, WellOnesAreLeftInPeace) {
@@ -122,7 +122,7 @@ class Branches : public testing::Test {
   /// What two looks at a step find where the branch's gradients are 0.
   static std::vector<std::string> found(const Graph& graph, const StepDraws& draws,
                                         bool zero_gamma = false) {
-    ModelState state(graph);
+    ModelState state(graph, Sgd::rule());
     state.initialize(1);
     std::ranges::fill(state.gradients(), 1.0f);
     for (std::size_t p = 0; p < graph.parameters().size(); ++p) {
@@ -175,7 +175,7 @@ TEST_F(Branches, BehindAScaleOfZeroTheyAreWell) {
 // A step that leaves a branch out tells its running statistics nothing.
 TEST_F(Branches, StatisticsSettleInTheStepsThatSeeThem) {
   const Graph graph = make_graph(BranchGate{.keep = 0.5f});
-  ModelState state(graph);
+  ModelState state(graph, Sgd::rule());
   state.initialize(1);
   const std::vector<float> before(state.statistics().begin(), state.statistics().end());
   std::ranges::fill(state.statistics(), 9.0f);

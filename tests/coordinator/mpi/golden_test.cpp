@@ -34,9 +34,9 @@ RankOptions options_of(const GoldenFile& file, const Communicator& group, Layout
                        int lanes, Storage activations) {
   RankOptions options = engine_options(group, file.integer("batch"), lanes, layout);
   options.plan.activations = activations;
-  options.sgd = {.momentum = static_cast<float>(file.number("momentum")),
-                 .weight_decay = static_cast<float>(file.number("weight_decay")),
-                 .nesterov = file.text("nesterov") == "true"};
+  options.optimizer = Sgd{.momentum = static_cast<float>(file.number("momentum")),
+                          .weight_decay = static_cast<float>(file.number("weight_decay")),
+                          .nesterov = file.text("nesterov") == "true"};
   return options;
 }
 

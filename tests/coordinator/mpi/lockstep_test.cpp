@@ -42,7 +42,7 @@ struct Trained {
   RankOptions options(std::int64_t images, int lanes, int micro_batches, bool sync_bn) const {
     RankOptions o = engine_options(group, images, lanes, layout, micro_batches);
     o.plan.sync_bn = sync_bn;
-    o.sgd = {.momentum = 0.9f, .weight_decay = 1e-4f};
+    o.optimizer = Sgd{.momentum = 0.9f, .weight_decay = 1e-4f};
     return o;
   }
   double step(const TestBatch& batch, std::int64_t number, float rate) {
@@ -217,7 +217,7 @@ TEST_F(Lockstep, PaddingStaysZero) {
   Trained many(model, world_, 7, 3, 2);
   for (int step = 0; step < 2; ++step) many.step(batch, step, 0.05f);
   ModelState& state = many.engine.state();
-  for (std::span<float> segment : {state.gradients(), state.parameters(), state.momentum()}) {
+  for (std::span<float> segment : {state.gradients(), state.parameters(), state.slots()}) {
     std::vector<float> rest(segment.begin(), segment.end());
     for (int p = 0; p < static_cast<int>(state.graph().parameters().size()); ++p) {
       const std::span<float> own = state.parameter(p, segment);

@@ -44,8 +44,10 @@ TEST(CheckOvercommit, APlanSaysWhatItsRankTakesBeforeItDoes) {
   const std::size_t asked = plan.bytes();
   const std::string advice = what_would_fit(plan, asked / 10);
   EXPECT_TRUE(advice.starts_with("a rank's share of that is ")) << advice;
-  EXPECT_THROW(check_overcommit({.bytes = asked, .what_would_fit = {}}, world, asked / 2, true),
-               ConfigError);
+  const MemoryDemand demand{.bytes = asked, .what_would_fit = [&](std::size_t share_bytes) {
+                              return what_would_fit(plan, share_bytes);
+                            }};
+  EXPECT_THROW(check_overcommit(demand, world, asked / 2, true), ConfigError);
   Engine engine(std::move(plan), world);
   EXPECT_GT(engine.state().bytes() + engine.arena_bytes(), asked / 2);
   EXPECT_LE(engine.state().bytes() + engine.arena_bytes(), asked);

@@ -82,7 +82,7 @@ class Recompute : public testing::Test {
         activations == Storage::kBf16 ? LayoutKind::kNhwc : cpu::best_layout(graph);
     RankOptions options = engine_options(world_, kImages, lanes, layout, micro_batches);
     options.plan.activations = activations;
-    options.sgd = {.momentum = 0.9f, .weight_decay = 1e-4f};
+    options.optimizer = Sgd{.momentum = 0.9f, .weight_decay = 1e-4f};
     options.memory.recompute = recompute;
     Engine engine(plan_rank(std::move(graph), options), world_);
     engine.state().initialize(1);

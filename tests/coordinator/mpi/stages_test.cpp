@@ -74,7 +74,7 @@ class Stages : public testing::Test {
     const int lanes = stages() > 2 ? 1 : 2;  // more threads than cores only wait for each other
     RankOptions options =
         engine_options(group, net.images, lanes, cpu::best_layout(graph), kMicroBatches);
-    options.sgd = {.momentum = 0.9f, .weight_decay = 1e-4f};
+    options.optimizer = Sgd{.momentum = 0.9f, .weight_decay = 1e-4f};
     options.clip_norm = 0.5;  // small enough to clip
     return options;
   }

@@ -66,7 +66,7 @@ class SwitchedOff : public testing::Test {
     layout_ = how.activations == Storage::kBf16 ? LayoutKind::kNhwc : cpu::best_layout(graph);
     RankOptions options = engine_options(world_, kImages, how.lanes, layout_, how.micro_batches);
     options.plan.activations = how.activations;
-    options.sgd = {.momentum = 0.9f, .weight_decay = 1e-4f};
+    options.optimizer = Sgd{.momentum = 0.9f, .weight_decay = 1e-4f};
     options.memory.recompute = how.recompute;
     auto made = std::make_unique<Engine>(plan_rank(std::move(graph), options), world_);
     made->state().initialize(1);
