@@ -3,8 +3,10 @@ JOBS ?= $(shell nproc)
 # Tests wait for one another's processes most of their time.
 TEST_JOBS ?= $(shell expr $(JOBS) \* 3 / 2 + $(JOBS) % 2)
 PRESET ?= release
+# More for cmake: CI makes warnings errors.
+CONFIGURE ?=
 
-.PHONY: deps deps-test deps-gpu build demo test asan bench install clean
+.PHONY: deps deps-test deps-gpu build demo test lint asan bench install clean
 
 # $(call quietly,LOG,COMMAND): shows the command's output only if it fails.
 quietly = $(2) >$(1) 2>&1 || { \
@@ -25,7 +27,7 @@ deps-gpu:
 # build/release/lockstep, and the tests.
 build: deps
 	@mkdir -p build
-	@$(call quietly,build/configure-$(PRESET).log,cmake --preset $(PRESET))
+	@$(call quietly,build/configure-$(PRESET).log,cmake --preset $(PRESET) $(CONFIGURE))
 	@$(call quietly,build/build-$(PRESET).log,cmake --build --preset $(PRESET) -j $(JOBS))
 
 # A ResNet-20 on real pictures on two ranks: killed, resumed, evaluated.
@@ -34,6 +36,13 @@ demo: build
 
 test: deps-test build
 	@ctest --test-dir build/release --output-on-failure --timeout 300 -j $(TEST_JOBS)
+
+# What is not enforced does not hold: sources are as .clang-format says, includes go along the arrows.
+lint: deps-test
+	@clang-format --version | grep -q ' version 14\.' || { \
+	  echo "make lint: clang-format 14 is needed, other versions format otherwise; here: $$(clang-format --version)"; exit 1; }
+	@git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format --dry-run --Werror
+	@tests/rooms_test.sh
 
 # The tests that need no MPI, under AddressSanitizer and UndefinedBehaviorSanitizer.
 asan: deps
