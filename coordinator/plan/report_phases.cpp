@@ -94,6 +94,8 @@ const char* name_of(Role role) {
       return "affine";
     case Role::kCoefficients:
       return "coefficients";
+    case Role::kSlots:
+      return "slots";
     case Role::kRunning:
       return "running";
     case Role::kLabels:
