@@ -26,7 +26,7 @@ std::vector<TensorView> dealt(std::vector<TensorView> tensors, int rank, int ran
 
 CheckpointBench::CheckpointBench(const Graph& graph, const std::filesystem::path& parent,
                                  const Communicator& group)
-    : group_(group), state_(graph), directory_(parent, group) {
+    : group_(group), state_(graph, Sgd::rule()), directory_(parent, group) {
   state_.initialize(1);
   for (std::size_t s = 0; s < state_.optimizer().slots.size(); ++s)
     std::ranges::copy(state_.parameters(), state_.slot(s).begin());  // nothing that compresses
