@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/stages/pipeline_report.h"
+#include "layers/cpu/cpu_backend.h"
 #include "layers/model.h"
 
 namespace lockstep {
