@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/engine.h"
+#include "layers/cpu/cpu_backend.h"
 #include "layers/layout.h"
 #include "layers/model.h"
 

@@ -5,6 +5,7 @@
 
 #include "coordinator/engine.h"
 #include "data/error.h"
+#include "layers/cpu/cpu_backend.h"
 #include "layers/model.h"
 
 namespace lockstep {
