@@ -7,6 +7,7 @@
 
 #include "coordinator/engine.h"
 #include "coordinator/plan/batches.h"
+#include "layers/cpu/cpu_backend.h"
 #include "layers/cpu/instruction_set.h"
 #include "layers/layout.h"
 #include "tests/coordinator/test_batch.h"
