@@ -57,7 +57,7 @@ std::string lower_ending(const fs::path& file) {
   return ending;
 }
 
-std::vector<std::string> class_folders(const fs::path& root) {
+std::vector<std::string> class_folders_or_none(const fs::path& root) {
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(root)) {
     if (entry.is_directory() && !is_hidden(entry.path())) {
@@ -65,6 +65,11 @@ std::vector<std::string> class_folders(const fs::path& root) {
     }
   }
   std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> class_folders(const fs::path& root) {
+  std::vector<std::string> names = class_folders_or_none(root);
   if (names.empty()) {
     throw DataError(root.string() + ": no sub-folders; each class is a sub-folder of pictures");
   }
@@ -104,12 +109,13 @@ struct Listing {
   }
 };
 
-/// Lists a class folder with all below it. Links to folders are followed, each folder is read once.
+/// Lists a folder with all below it, mostly a class's. Links to folders are followed, each folder is read once.
 class ClassLister {
  public:
   ClassLister(const fs::path& root, Listing& listing) : root_(root), listing_(listing) {}
 
-  void list(const std::string& name) {
+  /// Returns how many pictures it has.
+  std::size_t list(const std::string& name) {
     const std::size_t first = listing_.pictures.size();
     // A link to a folder that the class lies in leads to other classes, and round in a circle.
     for (fs::path above = fs::canonical(root_ / name).parent_path();; above = above.parent_path()) {
@@ -122,10 +128,9 @@ class ClassLister {
       links_.erase(links_.begin());
       read_folder(link);
     }
-    if (listing_.pictures.size() == first)
-      throw DataError((root_ / name).string() + ": a class without pictures (.jpg, .jpeg, .png)");
     std::sort(listing_.pictures.begin() + static_cast<std::ptrdiff_t>(first),
               listing_.pictures.end());
+    return listing_.pictures.size() - first;
   }
 
  private:
@@ -166,21 +171,69 @@ class ClassLister {
   std::set<fs::path> links_;    // still to be followed
 };
 
+bool has_splits(const fs::path& path) {
+  return fs::is_directory(path / "train") && fs::is_directory(path / "val");
+}
+
+/// The first folder in `path` that has a folder `name`; empty: there is none.
+fs::path folder_that_has(const fs::path& path, const std::string& name) {
+  std::vector<fs::path> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path))
+    if (entry.is_directory() && !is_hidden(entry.path()) && fs::is_directory(entry.path() / name))
+      found.push_back(entry.path());
+  return found.empty() ? fs::path() : *std::min_element(found.begin(), found.end());
+}
+
+/// What is said of a split's folder that lies one level deeper than it should; "" where it does not.
+std::string too_deep(const fs::path& path, const std::string& split) {
+  const fs::path found = folder_that_has(path, split);
+  if (found.empty()) return "";
+  return "; there is " + (found / split).string() + ", one level deeper: " +
+         (has_splits(found) ? "set data.path = " + found.string()
+                            : "move it to " + (path / split).string());
+}
+
 fs::path find_split(const fs::path& path, const std::string& split) {
   if (!fs::is_directory(path)) throw MissingFileError(path.string() + ": no such folder");
   const std::string other = split == "train" ? "val" : "train";
   if (fs::is_directory(path / split)) return path / split;
+  const std::string missing = (path / split).string() + ": no such folder";
+  const std::string deeper = too_deep(path, split);
   if (fs::is_directory(path / other)) {
     throw MissingFileError(
-        (path / split).string() + ": no such folder, beside " + (path / other).string() +
-        (split == "val" ? "; make it, or do not validate (train.validate_every = 0; of lockstep "
-                          "data check and pack: --split train)"
-                        : ""));
+        missing + ", beside " + (path / other).string() +
+        (!deeper.empty()  ? deeper
+         : split == "val" ? "; make it, or do not validate (train.validate_every = 0; of lockstep "
+                            "data check and pack: --split train)"
+                          : ""));
   }
   if (split == "val")  // else it would be the training pictures
-    throw MissingFileError((path / split).string() + ": no such folder; make train/ and val/ in " +
-                           path.string() + ", or do not validate (train.validate_every = 0)");
+    throw MissingFileError(missing + (!deeper.empty()
+                                          ? deeper
+                                          : "; make train/ and val/ in " + path.string() +
+                                                ", or do not validate "
+                                                "(train.validate_every = 0)"));
+  if (!deeper.empty() && has_splits(folder_that_has(path, split)))
+    throw MissingFileError(missing + deeper);  // else all of it would be one class
   return path;
+}
+
+/// A class of validation that training does not have.
+[[noreturn]] void refuse_class(const fs::path& root, const std::string& name,
+                               const std::vector<std::string>& classes) {
+  const auto is_class = [&](const std::string& word) {
+    return std::find(classes.begin(), classes.end(), word) != classes.end();
+  };
+  for (const std::string& word : class_folders_or_none(root / name))
+    if (is_class(word))
+      throw DataError((root / name / word).string() + ": a class one level too deep; move it to " +
+                      (root / word).string());
+  constexpr std::size_t kShown = 5;
+  std::string names;
+  for (std::size_t i = 0; i < std::min(kShown, classes.size()); ++i)
+    names += (i > 0 ? ", " : "") + classes[i];
+  throw DataError((root / name).string() + ": training has no class of this name; it has " + names +
+                  (classes.size() > kShown ? ", ..." : ""));
 }
 
 std::unique_ptr<Dataset> open_listed(const DatasetOptions& options) {
@@ -195,10 +248,9 @@ std::unique_ptr<Dataset> open_listed(const DatasetOptions& options) {
   std::vector<std::int32_t> labels;
   for (const std::string& name : present) {
     const auto found = std::lower_bound(classes.begin(), classes.end(), name);
-    if (found == classes.end() || *found != name) {
-      throw DataError((root / name).string() + ": training has no class of this name");
-    }
-    ClassLister(root, listing).list(name);
+    if (found == classes.end() || *found != name) refuse_class(root, name, classes);
+    if (ClassLister(root, listing).list(name) == 0)
+      throw DataError((root / name).string() + ": a class without pictures (.jpg, .jpeg, .png)");
     labels.resize(listing.pictures.size(), static_cast<std::int32_t>(found - classes.begin()));
   }
   for (const std::string& ending : listing.endings) require_codec(ending);
@@ -216,7 +268,43 @@ std::unique_ptr<Dataset> open_listed(const DatasetOptions& options) {
                                        std::move(labels));
 }
 
+std::unique_ptr<Dataset> open_listed_pictures(std::span<const std::string> paths) {
+  Listing all;
+  std::vector<std::string> files;
+  for (const std::string& path : paths) {
+    if (!fs::exists(path)) throw MissingFileError(path + ": no such file or folder");
+    if (!fs::is_directory(path)) {
+      files.push_back(path);
+      continue;
+    }
+    const fs::path folder = path;
+    const std::size_t first = all.pictures.size();
+    if (ClassLister(folder, all).list("") == 0)
+      throw DataError(path + ": a folder without pictures (.jpg, .jpeg, .png)");
+    for (std::size_t i = first; i < all.pictures.size(); ++i)
+      files.push_back((folder / all.pictures[i]).string());
+  }
+  DatasetInfo info;
+  info.source = "folder";
+  info.split = "pictures";
+  info.format = SampleFormat::kImageFile;
+  info.classes = 1;
+  info.samples = static_cast<std::int64_t>(files.size());
+  info.warnings = all.warnings();
+  std::vector<std::int32_t> labels(files.size(), 0);
+  return std::make_unique<ImageFolder>(std::move(info), fs::path(), std::move(files),
+                                       std::move(labels));
+}
+
 }  // namespace
+
+std::unique_ptr<Dataset> open_pictures(std::span<const std::string> paths) {
+  try {
+    return open_listed_pictures(paths);
+  } catch (const fs::filesystem_error& error) {
+    throw IoError(std::string("pictures cannot be listed: ") + error.what());
+  }
+}
 
 std::unique_ptr<Dataset> open_image_folder(const DatasetOptions& options) {
   try {

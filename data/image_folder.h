@@ -1,5 +1,7 @@
 #pragma once
 #include <memory>
+#include <span>
+#include <string>
 
 #include "data/dataset.h"
 
@@ -14,5 +16,10 @@ namespace lockstep {
 /// @throws MissingFileError, DataError naming the folder: no class, a class without a picture, a
 ///         class of validation that training lacks.
 std::unique_ptr<Dataset> open_image_folder(const DatasetOptions& options);
+
+/// Pictures without labels (all have 0): files, whatever their names end with, and folders with all pictures below them,
+/// those sorted, as above. Named as in `paths`, in their order.
+/// @throws MissingFileError; DataError naming a folder without pictures.
+std::unique_ptr<Dataset> open_pictures(std::span<const std::string> paths);
 
 }  // namespace lockstep

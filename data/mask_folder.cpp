@@ -67,14 +67,26 @@ struct Folders {
   fs::path pictures, masks;
 };
 
+/// Either of the two ways of a split: SPLIT/images and SPLIT/masks, or SPLIT and SPLITannot.
+bool in_one_folder(const fs::path& path, const std::string& split) {
+  return fs::is_directory(path / split / "images") && fs::is_directory(path / split / "masks");
+}
+bool in_two_folders(const fs::path& path, const std::string& split) {
+  return fs::is_directory(path / split) && fs::is_directory(path / (split + "annot"));
+}
+
 Folders folders_of(const fs::path& path, const std::string& split) {
   if (!fs::is_directory(path)) throw MissingFileError(path.string() + ": no such folder");
-  if (fs::is_directory(path / split / "images") && fs::is_directory(path / split / "masks"))
-    return {path / split / "images", path / split / "masks"};
-  if (fs::is_directory(path / split) && fs::is_directory(path / (split + "annot")))
-    return {path / split, path / (split + "annot")};
+  if (in_one_folder(path, split)) return {path / split / "images", path / split / "masks"};
+  if (in_two_folders(path, split)) return {path / split, path / (split + "annot")};
+  std::string deeper;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path))
+    if (entry.is_directory() &&
+        (in_one_folder(entry.path(), split) || in_two_folders(entry.path(), split)))
+      deeper = "; they are in " + entry.path().string() + ": set data.path to that";
   throw MissingFileError(path.string() + ": neither " + split + "/images and " + split +
-                         "/masks nor " + split + " and " + split + "annot are folders in it");
+                         "/masks nor " + split + " and " + split + "annot are folders in it" +
+                         deeper);
 }
 
 bool is_picture(const fs::path& file) {

@@ -5,6 +5,7 @@
 #include "data/dataset.h"
 #include "data/error.h"
 #include "data/image_file.h"
+#include "data/image_folder.h"
 #include "data/read_file.h"
 #include "tests/data/temp_folder.h"
 
@@ -312,6 +313,49 @@ TEST_F(Folder, ErrorsNameTheFile) {
                        "/train/cat/a.jpg: no such file"));
 }
 
+TEST_F(Folder, SaysWhatLiesTooDeep) {
+  const auto complains = [&](const std::string& split, const std::string& inside,
+                             const std::string& what) {
+    const std::string said = message_of<MissingFileError>([&] { open(split, inside); });
+    EXPECT_TRUE(contains(said, what)) << said;
+  };
+  folder.write("unpacked/photos/train/cat/a.jpg", {});
+  folder.write("unpacked/photos/val/cat/b.jpg", {});
+  for (const char* split : {"train", "val"})
+    complains(split, "/unpacked",
+              std::string("/unpacked/") + split + ": no such folder; there is " + folder.path() +
+                  "/unpacked/photos/" + split +
+                  ", one level deeper: set data.path = " + folder.path() + "/unpacked/photos");
+  folder.write("mixed/train/cat/a.jpg", {});
+  folder.write("mixed/train/val/cat/b.jpg", {});
+  complains("val", "/mixed", "/mixed/train/val, one level deeper: move it to " + folder.path());
+  folder.write("twice/train/cat/a.jpg", {});
+  folder.write("twice/val/val/cat/b.jpg", {});
+  const std::string said = message_of<DataError>([&] { open("val", "/twice"); });
+  EXPECT_TRUE(contains(said, "/twice/val/val/cat: a class one level too deep; move it to " +
+                                 folder.path() + "/twice/val/cat"))
+      << said;
+  folder.write("vehicles/rail/train/a.jpg", {});  // a folder of classes, whose pictures lie deeper
+  EXPECT_EQ(open("train", "/vehicles")->size(), 1);
+}
+
+TEST_F(Folder, PicturesWithoutLabels) {
+  folder.write("a/2.png", picture("grey.png"));
+  folder.write("a/deep/1.jpg", picture("colour.jpg"));
+  folder.write("a/notes.txt", {1});
+  folder.write("b.bin", picture("grey.png"));  // named, so its ending says nothing
+  const std::vector<std::string> paths{folder.path() + "/b.bin", folder.path() + "/a"};
+  const auto pictures = open_pictures(paths);
+  ASSERT_EQ(pictures->size(), 3);
+  EXPECT_EQ(pictures->where(0), paths[0]);
+  EXPECT_EQ(pictures->where(1), paths[1] + "/2.png");
+  EXPECT_EQ(pictures->where(2), paths[1] + "/deep/1.jpg");
+  ASSERT_EQ(pictures->info().warnings.size(), 1u);
+  Image image;
+  pictures->read(0, image);
+  EXPECT_EQ(image.pixels, decoded("grey.png").pixels);
+}
+
 TEST_F(Folder, RefusesFoldersThatAreNoDataset) {
   EXPECT_TRUE(contains(message_of<DataError>([&] { open(); }), "no sub-folders"));
   folder.write("train/cat/a.jpg", {});
@@ -319,7 +363,7 @@ TEST_F(Folder, RefusesFoldersThatAreNoDataset) {
   EXPECT_THROW(open("train", "/nowhere"), MissingFileError);
   folder.write("val/bird/a.jpg", {});
   EXPECT_TRUE(contains(message_of<DataError>([&] { open("val"); }),
-                       "/val/bird: training has no class of this name"));
+                       "/val/bird: training has no class of this name; it has cat"));
   folder.write("train/dog/readme.txt", {});
   EXPECT_TRUE(contains(message_of<DataError>([&] { open(); }), "/train/dog: a class without"));
 }
