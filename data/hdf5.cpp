@@ -12,13 +12,19 @@ std::recursive_mutex& library_mutex() {
   return mutex;
 }
 
-herr_t append_error(unsigned, const H5E_error2_t* error, void* text) {
+/// Keeps the first line of the library's stack that it is given: the innermost, which has the reason.
+herr_t keep_first(unsigned, const H5E_error2_t* error, void* text) {
   auto& message = *static_cast<std::string*>(text);
-  if (!message.empty()) message += "; ";
-  message += error->func_name != nullptr ? error->func_name : "?";
-  message += ": ";
-  message += error->desc != nullptr ? error->desc : "?";
+  if (message.empty() && error->desc != nullptr) message = error->desc;
   return 0;
+}
+
+/// The text between two others; "" where they are not there.
+std::string between(const std::string& text, const std::string& before, const std::string& after) {
+  const std::size_t begin = text.find(before);
+  if (begin == std::string::npos) return "";
+  const std::size_t end = text.find(after, begin + before.size());
+  return text.substr(begin + before.size(), end - begin - before.size());
 }
 
 PropertyList file_access() {
@@ -54,10 +60,20 @@ Lock::Lock() : guard_(library_mutex()) {
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 
+std::string error_text(const std::string& call, const std::string& where,
+                       const std::string& reason) {
+  const std::string system = between(reason, "error message = '", "'");
+  if (system.empty())
+    return where + ": " + call + " failed: " + (reason.empty() ? "no reason given" : reason);
+  const std::string file = between(reason, "filename = '", "'");
+  const bool known = file.empty() || where.find(file) != std::string::npos;
+  return system + " (" + (known ? where : file + ": " + where) + ")";
+}
+
 void throw_call_error(const char* call, const std::string& where) {
-  std::string stack;
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, append_error, &stack);
-  throw CallError(where + ": " + call + " failed: " + (stack.empty() ? "no reason given" : stack));
+  std::string reason;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &reason);
+  throw CallError(error_text(call, where, reason));
 }
 
 void log_failed_close(const char* what) noexcept {

@@ -25,7 +25,12 @@ class Lock {
   std::lock_guard<std::recursive_mutex> guard_;
 };
 
-/// A call of the library failed; the message has the library's own error stack.
+/// What is said of a failed call. `reason`: the innermost line of the library's error stack. Where that has an error of
+/// the operating system: "No space left on device (FILE: TENSOR)".
+std::string error_text(const std::string& call, const std::string& where,
+                       const std::string& reason);
+
+/// A call of the library failed: error_text().
 struct CallError : IoError {
   explicit CallError(const std::string& message) : IoError(message) {}
 };
