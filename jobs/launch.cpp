@@ -1,6 +1,8 @@
 // lockstep launch -n N [--threads T] SUBCOMMAND ...: runs the mpirun of the MPI that lockstep was
 // built with. A bare `mpirun` may be another MPI's: every rank would then be alone in a world of its
 // own. A training is supervised; for other subcommands the process becomes mpirun.
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -86,6 +88,15 @@ struct BatchOptions {
   std::vector<std::string> sbatch_words;
 };
 
+/// Minutes. @throws ConfigError.
+std::int64_t time_limit(const std::string& text) {
+  const auto minutes = minutes_of_limit(text);
+  if (!minutes)
+    throw ConfigError("lockstep launch: --time " + text +
+                      ": give minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS");
+  return *minutes;
+}
+
 /// The environment as it is now: measuring starts MPI, which puts words of its own into it.
 std::vector<std::string> environment_of_this_process() {
   std::vector<std::string> variables;
@@ -93,7 +104,30 @@ std::vector<std::string> environment_of_this_process() {
   return variables;
 }
 
-/// Writes the batch script beside the run's directory, and becomes the sbatch that submits it.
+/// Lets sbatch submit, with `environment`. Its own exit code says only whether it did.
+void run_sbatch(const std::vector<std::string>& command, std::vector<std::string> environment) {
+  std::vector<char*> variables;
+  for (std::string& variable : environment) variables.push_back(variable.data());
+  variables.push_back(nullptr);
+  pid_t sbatch = 0;
+  std::cout.flush();
+  const int error = posix_spawnp(&sbatch, command[0].c_str(), nullptr, nullptr,
+                                 words_to_execute(command).data(), variables.data());
+  if (error == ENOENT)
+    throw MissingFileError(
+        "there is no sbatch in PATH; --slurm submits from a machine of a Slurm cluster. --dry-run "
+        "prints the batch script");
+  if (error != 0) throw IoError("cannot start sbatch: " + std::string(std::strerror(error)));
+  int status = 0;
+  while (waitpid(sbatch, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (const int code = exit_code_of(status); code != 0)
+    throw ConfigError(
+        "lockstep launch --slurm: sbatch did not take the job (it said why above, and ended with " +
+        std::to_string(code) + "); other ranks, --nodes, --threads, --time or --sbatch may do");
+}
+
+/// Writes the batch script beside the run's directory, and submits it.
 int submit(const LaunchRequest& launch, const BatchOptions& options, bool dry_run) {
   const auto job = job_to_supervise(launch.arguments);
   if (!job)
@@ -130,13 +164,8 @@ int submit(const LaunchRequest& launch, const BatchOptions& options, bool dry_ru
   create_directories_durably(directory);
   write_file_durably(script, batch_script(request));
   std::cerr << to_shell(plan) << "\n";
-  clearenv();
-  for (const std::string& variable : before) {
-    const auto equals = variable.find('=');
-    if (equals != std::string::npos)
-      setenv(variable.substr(0, equals).c_str(), variable.c_str() + equals + 1, 1);
-  }
-  become(plan);
+  run_sbatch(plan.command, before);
+  return 0;
 }
 
 }  // namespace
@@ -171,8 +200,9 @@ int run_launch(std::span<const std::string> arguments) {
                      "written to DIRECTORY/NAME.sbatch.")(
       "nodes", po::value<int>(&batch.nodes)->value_name("N"),
       "slurm: how many nodes. Default: as Slurm places the ranks.")(
-      "time", po::value<std::int64_t>(&batch.minutes)->value_name("MINUTES"),
-      "slurm: the time limit. Default: half as long again as predicted, and 5 minutes.")(
+      "time", po::value<std::string>()->value_name("LIMIT"),
+      "slurm: the time limit, as sbatch takes it: minutes, MM:SS, HH:MM:SS or D-HH[:MM[:SS]]. "
+      "Default: half as long again as predicted, and 5 minutes.")(
       "sbatch", po::value<std::vector<std::string>>(&batch.sbatch_words)->value_name("OPTION"),
       "slurm: one more option of sbatch, as in --sbatch=--partition=long; may be repeated.")(
       "dry-run", "Print the command (slurm: the script, too) instead of running it.");
@@ -194,8 +224,9 @@ int run_launch(std::span<const std::string> arguments) {
     if (values->count(option) && !values->count("slurm"))
       throw ConfigError(std::string("lockstep launch: --") + option + " is for --slurm");
   }
-  if ((values->count("nodes") && batch.nodes < 1) || (values->count("time") && batch.minutes < 1))
-    throw ConfigError("lockstep launch: --nodes and --time must be at least 1");
+  if (values->count("nodes") && batch.nodes < 1)
+    throw ConfigError("lockstep launch: --nodes must be at least 1");
+  if (values->count("time")) batch.minutes = time_limit((*values)["time"].as<std::string>());
 
   LaunchRequest request;
   request.ranks = ranks;

@@ -1,6 +1,7 @@
 #include "jobs/slurm_script.h"
 
 #include <cmath>
+#include <regex>
 #include <sstream>
 
 #include "jobs/launch_plan.h"
@@ -30,6 +31,23 @@ std::string batch_script(const SlurmRequest& request) {
     if (!line.starts_with("#!") && !line.starts_with("#SBATCH")) script << line << "\n";
   }
   return script.str();
+}
+
+std::optional<std::int64_t> minutes_of_limit(const std::string& text) {
+  static const std::regex form(R"((?:(\d{1,6})-)?(\d{1,8})(?::(\d{1,6}))?(?::(\d{1,6}))?)");
+  std::smatch found;
+  if (!std::regex_match(text, found, form)) return std::nullopt;
+  std::vector<std::int64_t> fields;
+  for (std::size_t i = 2; i < found.size(); ++i)
+    if (found[i].matched) fields.push_back(std::stoll(found[i]));
+  const bool days = found[1].matched;
+  // without days the first of three are hours, of fewer minutes
+  if (!days && fields.size() < 3) fields.insert(fields.begin(), 0);
+  fields.resize(3, 0);
+  const std::int64_t hours = fields[0] + (days ? 24 * std::stoll(found[1]) : 0);
+  const std::int64_t seconds = (hours * 60 + fields[1]) * 60 + fields[2];
+  if (seconds == 0) return std::nullopt;
+  return (seconds + 59) / 60;
 }
 
 std::int64_t minutes_to_ask_for(std::int64_t steps, double step_seconds) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@ struct SlurmRequest {
 
 /// slurm/train.sbatch with these resources in place of its own.
 std::string batch_script(const SlurmRequest& request);
+
+/// Minutes of a time limit as Slurm writes it: M, M:S, H:M:S, D-H, D-H:M or D-H:M:S; whole ones, rounded up. Nothing if it
+/// is none, or of no time.
+std::optional<std::int64_t> minutes_of_limit(const std::string& text);
 
 /// Minutes to ask for: half as long again as predicted, and 5 for the start. A training that needs
 /// longer goes back into the queue by itself.

@@ -5,7 +5,7 @@ set -uo pipefail
 lockstep=$1
 out=$(mktemp)
 job=$out.cfg
-trap 'rm -rf "$out" "$job" "$out.runs" "$out.table"' EXIT
+trap 'rm -rf "$out" "$job" "$out.runs" "$out.bin" "$out.table"' EXIT
 failures=0
 
 # expect CODE PATTERN ARGUMENTS...: runs lockstep; the pattern must be in exactly one line of what it says.
@@ -42,6 +42,8 @@ expect 0 ' -n 3 .*OMP_NUM_THREADS=2 .*/lockstep train a.cfg --set x=y$' \
 
 expect 0 ' -n 3 .*/lockstep train a.cfg$' launch -n 3 --threads 2 train a.cfg --dry-run
 
+expect 64 'error: lockstep launch: --time 2h: give minutes, MM:SS, HH:MM:SS, D-HH' launch -n 2 --slurm --time 2h train a.cfg
+
 # A misspelt subcommand is found before MPI starts.
 expect 64 "error: unknown subcommand 'trian'; did you mean 'train'" launch -n 2 trian a.cfg
 expect 64 "error: 'a.cfg' is a job file, and no subcommand; did you mean: train a.cfg?" launch -n 2 a.cfg
@@ -71,6 +73,18 @@ expect 64 "$out.table:1: this line has UP_TO_BYTES that is neither" train "$job"
 expect 66 "error: .*$out.nothing" train "$job" $small --set "parallel.all_reduce_table=$out.nothing"
 expect 64 "error: .*--phases shows one rank that has the whole model; leave it out, or leave out --auto" plan "$job" --auto --phases
 expect 64 'only with parallel.all_reduce = auto' train "$job" --set parallel.all_reduce=mpi --set parallel.all_reduce_table=x
+
+# sbatch that refuses the job is no success, and its code none of ours.
+mkdir -p "$out.bin"
+printf '#!/bin/sh\necho "sbatch: error: invalid partition" >&2\nexit 1\n' >"$out.bin/sbatch"
+chmod +x "$out.bin/sbatch"
+submitted="launch -n 1 --slurm --time 1:30:00 train $job $small --set parallel.probe=false"
+PATH=$out.bin:$PATH expect 64 'error: lockstep launch --slurm: sbatch did not take the job' $submitted
+grep -q '^#SBATCH --time=90$' "$out.runs/run.sbatch" || { failures=$((failures + 1)); echo "FAILED: --time 1:30:00"; }
+printf '#!/bin/sh\necho "Submitted batch job 1"\n' >"$out.bin/sbatch"
+PATH=$out.bin:$PATH expect 0 'Submitted batch job 1' $submitted
+rm "$out.bin/sbatch"
+command -v sbatch >/dev/null || expect 66 'there is no sbatch in PATH' $submitted
 
 # Stacks that are too small are found before the first step.
 export OMP_STACKSIZE=16k

@@ -33,6 +33,21 @@ TEST(SlurmScript, LeavesPlacingToSlurm) {
   EXPECT_EQ(script.find("#SBATCH --nodes"), std::string::npos);
 }
 
+TEST(SlurmScript, ReadsTimeLimitsAsSlurmWritesThem) {
+  EXPECT_EQ(minutes_of_limit("90"), 90);
+  EXPECT_EQ(minutes_of_limit("90:00"), 90);
+  EXPECT_EQ(minutes_of_limit("0:01"), 1);  // rounded up
+  EXPECT_EQ(minutes_of_limit("01:30:00"), 90);
+  EXPECT_EQ(minutes_of_limit("24:00:01"), 24 * 60 + 1);
+  EXPECT_EQ(minutes_of_limit("1-0"), 24 * 60);
+  EXPECT_EQ(minutes_of_limit("2-12"), 60 * 60);
+  EXPECT_EQ(minutes_of_limit("1-01:30"), 25 * 60 + 30);
+  EXPECT_EQ(minutes_of_limit("1-01:30:30"), 25 * 60 + 31);
+  for (const char* wrong : {"", "0", "0:00", "-5", "1h", "1:2:3:4", "1-", "-", "1.5", "1-1-1", " 5",
+                            "99999999999999999999"})
+    EXPECT_FALSE(minutes_of_limit(wrong)) << wrong;
+}
+
 TEST(SlurmScript, AsksForMoreThanIsPlanned) {
   EXPECT_EQ(minutes_to_ask_for(600, 1.0), 5 + 15);
   EXPECT_EQ(minutes_to_ask_for(1, 0.001), 5 + 1);
