@@ -84,8 +84,13 @@ Checkpoint open_checkpoint(const CheckpointChoice& choice, const fs::path& run_d
       throw MissingFileError("checkpoint " + directory.string() + " does not exist" +
                              what_was_meant(directory, run_directory.parent_path()));
     if (choice.which == Which::kNewest && !fs::exists(directory / "checkpoints") &&
-        list_checkpoints(directory).empty())
+        list_checkpoints(directory).empty()) {
+      if (!fs::exists(directory / "manifest.json") &&
+          !directory.filename().string().starts_with("step-"))
+        throw MissingFileError(directory.string() + " is neither a run nor a checkpoint" +
+                               what_was_meant(directory, run_directory.parent_path()));
       return Checkpoint::open(directory);
+    }
   }
   const bool holds_them = !choice.directory.empty() && !fs::exists(directory / "checkpoints");
   const fs::path checkpoints = holds_them ? directory : directory / "checkpoints";

@@ -3,9 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <nlohmann/json.hpp>
-#include <optional>
 
-#include "data/fingerprint.h"
 #include "data/timing.h"
 
 namespace lockstep {
@@ -55,6 +53,10 @@ std::string data_record(const JobData& data, const Communicator& world, const st
 std::string data_record_of(const std::string& details) {
   const Json json = Json::parse(details, nullptr, false);
   return json.is_object() && json.contains("data") ? json["data"].dump() : "";
+}
+
+std::optional<DataFingerprint> training_fingerprint(const std::string& details) {
+  return fingerprint_in(data_record_of(details), "train");
 }
 
 std::vector<std::string> data_changes(const std::string& before, const std::string& now) {

@@ -1,8 +1,10 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "coordinator/job_data.h"
+#include "data/fingerprint.h"
 #include "worker/comm/communicator.h"
 
 namespace lockstep {
@@ -15,6 +17,9 @@ std::string data_record(const JobData& data, const Communicator& world,
 
 /// Of TrainingState::details; "" where they tell nothing of the data.
 std::string data_record_of(const std::string& details);
+
+/// Of the training data in TrainingState::details; nothing where they tell nothing of them.
+std::optional<DataFingerprint> training_fingerprint(const std::string& details);
 
 /// In what the data differ, a phrase each: "training data: 54 samples, before 60". What only one record has is not compared.
 std::vector<std::string> data_changes(const std::string& before, const std::string& now);

@@ -11,6 +11,7 @@ std::span<const Command> commands() {
   static constexpr Command kCommands[] = {
       {"train", "Train a model, or resume its training", run_train},
       {"eval", "Loss and accuracy of a checkpoint", run_eval},
+      {"predict", "Classify pictures with a run's checkpoint", run_predict},
       {"inspect", "Show what a checkpoint, a run or a data set is", run_inspect},
       {"stop", "Make a training save and end", run_stop},
       {"data", "Pack a data set into one file, or check it", run_data},

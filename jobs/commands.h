@@ -26,6 +26,7 @@ int run_data(std::span<const std::string> arguments);
 int run_inspect(std::span<const std::string> arguments);
 int run_launch(std::span<const std::string> arguments);
 int run_plan(std::span<const std::string> arguments);
+int run_predict(std::span<const std::string> arguments);
 int run_stop(std::span<const std::string> arguments);
 int run_train(std::span<const std::string> arguments);
 

@@ -50,6 +50,7 @@ expect 64 "error: 'a.cfg' is a job file, and no subcommand; did you mean: train 
 expect 0 '^  75  .*start the same command again' --help
 expect 64 'error: lockstep stop: which run' stop
 
+expect 0 '^Usage: lockstep predict RUN PICTURE' predict --help
 expect 0 '^Usage: lockstep train' train --help
 expect 64 'KIND:RANK:STEP' train "$(dirname "$0")/../../jobs/demo.cfg" --fault burn:1:2
 expect 0 '^Usage: lockstep drill' drill --help
