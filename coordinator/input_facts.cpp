@@ -39,20 +39,29 @@ std::string names_comment(const std::vector<std::string>& names) {
   return text.empty() ? "" : text + "\n";
 }
 
+constexpr const char* kFilledIn =
+    "# augment.mean and augment.std are those of this kind of data: the job does not say them\n";
+
 }  // namespace
+
+bool has_filled_in(const std::string& job_text) {
+  return job_text.find(kFilledIn) != std::string::npos;
+}
 
 std::string with_input_facts(const std::string& job_text, const InputFacts& facts) {
   std::istringstream in(job_text);
-  std::string text = names_comment(facts.class_names), section;
+  std::string text, section;
+  bool filled_in = false;
   for (std::string line; std::getline(in, line);) {
     if (line.starts_with('[')) section = line;
-    if (section == "[augment]" && line == "mean =")
-      line += " " + numbers_text(facts.mean);
-    else if (section == "[augment]" && line == "std =")
-      line += " " + numbers_text(facts.std);
+    const bool mean = line == "mean =", std = line == "std =";
+    if (section == "[augment]" && (mean || std)) {
+      line += " " + numbers_text(mean ? facts.mean : facts.std);
+      filled_in = true;
+    }
     text += line + "\n";
   }
-  return text;
+  return names_comment(facts.class_names) + (filled_in ? kFilledIn : "") + text;
 }
 
 std::string details_with_input_facts(const std::string& details, const InputFacts& facts) {

@@ -16,8 +16,11 @@ struct InputFacts {
 };
 
 /// The job, as a job file, with augment.mean and augment.std filled in where they are empty, below
-/// a comment with the names of the classes.
+/// comments that say so and have the names of the classes.
 std::string with_input_facts(const std::string& job_text, const InputFacts& facts);
+
+/// Whether with_input_facts() has filled in mean and std, by the text that it gave.
+bool has_filled_in(const std::string& job_text);
 
 /// TrainingState::details and the facts: input, mean, std, resize, class_names, classes.
 std::string details_with_input_facts(const std::string& details, const InputFacts& facts);

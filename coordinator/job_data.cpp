@@ -25,6 +25,14 @@ void default_statistics(const DatasetInfo& info, AugmentOptions& augment) {
   }
 }
 
+/// Before the data's own fill what the job leaves out: only what the user has said is complained of.
+void check_pixel_numbers(const char* key, const std::vector<float>& values, int channels) {
+  if (values.size() <= 1 || values.size() == static_cast<std::size_t>(channels)) return;
+  throw ConfigError(std::string(key) + " has " + std::to_string(values.size()) +
+                    " numbers; give one for all channels, or one for each of the input's " +
+                    std::to_string(channels));
+}
+
 AugmentOptions augment_options(const Job& job, const DatasetInfo& info, const Shape& input) {
   AugmentOptions a{.channels = input.channels, .height = input.height, .width = input.width};
   a.pad = job.augment.pad;
@@ -33,6 +41,8 @@ AugmentOptions augment_options(const Job& job, const DatasetInfo& info, const Sh
   a.random_resized_crop = job.augment.random_resized_crop;
   a.crop_scale_min = static_cast<float>(job.augment.min_scale);
   a.resize = job.augment.resize;
+  check_pixel_numbers("augment.mean", job.augment.mean, input.channels);
+  check_pixel_numbers("augment.std", job.augment.std, input.channels);
   default_statistics(info, a);
   if (!job.augment.mean.empty()) a.mean = job.augment.mean;
   if (!job.augment.std.empty()) a.std = job.augment.std;

@@ -8,9 +8,10 @@ namespace lockstep {
 
 /// What one step tells; loss and counts are over the whole group.
 struct StepMetrics {
-  std::int64_t step = 0, epoch = 0;
-  double loss = 0;      // mean over the step's samples
-  double accuracy = 0;  // of the training samples, 0 to 1
+  std::int64_t step = 0;
+  std::int64_t epoch = 0;  // counted from 0; people are told of it from 1
+  double loss = 0;         // mean over the step's samples
+  double accuracy = 0;     // of the training samples, 0 to 1
   double learning_rate = 0;
   double gradient_norm = 0;  // before clipping
   bool held = false;         // sick: nothing was updated
@@ -21,7 +22,9 @@ struct StepMetrics {
 };
 
 struct ValidationMetrics {
-  std::int64_t step = 0, epoch = 0, samples = 0;
+  std::int64_t step = 0;
+  std::int64_t epoch = 0;  // that are done
+  std::int64_t samples = 0;
   double loss = 0, accuracy = 0, top5 = 0;
   std::optional<double> mean_iou;  // where every pixel has a label; then top5 is not counted
 

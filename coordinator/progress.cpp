@@ -30,9 +30,9 @@ Progress::Progress(std::int64_t total_steps, double every_s)
 std::string Progress::line(const StepMetrics& m) const {
   const double left = static_cast<double>(total_steps_ - m.step) * step_seconds_;
   return fmt::format(
-      "epoch {} step {}/{}  loss {:.4f}  acc {:.1f}%  lr {:.4g}  {:.0f} images/s  ETA {}", m.epoch,
-      m.step, total_steps_, m.loss, 100 * m.accuracy, m.learning_rate, images_per_second_,
-      clock_time(left));
+      "epoch {} step {}/{}  loss {:.4f}  acc {:.1f}%  lr {:.4g}  {:.0f} images/s  ETA {}",
+      m.epoch + 1, m.step, total_steps_, m.loss, 100 * m.accuracy, m.learning_rate,
+      images_per_second_, clock_time(left));
 }
 
 void Progress::on_step(const StepMetrics& m) {

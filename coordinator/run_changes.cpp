@@ -113,10 +113,13 @@ std::string started_from(const std::string& details) {
   return json.is_object() ? text_of(json, "started_from") : "";
 }
 
-std::map<std::string, std::string> recorded_keys(const std::string& details) {
+std::string recorded_job(const std::string& details) {
   const Json json = Json::parse(details, nullptr, false);
-  if (!json.is_object()) return {};
-  return keys_of(text_of(json, "job"));
+  return json.is_object() ? text_of(json, "job") : "";
+}
+
+std::map<std::string, std::string> recorded_keys(const std::string& details) {
+  return keys_of(recorded_job(details));
 }
 
 double curve_epochs(const std::string& details) {

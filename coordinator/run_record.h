@@ -57,6 +57,8 @@ std::string seed_change(const TrainingState& saved, std::uint64_t seed);
 /// Of details: the checkpoint of another run that the run began with, or "".
 std::string started_from(const std::string& details);
 
+/// Of details: the job, as a job file; "" where they tell of none.
+std::string recorded_job(const std::string& details);
 /// Of details: "section.key" -> value of the job; empty where they tell of none.
 std::map<std::string, std::string> recorded_keys(const std::string& details);
 

@@ -206,14 +206,19 @@ std::optional<Beginning> find_beginning(const Job& job) {
 CheckpointJob checkpoint_job(const std::string& details) {
   CheckpointJob saved;
   saved.facts = input_facts_of(details);
+  saved.text = recorded_job(details);
   for (const auto& [name, value] : recorded_keys(details))
     if (const JobKey* key = find_job_key(name); key && key->set(saved.job, value))
       saved.known.insert(name);
   return saved;
 }
 
-std::string job_text_of(const Job& job) {
+std::string job_text_of(Job job, const std::string& recorded) {
   const Job defaults;
+  if (has_filled_in(recorded)) {
+    job.augment.mean = defaults.augment.mean;
+    job.augment.std = defaults.augment.std;
+  }
   std::string text;
   for (const JobKey& key : job_keys())
     if (key.get(job) != key.get(defaults)) text += "  " + key.name + " = " + key.get(job) + "\n";

@@ -13,14 +13,16 @@ namespace lockstep {
 struct CheckpointJob {
   Job job;                      // keys that it does not tell have their defaults
   std::set<std::string> known;  // those that it tells
+  std::string text;             // as it was recorded
   InputFacts facts;
 };
 
 /// Reads TrainingState::details. Keys that this version does not know are passed over.
 CheckpointJob checkpoint_job(const std::string& details);
 
-/// What differs from the defaults, a line each: "  section.key = value".
-std::string job_text_of(const Job& job);
+/// What differs from the defaults, a line each: "  section.key = value". `recorded`: the text that it was read from;
+/// mean and std that were filled in there (with_input_facts) are nobody's keys, and left out.
+std::string job_text_of(Job job, const std::string& recorded);
 
 /// What a checkpoint is loaded for.
 enum class CheckpointUse { kResume, kStartFrom, kEvaluate };

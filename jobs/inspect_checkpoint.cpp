@@ -77,8 +77,8 @@ void print_details(const std::string& details) {
 }
 
 void print_state(const TrainingState& state) {
-  std::cout << "step " << state.step << ", epoch " << state.epoch << ", " << state.cursor
-            << " of its samples seen, seed " << state.seed << "\n";
+  std::cout << "step " << state.step << ", after epoch " << state.epoch << " and " << state.cursor
+            << " samples of the next, seed " << state.seed << "\n";
   if (state.best_step)
     std::cout << "best validation " << number(state.best_metric) << " at step " << *state.best_step
               << "\n";
@@ -88,7 +88,7 @@ void print_state(const TrainingState& state) {
               << " than " << number(plateau.best.value_or(std::nan(""))) << "\n";
   print_details(state.details);
   if (const CheckpointJob saved = checkpoint_job(state.details); !saved.known.empty())
-    std::cout << "job (what differs from the defaults)\n" << job_text_of(saved.job);
+    std::cout << "job (what differs from the defaults)\n" << job_text_of(saved.job, saved.text);
 }
 
 void print_tensors(const Checkpoint& checkpoint) {

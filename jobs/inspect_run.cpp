@@ -24,7 +24,8 @@ using Json = nlohmann::ordered_json;
 void print_job(const fs::path& file) {
   if (!fs::exists(file)) return;
   try {
-    const std::string text = job_text_of(load_job(file));
+    const std::string recorded = read_text_file(file, 1 << 24);
+    const std::string text = job_text_of(parse_job(recorded, file.string()), recorded);
     std::cout << "job (what differs from the defaults)\n" << text;
   } catch (const ConfigError& error) {  // of another version
     std::cout << "job: cannot be read: " << error.what() << "\n";
@@ -70,9 +71,11 @@ void print_metrics(const fs::path& file) {
     const bool validates = line.find("\"val_loss\"") != std::string::npos;
     if (line.find("\"step\"") != std::string::npos) (validates ? validation : step) = line;
   }
-  const auto print = [](const char* what, const std::string& line) {
-    const Json json = Json::parse(line, nullptr, false);
+  const auto print = [&](const char* what, const std::string& line) {
+    Json json = Json::parse(line, nullptr, false);
     if (!json.is_object()) return;
+    if (&line == &step && json.contains("epoch") && json["epoch"].is_number_integer())
+      json["epoch"] = json["epoch"].get<std::int64_t>() + 1;  // the file counts from 0
     std::cout << what;
     for (const auto& [name, value] : json.items()) std::cout << "  " << name << " " << shown(value);
     std::cout << "\n";
@@ -92,7 +95,7 @@ int print_checkpoints(const fs::path& directory) {
     std::cout << "checkpoint " << path.filename().string() << ": ";
     try {
       const Checkpoint checkpoint = Checkpoint::open(path);
-      std::cout << "verified, epoch " << checkpoint.state().epoch << ", "
+      std::cout << "verified, after epoch " << checkpoint.state().epoch << ", "
                 << in_units(checkpoint.bytes()) << "\n";
       newest = checkpoint.state();
     } catch (const CheckpointError& error) {

@@ -26,7 +26,7 @@ void check_job(const Job& job, const std::function<std::string(const std::string
           "augment.resize", "must not be smaller than the network's input");
   require(augment.mean.size() == augment.std.size(),
           augment.mean.empty() ? "augment.std" : "augment.mean",
-          "give as many values for augment.mean as for augment.std");
+          "augment.mean and augment.std go together: give both, with as many values");
 
   const bool custom = model.family == "custom";
   require(!custom || !model.counts.empty(), "model.counts",

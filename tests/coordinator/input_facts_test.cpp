@@ -17,12 +17,15 @@ const InputFacts kFacts{.input = {3, 32, 32},
 
 TEST(InputFacts, FillTheJob) {
   EXPECT_EQ(with_input_facts("[augment]\nmean =\nstd =\n[other]\nmean =\n", kFacts),
-            "# classes, by label: cat, dog = 1?2\n[augment]\nmean = 0.4914, 0.4822, 0.4465\nstd = "
-            "0.25\n[other]\nmean =\n");
+            "# classes, by label: cat, dog = 1?2\n# augment.mean and augment.std are those of this "
+            "kind of data: the job does not say them\n[augment]\nmean = 0.4914, 0.4822, "
+            "0.4465\nstd = 0.25\n[other]\nmean =\n");
   const std::string given = "[augment]\nmean = 0.1\nstd = 0.2\n";
   EXPECT_EQ(
       with_input_facts(given, {.input = {}, .mean = {0.1f}, .std = {0.2f}, .class_names = {}}),
       given);
+  EXPECT_TRUE(has_filled_in(with_input_facts("[augment]\nmean =\nstd =\n", kFacts)));
+  EXPECT_FALSE(has_filled_in(given));
 }
 
 TEST(InputFacts, AreInTheDetails) {

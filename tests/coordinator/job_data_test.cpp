@@ -48,8 +48,9 @@ TEST(JobDataInput, HasTheChannelsOfTheData) {
   job.augment.mean = job.augment.std = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f};
   EXPECT_EQ(open_job_data(job).augment.std.size(), 5u);
   job.augment.mean = {0.1f, 0.2f, 0.3f};
-  EXPECT_TRUE(
-      contains(message_of<ConfigError>([&] { open_job_data(job); }), "one per channel (5)"));
+  EXPECT_TRUE(contains(message_of<ConfigError>([&] { open_job_data(job); }),
+                       "augment.mean has 3 numbers; give one for all channels, or one for each of "
+                       "the input's 5"));
   job.data.channels = 3;
   EXPECT_TRUE(contains(
       message_of<ConfigError>([&] { open_job_data(job); }),

@@ -139,7 +139,7 @@ TEST_F(EvalCommand, BestStepOrRunDirectory) {
   EXPECT_TRUE(
       named.says("best checkpoint step-0000000" + best["step"].dump() + ": validation score "))
       << named.output;
-  EXPECT_TRUE(room->run("inspect runs/tiny:3").says("\nstep 3, epoch 1, "));
+  EXPECT_TRUE(room->run("inspect runs/tiny:3").says("\nstep 3, after epoch 1 "));
   EXPECT_EQ(room->run("inspect runs/tiny:4").exit_code, 66);
   const auto missing = room->run("eval job.cfg --checkpoint 5");
   EXPECT_EQ(missing.exit_code, 66);

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <regex>
 
+#include "tests/jobs/png_file.h"
 #include "tests/jobs/run_program.h"
 
 namespace lockstep {
@@ -47,7 +48,7 @@ TEST(InspectCommand, CheckpointAndRun) {
   const auto checkpoint = room.run("inspect " + newest);
   EXPECT_EQ(checkpoint.exit_code, 0) << checkpoint.errors;
   EXPECT_TRUE(checkpoint.says("checkpoint " + newest + ": verified, "));
-  EXPECT_TRUE(checkpoint.says("step 6, epoch 2, 0 of its samples seen, seed 1"));
+  EXPECT_TRUE(checkpoint.says("step 6, after epoch 2 and 0 samples of the next, seed 1"));
   // A convolution's weights, with dims and bytes; gamma still near 1.
   EXPECT_TRUE(std::regex_search(checkpoint.output,
                                 std::regex("\nmomentum/stem.conv.weight +\\[16,3,3,3\\] +1728 ")));
@@ -59,12 +60,16 @@ TEST(InspectCommand, CheckpointAndRun) {
       checkpoint.says("\ninput: [3,8,8]\nmean: [0.5]\nstd: [0.25]\nresize: 0\nclass_names: []\n"));
   EXPECT_NE(room.read("runs/tiny/job.cfg").find("\nmean = 0.5\nstd = 0.25\n"), std::string::npos);
 
+  EXPECT_TRUE(checkpoint.says("\n  data.height = 8\n"));
+  EXPECT_FALSE(checkpoint.says("augment."));  // nobody has said them
+
   const auto run = room.run("inspect runs/tiny/");
+  EXPECT_FALSE(run.says("augment."));
   EXPECT_EQ(run.exit_code, 0) << run.errors;
   EXPECT_TRUE(run.says("last step        step 6"));
   EXPECT_TRUE(run.says("last validation  step 6"));
-  EXPECT_TRUE(run.says("checkpoint step-00000003: verified, epoch 1"));
-  EXPECT_TRUE(run.says("checkpoint step-00000006: verified, epoch 2"));
+  EXPECT_TRUE(run.says("checkpoint step-00000003: verified, after epoch 1"));
+  EXPECT_TRUE(run.says("checkpoint step-00000006: verified, after epoch 2"));
 
   damage(room.directory() / newest / "shard-000.h5");
   const auto bad = room.run("inspect " + newest);
@@ -102,6 +107,29 @@ TEST(TrainCommand, TheRunRemembersItsStarts) {
   const auto checkpoint = room.run("inspect runs/tiny/checkpoints/step-00000006");
   EXPECT_TRUE(checkpoint.says("\nranks: 2\nthreads: 1\n"));
   EXPECT_TRUE(checkpoint.says("\ninstruction_set: "));
+}
+
+TEST(InspectCommand, TellsMeanAndStdThatTheJobSays) {
+  ProgramRoom room;
+  room.write("job.cfg", std::string(kTinyJob) + "[augment]\nmean = 0.5\nstd = 0.2\n");
+  ASSERT_EQ(room.run("train job.cfg --set train.epochs=1").exit_code, 0);
+  for (const char* what : {"inspect runs/tiny", "inspect runs/tiny:3"})
+    EXPECT_TRUE(room.run(what).says("\n  augment.mean = 0.5\n  augment.std = 0.2\n")) << what;
+}
+
+TEST(DataCommand, SaysThatPicturesHaveSizesOfTheirOwn) {
+  ProgramRoom room;
+  for (const char* name : {"cat", "dog"}) {
+    std::filesystem::create_directories(room.directory() / "photos" / name);
+    for (int side : {2, 3})
+      room.write(std::string("photos/") + name + "/" + std::to_string(side) + ".png",
+                 png_file(side, 4, std::string(static_cast<std::size_t>(12 * side), name[0])));
+  }
+  const auto checked = room.run("data check --source folder --path photos --split train");
+  EXPECT_EQ(checked.exit_code, 0) << checked.errors;
+  EXPECT_TRUE(checked.output.starts_with(
+      "train: folder, 4 samples of sizes of their own, image files, 2 classes\n"))
+      << checked.output;
 }
 
 TEST(InspectCommand, Datasets) {

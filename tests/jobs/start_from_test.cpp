@@ -113,8 +113,8 @@ TEST(TrainCommand, SaysWhatASeedAndALongerCurveChange) {
   EXPECT_TRUE(longer.complains("run.seed = 2 counts from step 6 on")) << longer.errors;
   EXPECT_TRUE(longer.complains("the learning rate goes from 0.006699 to 0.05")) << longer.errors;
   EXPECT_TRUE(longer.complains("schedule.epochs = 2 keeps the old curve")) << longer.errors;
-  EXPECT_TRUE(
-      room.run("inspect runs/tiny/checkpoints/step-00000012").says(" samples seen, seed 2\n"));
+  EXPECT_TRUE(room.run("inspect runs/tiny/checkpoints/step-00000012")
+                  .says(" samples of the next, seed 2\n"));
   const auto kept = room.run(cosine + "2 --set train.epochs=5 --set schedule.epochs=4");
   EXPECT_EQ(kept.exit_code, 0) << kept.errors;
   EXPECT_FALSE(kept.complains("the learning rate goes")) << kept.errors;
