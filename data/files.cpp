@@ -152,9 +152,15 @@ std::string read_text_file(const fs::path& path, std::uint64_t most_bytes) {
 
 void write_file_durably(const fs::path& path, std::string_view text) {
   OpenFile file = OpenFile::for_writing(path);
-  file.write(std::as_bytes(std::span(text)));
-  file.sync();
-  file.close();
+  try {
+    file.write(std::as_bytes(std::span(text)));
+    file.sync();
+    file.close();
+  } catch (const IoError&) {  // the disk is full, mostly: a part of the text is of no use
+    std::error_code ignored;
+    if (fs::is_regular_file(path, ignored)) fs::remove(path, ignored);  // no device: /dev/full
+    throw;
+  }
 }
 
 void fsync_file(const fs::path& path) {

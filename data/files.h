@@ -48,7 +48,8 @@ class OpenFile {
 /// `most_bytes`.
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t most_bytes);
 
-/// Writes the file and returns when it is on the disk (its name is so only after fsync_directory).
+/// Writes the file and returns when it is on the disk (its name is so only after fsync_directory). One that cannot be
+/// written whole is removed.
 void write_file_durably(const std::filesystem::path& path, std::string_view text);
 
 /// Forces a file that somebody else wrote (HDF5) to the disk.

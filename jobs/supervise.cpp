@@ -86,6 +86,8 @@ class Supervisor {
   void wait(double seconds);
   LaunchPlan next_plan() const;
   void tell(const Ending& ending, const RestartDecision& decision);
+  void note_start();
+  bool has_done_steps(const RunProgress& reached) const;
   std::uintmax_t record_of_starts() const;
 
   LaunchPlan plan_;
@@ -94,13 +96,15 @@ class Supervisor {
   std::uintmax_t record_;  // environment.json as it was; a run that has begun has another
   std::uintmax_t record_before_ = 0;  // the last start
   bool begun_ = false;                // of the last start: it has recorded itself
+  std::int64_t begins_at_ = 0;        // the last start: its checkpoint
+  fs::file_time_type metrics_;        // and metrics.jsonl as it was before
   RestartPolicy policy_;
   Signals signals_;
   std::vector<pid_t> spared_ = children();  // that were there before the ranks
   int stop_signals_ = 0;
-  bool asked_ = false;   // by SIGTERM or SIGINT to stop
-  int interrupted_ = 0;  // the second such signal: ends at once
-  int restarts_ = 0;
+  bool asked_ = false;           // by SIGTERM or SIGINT to stop
+  int interrupted_ = 0;          // the second such signal: ends at once
+  int restarts_ = 0, idle_ = 0;  // idle: starts that did no step
   std::int64_t steps_lost_ = 0;
 };
 
@@ -108,6 +112,26 @@ std::uintmax_t Supervisor::record_of_starts() const {
   std::error_code none;
   const auto bytes = fs::file_size(options_.run_directory / "environment.json", none);
   return none ? 0 : bytes;
+}
+
+fs::file_time_type change_of_metrics(const fs::path& run_directory) {
+  std::error_code none;
+  const auto time = fs::last_write_time(run_directory / "metrics.jsonl", none);
+  return none ? fs::file_time_type::min() : time;
+}
+
+/// Before a start: what it begins with.
+void Supervisor::note_start() {
+  record_before_ = record_of_starts();
+  begun_ = false;
+  const bool anew = options_.begins_anew && record_before_ == record_;
+  begins_at_ = anew ? 0 : read_progress(options_.run_directory).checkpoint;
+  metrics_ = change_of_metrics(options_.run_directory);
+}
+
+/// Whether the start that ended has: a start that ends at once leaves the lines of the one before.
+bool Supervisor::has_done_steps(const RunProgress& reached) const {
+  return reached.step > begins_at_ && change_of_metrics(options_.run_directory) != metrics_;
 }
 
 /// A run that was to begin anew has begun once it has recorded itself: from then on it resumes.
@@ -174,8 +198,7 @@ Ending Supervisor::run_once() {
   }
   if (isatty(STDERR_FILENO) != 0) plan.environment.emplace_back(kTerminalVariable, "1");
   forget_end(options_.run_directory);
-  record_before_ = record_of_starts();
-  begun_ = false;
+  note_start();
   LaunchedRanks ranks(plan, signals_.before());
   int code = wait_for(ranks);
   if (options_.ranks_may_go) {
@@ -207,19 +230,21 @@ void Supervisor::tell(const Ending& ending, const RestartDecision& decision) {
   const std::string how =
       describe_exit_code(ending.exit_code) + (ending.words.empty() ? "" : ": " + ending.words);
   spdlog::warn("launch: the training ended after step {}, {}", ending.reached.step, how);
+  const bool worked = has_done_steps(ending.reached);
+  if (!worked) ++idle_;
   if (!decision.restart) {
     spdlog::error("launch: {}", decision.why);
     return;
   }
   const std::int64_t lost =
-      std::max<std::int64_t>(0, ending.reached.step - ending.reached.checkpoint);
+      worked ? std::max<std::int64_t>(0, ending.reached.step - ending.reached.checkpoint) : 0;
   steps_lost_ += lost;
-  spdlog::info("launch: {}; starting again {}from {}; {} steps will be done again", decision.why,
+  spdlog::info("launch: {}; starting again {}from {}; {}", decision.why,
                decision.wait_s > 0 ? fmt::format("in {:.0f} s ", decision.wait_s) : "",
                ending.reached.checkpoint > 0
                    ? "the checkpoint of step " + std::to_string(ending.reached.checkpoint)
                    : "the beginning",
-               lost);
+               worked ? fmt::format("{} steps will be done again", lost) : "no step was done");
 }
 
 int Supervisor::run() {
@@ -231,7 +256,9 @@ int Supervisor::run() {
     if (!decision.why.empty()) tell(ending, decision);
     if (!decision.restart) {
       if (restarts_ > 0)
-        spdlog::info("launch: {} restarts, {} steps done again", restarts_, steps_lost_);
+        spdlog::info(
+            "launch: {} restarts, {} steps done again{}", restarts_, steps_lost_,
+            idle_ > 0 ? fmt::format(" ({} starts ended before their first step)", idle_) : "");
       return ending.exit_code;
     }
     // Asked to stop, and the ranks failed meanwhile: what is on the disk is where to go on.

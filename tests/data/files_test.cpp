@@ -1,6 +1,8 @@
 #include "data/files.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <cstring>
 #include <fstream>
@@ -30,6 +32,23 @@ TEST(Files, WhatIsWrittenIsRead) {
   write_file_durably(path, "");
   EXPECT_EQ(read_text_file(path, 0), "");
   EXPECT_EQ(hash_file(path).bytes, 0u);
+}
+
+TEST(Files, NoPartOfAFileStaysWhereTheDiskIsFull) {
+  const TempFolder folder;
+  const fs::path path = fs::path(folder.path()) / "x";
+  const auto before = signal(SIGXFSZ, SIG_IGN);  // a limit of the process stands for the disk
+  rlimit limit{};
+  getrlimit(RLIMIT_FSIZE, &limit);
+  rlimit small = limit;
+  small.rlim_cur = 10;
+  setrlimit(RLIMIT_FSIZE, &small);
+  EXPECT_THROW(write_file_durably(path, "more than ten bytes"), IoError);
+  setrlimit(RLIMIT_FSIZE, &limit);
+  signal(SIGXFSZ, before);
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_THROW(write_file_durably("/dev/full", "x"), IoError);
+  EXPECT_TRUE(fs::exists("/dev/full"));
 }
 
 TEST(Files, ErrorsNameThePath) {

@@ -76,6 +76,19 @@ class Supervise : public ::testing::Test {
   ProgramRoom room_;
 };
 
+TEST_F(Supervise, CountsNoStepOfStartsThatDidNone) {
+  EXPECT_EQ(run("mkdir -p run/checkpoints/step-00000004; "
+                "case $start in 1) step 4; step 7; kill -9 $$;; 2|3) exit 7$start;; esac",
+                5),
+            0);
+  EXPECT_EQ(starts(), 4);
+  EXPECT_TRUE(said("3 steps will be done again")) << room_.read("err");
+  EXPECT_TRUE(said("starting again from the checkpoint of step 4; no step was done"))
+      << room_.read("err");
+  EXPECT_TRUE(said("3 restarts, 3 steps done again (2 starts ended before their first step)"))
+      << room_.read("err");
+}
+
 TEST_F(Supervise, StartsAgainUntilItIsDone) {
   EXPECT_EQ(run("step $start; [ $start = 4 ] || kill -9 $$"), 0);
   EXPECT_EQ(starts(), 4);
