@@ -28,7 +28,10 @@ void ForecastReport::on_end() {
   try {
     write_file_durably(run_directory_ / kForecastFile, to_json(comparison));
   } catch (const IoError& error) {
-    spdlog::warn("the run is saved, its forecast is not: {}", error.what());
+    spdlog::warn(
+        "forecast.json, which keeps these figures for lockstep inspect, cannot be written; the "
+        "training is not touched by that: {}",
+        error.what());
   }
 }
 

@@ -78,6 +78,7 @@ void decode_jpeg(std::span<const std::uint8_t> file, Image& out, const LeastScal
     return DataError(what + " (JPEG of " + std::to_string(size) +
                      " bytes): " + tjGetErrorStr2(handle.get()));
   };
+  const std::string cut = "ends too early, at offset " + std::to_string(size);
   int width = 0;
   int height = 0;
   int subsampling = 0;
@@ -85,8 +86,9 @@ void decode_jpeg(std::span<const std::uint8_t> file, Image& out, const LeastScal
   if (tjDecompressHeader3(handle.get(), file.data(), size, &width, &height, &subsampling,
                           &colours) != 0 &&
       tjGetErrorCode(handle.get()) != TJERR_WARNING) {
-    throw refuse("damaged header");
+    throw refuse(has_end(file) ? "damaged header" : cut);
   }
+  if (height < 1 || width < 1) throw refuse(has_end(file) ? "no size in its header" : cut);
   check_size("JPEG", height, width);
   const int orientation = wanted == Orientation::kUpright ? exif_orientation(file) : 1;
   const auto scale = [&] {
@@ -106,7 +108,7 @@ void decode_jpeg(std::span<const std::uint8_t> file, Image& out, const LeastScal
                     format, flags) != 0) {
     // Other warnings are common in photographs of the wild (bytes between segments) and harmless.
     const std::string reason = tjGetErrorStr2(handle.get());
-    if (!has_end(file)) throw refuse("ends too early, at offset " + std::to_string(size));
+    if (!has_end(file)) throw refuse(cut);
     if (tjGetErrorCode(handle.get()) != TJERR_WARNING ||
         reason.find("premature end") != std::string::npos) {
       throw refuse("damaged data");

@@ -83,10 +83,14 @@ std::vector<std::string> warnings(const ShardReport& report) {
 
 std::string describe(const ShardReport& report) {
   const auto [least, most] = std::ranges::minmax(report.whole);
-  return fmt::format(
-      "{} training samples, {} to {} of each of {} classes; a replica's differ from that by "
-      "{:.1f}% at most",
-      sum(report.whole), least, most, report.whole.size(), 100 * std::ranges::max(report.skew));
+  const std::string text = fmt::format(
+      "{} training samples of {} classes, {} of each", sum(report.whole), report.whole.size(),
+      least == most ? fmt::format("{}", least) : fmt::format("{} to {}", least, most));
+  if (report.shards.size() < 2) return text;
+  return text + fmt::format(
+                    "; dealt out to {} replicas, whose shares have the same mix of classes but for "
+                    "{:.1f}% of their samples at most",
+                    report.shards.size(), 100 * std::ranges::max(report.skew));
 }
 
 }  // namespace lockstep

@@ -31,7 +31,8 @@ TEST(ShardReport, ShardsAreThoseOfTheFirstEpoch) {
   // of 16: 5 + 5 + 6, of the last 4: 1 + 1 + 2
   EXPECT_EQ(sizes, (std::vector<std::int64_t>{31, 31, 38}));
   EXPECT_TRUE(warnings(report).empty());
-  EXPECT_NE(describe(report).find("100 training samples, 25 to 25 of each of 4 classes"),
+  EXPECT_NE(describe(report).find(
+                "100 training samples of 4 classes, 25 of each; dealt out to 3 replicas, whose"),
             std::string::npos);
 }
 

@@ -89,8 +89,11 @@ TEST(ImageFile, RefusesEveryCut) {
     // needed either.
     for (std::size_t length = 0; length + 14 < whole.size(); length += 1 + length / 16) {
       Image image;
-      EXPECT_THROW(decode_image_file(std::span(whole).first(length), image), DataError)
-          << name << ", " << length << " of " << whole.size();
+      const std::string said =
+          message_of<DataError>([&] { decode_image_file(std::span(whole).first(length), image); });
+      if (length < 8) continue;  // may be anything
+      EXPECT_TRUE(contains(said, "ends too early, at offset " + std::to_string(length)))
+          << name << ", " << length << " of " << whole.size() << ": " << said;
     }
   }
 }
