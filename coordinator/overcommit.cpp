@@ -21,7 +21,6 @@ double part_used(const MachineUse& use) {
 }  // namespace
 
 std::size_t usable_memory(std::size_t machine_bytes, int ranks) {
-  constexpr std::size_t kProgramBytes = std::size_t{64} << 20;
   const std::size_t besides =
       std::max(machine_bytes / 10, kProgramBytes * static_cast<std::size_t>(ranks));
   return machine_bytes - std::min(besides, machine_bytes / 2);

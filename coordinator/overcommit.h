@@ -30,8 +30,11 @@ struct MachineUse {
   std::size_t share_bytes() const;
 };
 
-/// For what `ranks` ranks have planned: not a tenth of it, which is for the system, and not 64 MiB a rank if that is more,
-/// for the program itself, MPI and oneDNN's generated code (56 to 62 MiB were seen); half of it in any case.
+/// What a rank takes besides what is planned: the program itself, MPI, oneDNN's generated code (56 to 62 MiB were seen).
+inline constexpr std::size_t kProgramBytes = std::size_t{64} << 20;
+
+/// For what `ranks` ranks have planned: not a tenth of it, which is for the system, and not kProgramBytes a rank if
+/// that is more; half of it in any case.
 std::size_t usable_memory(std::size_t machine_bytes, int ranks);
 /// Of one of `ranks` ranks on a machine, in whole MiB; at least one.
 std::size_t rank_share(std::size_t machine_bytes, int ranks);

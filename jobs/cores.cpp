@@ -28,6 +28,12 @@ int usable_cores() {
   return std::max(1, static_cast<int>(cores.size()));
 }
 
+int usable_cpus() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  return sched_getaffinity(0, sizeof mask, &mask) == 0 ? std::max(1, CPU_COUNT(&mask)) : 1;
+}
+
 int nodes_of_allocation() {
   const char* text = std::getenv("SLURM_JOB_NUM_NODES");
   int nodes = 1;

@@ -6,6 +6,9 @@ namespace lockstep {
 /// count once.
 int usable_cores();
 
+/// CPUs of the affinity mask: hardware threads count, each.
+int usable_cpus();
+
 /// Of Slurm; 1 outside.
 int nodes_of_allocation();
 

@@ -181,6 +181,7 @@ int run_plan(std::span<const std::string> arguments) {
   }
   const PlannedJob planned(job, in, request);
   const PlannedNeeds& needs = planned.needs();
+  warn_of_crowded_machine(needs.threads, request.machines);
   if (values->count("json")) {
     std::cout << plan_json(job, in, planned);
   } else {

@@ -1,10 +1,13 @@
 #include "jobs/plan_machines.h"
 
+#include <spdlog/spdlog.h>
+
 #include <iostream>
 #include <vector>
 
 #include "coordinator/machine_memory.h"
 #include "coordinator/plan/report_text.h"
+#include "coordinator/rank_cpus.h"
 #include "coordinator/stages/grid.h"
 #include "data/error.h"
 #include "jobs/cores.h"
@@ -41,6 +44,15 @@ PlanMachines plan_machines(int ranks, int machines) {
 MachineUse machine_use(const Job& job, int ranks, const PlanMachines& machines,
                        std::span<const std::size_t> stage_bytes) {
   return fullest_machine(needs_of_ranks(job, ranks, machines, stage_bytes));
+}
+
+void warn_of_crowded_machine(int threads, const PlanMachines& machines) {
+  const SharedCpus shared{.ranks = machines.ranks, .cpus = usable_cpus()};
+  if (shared.ranks > shared.cpus)
+    spdlog::warn("{} ranks on a machine of {} CPUs like this one: slow; --nodes N spreads them",
+                 shared.ranks, shared.cpus);
+  else if (const std::string text = crowding(threads, shared); !text.empty())
+    spdlog::warn("on a machine like this one {}", text);
 }
 
 std::string machine_use_text(const MachineUse& use) {

@@ -22,6 +22,9 @@ PlanMachines plan_machines(int ranks, int machines);
 MachineUse machine_use(const Job& job, int ranks, const PlanMachines& machines,
                        std::span<const std::size_t> stage_bytes);
 
+/// Warns where the ranks of a machine have more threads than one like this has CPUs.
+void warn_of_crowded_machine(int threads, const PlanMachines& machines);
+
 /// One line of the memory that `lockstep plan` shows.
 std::string machine_use_text(const MachineUse& use);
 

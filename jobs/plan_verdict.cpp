@@ -62,11 +62,13 @@ Json assumed_json(const MachineModel& machine) {
 std::string verdict_text(const PlannedNeeds& needs) {
   const MachineUse& use = needs.use;
   std::string text = use.fits() ? "fits          " : "does not fit  ";
-  text += in_units(use.heaviest_bytes) + " a rank";
+  const std::size_t programs = kProgramBytes * static_cast<std::size_t>(use.ranks);
+  text += in_units(use.heaviest_bytes + kProgramBytes) + " a rank (with " +
+          in_units(kProgramBytes) + " for the program and MPI)";
   if (use.ranks > 1)
-    text +=
-        ", " + in_units(use.bytes) + " the " + std::to_string(use.ranks) + " ranks of a machine";
-  text += ", of " + in_units(use.usable_bytes()) + "\na step        " +
+    text += ", " + in_units(use.bytes + programs) + " the " + std::to_string(use.ranks) +
+            " ranks of a machine";
+  text += ", of " + in_units(use.usable_bytes() + programs) + "\na step        " +
           duration(needs.report.seconds) + ", " + needs.origin +
           ", messages between nodes aside\nthe job       ";
   if (needs.steps == 0) return text + "unknown: how many samples there are is not said\n";
@@ -82,6 +84,7 @@ std::string plan_json(const Job& job, const PlanInput& in, const PlannedJob& pla
   for (const StageReport& stage : needs.report.stages) stages.push_back(stage_json(stage));
   return Json{{"fits", needs.use.fits()},
               {"rank_bytes", needs.use.heaviest_bytes},
+              {"program_bytes", kProgramBytes},
               {"machine",
                {{"ranks", needs.use.ranks},
                 {"bytes", needs.use.bytes},

@@ -39,7 +39,8 @@ TEST_F(PlanCommand, BeginsWithTheVerdict) {
   const auto told = room.run("plan job.cfg --ranks 4 --nodes 2 --set parallel.probe=off");
   ASSERT_EQ(told.exit_code, 0) << told.errors;
   EXPECT_TRUE(std::regex_search(
-      told.output, std::regex("^fits          [0-9.]+ MiB a rank, [0-9.]+ MiB the 2 ranks of a "
+      told.output, std::regex("^fits          [0-9.]+ MiB a rank \\(with 64.0 MiB for the program "
+                              "and MPI\\), [0-9.]+ MiB the 2 ranks of a "
                               "machine, of [0-9.]+ [GT]iB\n"
                               "a step        [0-9.]+ m?s, estimated from FLOPs and bytes, messages "
                               "between nodes aside\n"
