@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <thread>
 
 #include "tests/jobs/run_program.h"
 
@@ -65,6 +66,16 @@ TEST_F(PlanCommand, SaysWhatItsTimesAssume) {
   EXPECT_TRUE(room.run("plan job.cfg --threads 1").says(words + "\n"));
   EXPECT_TRUE(room.run("plan job.cfg --threads 1 --set parallel.probe=off")
                   .says(words + ", ops at 100 GFLOP/s and 20 GB/s a rank\n"));
+}
+
+TEST_F(PlanCommand, WarnsOfMoreThreadsThanCpus) {
+  const std::string job = "plan job.cfg --set parallel.probe=off --threads ";
+  const unsigned cpus = std::thread::hardware_concurrency();  // of this process, by its mask
+  EXPECT_FALSE(room.run(job + "1").complains("slow"));
+  const auto crowded = room.run(job + std::to_string(cpus + 1));
+  EXPECT_EQ(crowded.exit_code, 0) << crowded.errors;
+  EXPECT_TRUE(crowded.complains("on a machine like this one 1 rank has " + std::to_string(cpus)))
+      << crowded.errors;
 }
 
 // As launch: both go by the cores of this machine.

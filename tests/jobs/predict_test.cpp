@@ -170,6 +170,20 @@ TEST_F(PredictCommand, RefusesAPictureOfAnotherSizeWhereTrainingHadOne) {
   EXPECT_EQ(Json::parse(right.output)["top"].size(), 5u);
 }
 
+TEST_F(PredictCommand, RefusesNetworksThatDoNotTakePictureFiles) {
+  const auto trained = room->run(
+      "train job.cfg --set run.name=bands --set data.source=synthetic --set data.channels=5 --set "
+      "data.synthetic_samples=16 --set augment.resize=0");
+  ASSERT_EQ(trained.exit_code, 0) << trained.errors;
+  const auto refused = room->run("predict runs/bands photos/val/cat/0.png");
+  EXPECT_EQ(refused.exit_code, 64);
+  EXPECT_TRUE(refused.complains("was trained on pictures of 5 channels")) << refused.errors;
+  const auto launched = room->run("launch -n 2 --threads 1 predict runs/photos photos/val/cat");
+  EXPECT_EQ(launched.exit_code, 64);
+  EXPECT_TRUE(launched.complains("it is one process; start it without a launcher"))
+      << launched.errors;
+}
+
 TEST_F(PredictCommand, RefusesSegmentation) {
   const auto trained = room->run(
       "train job.cfg --set run.name=pixels --set data.source=synthetic_masks --set "
