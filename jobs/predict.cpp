@@ -119,9 +119,10 @@ class Prediction {
     const auto logits = predictor_.logits(static_cast<int>(batch_.size()));
     const auto classes = static_cast<std::size_t>(predictor_.classes());
     for (std::size_t i = 0; i < batch_.size(); ++i) {
-      const auto likely = most_likely(logits.subspan(i * classes, classes), request_.top);
-      if (!std::isfinite(likely.front().probability))
+      const auto of_picture = logits.subspan(i * classes, classes);
+      if (!std::ranges::all_of(of_picture, [](float value) { return std::isfinite(value); }))
         throw DataError(batch_[i] + ": the network gives no numbers; has the training diverged?");
+      const auto likely = most_likely(of_picture, request_.top);
       std::cout << (request_.json ? json_of(batch_[i], likely, predictor_)
                                   : line_of(batch_[i], likely, predictor_))
                 << "\n";

@@ -20,8 +20,8 @@ struct Likely {
   double probability = 0;
 };
 
-/// The `count` most likely classes by a picture's logits, most likely first; of equal ones the smaller label, as accuracy
-/// is counted. Their probabilities are those of softmax over all classes.
+/// The `count` most likely classes by a picture's logits, which are finite; most likely first, of equal ones the smaller
+/// label, as accuracy is counted. Their probabilities are those of softmax over all classes.
 std::vector<Likely> most_likely(std::span<const float> logits, int count);
 
 /// A checkpoint's network, which classifies pictures prepared as validation prepares them: turned upright, resized,

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 #include <vector>
 
@@ -119,6 +121,36 @@ TEST_F(PredictCommand, PrintsALineForEachPicture) {
     EXPECT_EQ(room->run(std::string("predict ") + words + " photos/val/cat/0.png").output,
               room->run("predict runs/photos photos/val/cat/0.png").output)
         << words;
+}
+
+// The commands of docs/your-own-pictures.md do what the page says.
+TEST_F(PredictCommand, DoesWhatThePageSays) {
+  std::ifstream page(LOCKSTEP_SOURCE_DIR "/docs/your-own-pictures.md");
+  const std::string text{std::istreambuf_iterator<char>(page), {}};
+  room->write("new.jpg", room->read("photos/val/cat/0.png"));
+  const std::regex command("\n *lockstep (predict [^\n]+)"), object("`(\\{\"picture\".*\\})`"),
+      line("\n *photos/val/cat/[0-9]+\\.jpg(: cat [0-9.]+%, dog [0-9.]+%)\n");
+  std::string printed;
+  int commands = 0;
+  for (std::sregex_iterator found(text.begin(), text.end(), command), end; found != end; ++found) {
+    const auto result = room->run((*found)[1]);
+    EXPECT_EQ(result.exit_code, 0) << (*found)[1] << ": " << result.errors;
+    printed += result.output;
+    ++commands;
+  }
+  EXPECT_EQ(commands, 2);
+  EXPECT_TRUE(std::regex_search(text, line));
+  EXPECT_TRUE(std::regex_search(
+      printed, std::regex("photos/val/cat/0\\.png: [a-z]+ [0-9]+\\.[0-9][0-9]%, [a-z]+ [0-9.]+%")));
+  std::smatch shown;
+  ASSERT_TRUE(std::regex_search(text, shown, object));
+  Json expected = Json::parse(shown[1].str());
+  Json got = Json::parse(printed.substr(printed.rfind("\n{") + 1));
+  EXPECT_EQ(got["picture"], expected["picture"]);
+  ASSERT_EQ(got["top"].size(), expected["top"].size());
+  for (const auto& [key, value] : expected["top"][0].items())
+    EXPECT_EQ(got["top"][0][key].type(), value.type()) << key;
+  EXPECT_EQ(got["top"][0].size(), expected["top"][0].size());
 }
 
 TEST_F(PredictCommand, TellsOfBadPicturesAndGoesOn) {
