@@ -1,10 +1,12 @@
 # A local cluster of two nodes for a test of slurm/train.sbatch, taken down when the test ends; for `source`, with
-# LOCKSTEP in $1. Leaves the test in a folder that both nodes see, and sets source_dir. Needs root, Slurm and munge.
+# LOCKSTEP in $1. Leaves the test in a folder that both nodes see, and sets source_dir. Needs root, Slurm and
+# munge; where they are missing the test exits with 77.
 source_dir=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 LOCKSTEP=$(realpath "$1")
+cluster=$source_dir/slurm/local-cluster
+"$cluster" check || exit 77
 LOCKSTEP_CLUSTER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-slurm-test.XXXXXX")/cluster
 export LOCKSTEP_CLUSTER_DIR LOCKSTEP
-cluster=$source_dir/slurm/local-cluster
 
 stop() {
   "$cluster" down || true
