@@ -102,6 +102,7 @@ struct CheckpointOptions {
 /// [watchdog]; seconds after which training counts as hung.
 struct WatchdogOptions {
   bool enabled = true;
+  double network_s = 30;      // for the first messages between all ranks; 0: not looked at
   double start_s = 600;       // until the first step
   double step_s = 0;          // 0: 20 times the longest lately, at least 60
   double collective_s = 0;    // waiting for other ranks in one, during a step; 0: as the step

@@ -5,11 +5,14 @@
 
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
+#include "coordinator/health/watchdog.h"
 #include "data/error.h"
 #include "data/spelling.h"
 #include "jobs/commands.h"
+#include "worker/comm/network_check.h"
 #include "worker/comm/preflight.h"
 
 namespace lockstep {
@@ -41,6 +44,10 @@ void print_help() {
 void add_json_option(CommandSyntax& syntax, bool& json) {
   syntax.options.add_options()("json", boost::program_options::bool_switch(&json),
                                "Print the result as one line of JSON.");
+}
+
+void check_bench_network() {
+  check_network({.directory = std::filesystem::current_path() / ("network-" + name_of_start())});
 }
 
 void preflight_bench(const Communicator& world) {

@@ -18,6 +18,9 @@ int run_bench_checkpoint(std::span<const std::string> arguments);
 /// Adds --json.
 void add_json_option(CommandSyntax& syntax, bool& json);
 
+/// Whether the ranks hear each other (check_network()); before any Communicator is made.
+void check_bench_network();
+
 /// Looks whether the ranks fit together, as before training; rank 0 warns.
 void preflight_bench(const Communicator& world);
 

@@ -161,6 +161,7 @@ int run_bench_all_reduce(std::span<const std::string> arguments) {
   check(request);
 
   MpiSession mpi;
+  check_bench_network();
   const Communicator world = Communicator::world();
   if (world.size() < 2)
     throw ConfigError(

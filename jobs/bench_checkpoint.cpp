@@ -171,6 +171,7 @@ int run_bench_checkpoint(std::span<const std::string> arguments) {
   const PlanInput input = plan_input(job);
 
   MpiSession mpi;
+  check_bench_network();
   const Communicator world = Communicator::world();
   preflight_bench(world);
   const Result result = measure(job, input, request, world);

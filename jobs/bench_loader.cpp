@@ -142,6 +142,7 @@ int run_bench_loader(std::span<const std::string> arguments) {
   if (request.threads.empty()) request.threads = usual_threads(job);
 
   MpiSession mpi;
+  check_bench_network();
   const Communicator world = Communicator::world();
   preflight_bench(world);
   const std::vector<Row> rows = measure(job, request, world);

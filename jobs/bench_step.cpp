@@ -324,6 +324,7 @@ int run_bench_step(std::span<const std::string> arguments) {
   if (!request.beside.empty()) other = job_beside(*job_file, request.beside);
 
   MpiSession mpi;
+  check_bench_network();
   const Communicator world = Communicator::world();
   preflight_bench(world);
   const Result result = measure(job, other ? &*other : nullptr, input, request, world);

@@ -11,6 +11,7 @@
 #include "coordinator/checkpoint_choice.h"
 #include "coordinator/data_record.h"
 #include "coordinator/evaluation.h"
+#include "coordinator/health/watchdog.h"
 #include "coordinator/input_facts.h"
 #include "coordinator/rank_cpus.h"
 #include "coordinator/saver.h"
@@ -22,6 +23,7 @@
 #include "jobs/job_file.h"
 #include "layers/layout.h"
 #include "worker/comm/mpi.h"
+#include "worker/comm/network_check.h"
 #include "worker/comm/preflight.h"
 
 namespace lockstep {
@@ -279,6 +281,8 @@ int run_eval(std::span<const std::string> arguments) {
   check_request(request, values->count("reestimate-bn") > 0, said.job);
 
   MpiSession mpi;
+  check_network({said.job.watchdog.network_s,
+                 fs::path(said.job.run.directory) / ("network-" + name_of_start())});
   const Communicator world = Communicator::world();
   for (const std::string& warning : preflight(world).warnings)
     if (world.rank() == 0) spdlog::warn("{}", warning);

@@ -267,6 +267,10 @@ std::vector<JobKey> watchdog_keys() {
   return {
       flag(FIELD(watchdog.enabled),
            "End training that hangs, and say which rank and what is to blame."),
+      number(FIELD(watchdog.network_s), at_least(0),
+             "Of the first messages, between all ranks: an address that leads nowhere ends the job "
+             "with 76 and both hosts' names. 0: "
+             "they are not sent."),
       number(FIELD(watchdog.start_s), above(0), "Seconds until the first step."),
       number(FIELD(watchdog.step_s), at_least(0),
              "Of a step; 0: 20 times the longest lately, at least 60."),

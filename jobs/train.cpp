@@ -24,6 +24,7 @@
 #include "jobs/launch_plan.h"
 #include "jobs/run_progress.h"
 #include "worker/comm/mpi.h"
+#include "worker/comm/network_check.h"
 #include "worker/comm/preflight.h"
 
 namespace lockstep {
@@ -230,6 +231,7 @@ int run_train(std::span<const std::string> arguments) {
   FaultInjector faults(std::move(injected), place.run_directory, place.rank);
   faults.at_start();
   MpiSession mpi;
+  check_network({job.watchdog.network_s, place.run_directory / ("network-" + place.start)});
   Survivors ranks(job.parallel);
   const Communicator& world = ranks.world();
   std::string hang = watchdog.directory().string();

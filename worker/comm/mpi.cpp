@@ -13,6 +13,7 @@
 
 #include "data/error.h"
 #include "worker/comm/communicator_state.h"
+#include "worker/comm/interfaces.h"
 
 namespace lockstep {
 namespace {
@@ -109,6 +110,7 @@ void MpiSession::start(int* argc, char*** argv) {
   if (started) throw InternalError("MPI is started twice: keep one MpiSession, in main");
 
   exceptions_at_start_ = std::uncaught_exceptions();
+  exclude_inner_networks();
   int provided = MPI_THREAD_SINGLE;
   check_mpi(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_FUNNELED) {
