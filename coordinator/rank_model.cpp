@@ -43,6 +43,7 @@ RankOptions RankModel::make_options(const JobData& data, const Graph& graph,
   const Communicator& world = place_.world;
   RankOptions options = rank_options(job_, graph, place_.grid.replicas(),
                                      lanes_of_rank(job_.parallel.threads, world));
+  options.all_reduce = fitted_to_nodes(options.all_reduce, world.nodes());
   all_reduce_table_ = table_text(job_, run_directory, world);
   options.all_reduce.table = table_of(job_, all_reduce_table_, place_.replicas());
   options.memory.question.dataset_bytes = bytes_in_memory(data);

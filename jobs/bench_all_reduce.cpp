@@ -46,7 +46,8 @@ CommandSyntax syntax_of(Request& request) {
       "doubling in messages.")(
       "segment", po::value<std::size_t>(&ours.segment_bytes)->value_name("BYTES"),
       "Ours: segments of the ring.")("window", po::value<int>(&ours.window)->value_name("N"),
-                                     "Ours: segments under way in each direction, 1 to 8.");
+                                     "Ours: segments under way in each direction, 1 to 8. Default: "
+                                     "2 inside a node, 4 between nodes.");
   syntax.options.add_options()(
       "table", po::value<std::string>(&request.table)->value_name("FILE"),
       "Instead, time every algorithm on fewer sizes and write into FILE which is the fastest up to "
@@ -157,7 +158,8 @@ void write_table(const Request& request, const Communicator& world) {
 int run_bench_all_reduce(std::span<const std::string> arguments) {
   Request request;
   const CommandSyntax syntax = syntax_of(request);
-  if (!parse_command_line(syntax, arguments)) return 0;
+  const auto values = parse_command_line(syntax, arguments);
+  if (!values) return 0;
   check(request);
 
   MpiSession mpi;
@@ -168,6 +170,8 @@ int run_bench_all_reduce(std::span<const std::string> arguments) {
         "lockstep bench allreduce: one rank has nothing to sum; start it as: "
         "lockstep launch -n 2 bench allreduce");
   preflight_bench(world);
+  if (values->count("window") == 0)
+    request.bench.ours = fitted_to_nodes(request.bench.ours, world.nodes());
   if (world.rank() == 0 && !request.json)
     std::cout << world.size() << " ranks; medians of turns, of their slowest rank" << std::endl;
   if (!request.table.empty()) {

@@ -20,6 +20,7 @@ PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads
                             planned_threads(job, threads, ranks))) {
   for (const std::string& doubt : model_doubts(job.model, graph_)) spdlog::warn("{}", doubt);
   const int machines = (ranks + ranks_on_machine - 1) / ranks_on_machine;
+  options_.all_reduce = fitted_to_nodes(options_.all_reduce, machines);
   options_.all_reduce.table =
       table_of(job, table_text(job, std::filesystem::path(job.run.directory) / job.run.name),
                {options_.replicas, std::min(options_.replicas, machines)}, true);

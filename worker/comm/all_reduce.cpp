@@ -127,6 +127,12 @@ template void all_reduce_sum<float>(const Communicator&, std::span<float>, std::
 template void all_reduce_sum<double>(const Communicator&, std::span<double>, std::string_view,
                                      const AllReduceOptions&);
 
+AllReduceOptions fitted_to_nodes(AllReduceOptions options, int nodes) {
+  constexpr int kWindowBetweenNodes = 4;
+  if (nodes > 1) options.window = std::max(options.window, kWindowBetweenNodes);
+  return options;
+}
+
 std::size_t sum_scratch_bytes(std::size_t doubles, int ranks, const AllReduceOptions& options) {
   if (ranks == 1 || options.algorithm == AllReduceAlgorithm::kMpi) return 0;
   const std::size_t messages =

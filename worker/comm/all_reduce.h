@@ -87,6 +87,10 @@ struct AllReduceOptions {
   AllReduceTable table = {};              // of kAuto; equal on all ranks
 };
 
+/// The options for ranks on so many nodes: between nodes a segment's way takes longer than adding one, and each waits for
+/// an answer of its receiver before it goes, so that more of them are under way. Does not change bits.
+AllReduceOptions fitted_to_nodes(AllReduceOptions options, int nodes);
+
 /// Sums `values` over the group, in place, and waits for it. T is float or double; all ranks give
 /// the same size and options. Allocates only when it grows the group's scratch memory.
 /// @throws CommError naming the call, `name`, the peer and the bytes.

@@ -61,10 +61,27 @@ MPI_Comm part_of_node(MPI_Comm node, int ranks_per_node) {
   return part;
 }
 
+/// By rank in `comm`, whether the rank is one of `node`.
+std::vector<char> ranks_on_node(MPI_Comm comm, int size, MPI_Comm node, int node_size) {
+  std::vector<int> members(static_cast<std::size_t>(node_size)), ranks(members.size());
+  for (int member = 0; member < node_size; ++member)
+    members[static_cast<std::size_t>(member)] = member;
+  MPI_Group all = MPI_GROUP_NULL, near = MPI_GROUP_NULL;
+  check_mpi(MPI_Comm_group(comm, &all), "MPI_Comm_group");
+  check_mpi(MPI_Comm_group(node, &near), "MPI_Comm_group");
+  check_mpi(MPI_Group_translate_ranks(near, node_size, members.data(), all, ranks.data()),
+            "MPI_Group_translate_ranks");
+  MPI_Group_free(&near);
+  MPI_Group_free(&all);
+  std::vector<char> on_node(static_cast<std::size_t>(size));
+  for (const int rank : ranks) on_node[static_cast<std::size_t>(rank)] = 1;
+  return on_node;
+}
+
 /// The first ranks of the nodes, where there are several with several ranks. Collective.
 Channel first_ranks_of(const Communicator::State& group) {
   if (group.nodes == 1 || group.nodes == group.size) return {};
-  Channel first{.crowded = group.crowded};
+  Channel first{.crowded = group.crowded, .eager = group.reductions.eager};
   check_mpi(MPI_Comm_split(group.comm, group.node_rank == 0 ? 0 : MPI_UNDEFINED, 0, &first.comm),
             "MPI_Comm_split", {"first ranks of nodes"});
   if (group.family->adopt(first.comm) == MPI_COMM_NULL) return first;
@@ -192,8 +209,12 @@ Communicator::State::State(MPI_Comm taken, std::string_view group_name, const Gr
   check_mpi(MPI_Comm_size(node, &node_size), "MPI_Comm_size");
   const int leads = node_rank == 0;
   check_mpi(MPI_Allreduce(&leads, &nodes, 1, MPI_INT, MPI_SUM, comm), "MPI_Allreduce", {"nodes"});
-  reductions = {
-      .comm = family->adopt(duplicate(comm)), .rank = rank, .size = size, .crowded = crowded};
+  reductions = {.comm = family->adopt(duplicate(comm)),
+                .rank = rank,
+                .size = size,
+                .crowded = crowded,
+                .on_node = ranks_on_node(comm, size, node, node_size),
+                .eager = parent ? parent->reductions.eager : eager_limits(comm)};
   first_ranks = first_ranks_of(*this);
   if (size == 1 || node_size < size) return;
   SharedMemory window(*this, NodeSlots::window_bytes(), "small sums");

@@ -13,6 +13,7 @@
 #include "worker/comm/collective_log.h"
 #include "worker/comm/communicator.h"
 #include "worker/comm/mpi.h"
+#include "worker/comm/transport.h"
 
 namespace lockstep {
 
@@ -26,8 +27,16 @@ struct Channel {
   int rank = 0;  // in the channel
   int size = 1;
   bool crowded = false;
-  std::vector<int> ranks = {};  // of the group, by rank in the channel; empty: the same
+  std::vector<int> ranks = {};     // of the group, by rank in the channel; empty: the same
+  std::vector<char> on_node = {};  // by rank, whether on this one's node; empty: nobody else is
+  EagerLimits eager = {};
 
+  bool is_near(int member) const {
+    return !on_node.empty() && on_node[static_cast<std::size_t>(member)] != 0;
+  }
+  std::size_t eager_bytes(int member) const {
+    return is_near(member) ? eager.inside_node : eager.between_nodes;
+  }
   int group_rank(int member) const {
     return ranks.empty() ? member : ranks[static_cast<std::size_t>(member)];
   }

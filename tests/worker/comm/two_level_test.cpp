@@ -88,6 +88,19 @@ TEST(TwoLevel, SeveralUnderWay) {
   }
 }
 
+// Small sums go in pieces inside a node and as a whole between nodes: with the same bits.
+TEST(TwoLevel, SmallSumsDoNotDependOnTheWay) {
+  const AllReduceOptions options{.algorithm = AllReduceAlgorithm::kRing, .small_bytes = 1 << 20};
+  const Communicator world = Communicator::world();
+  const Communicator nodes = Communicator::world({.ranks_per_node = 2});
+  for (const std::size_t size : {1, 500, 501, 1001, 4096, 20'000}) {
+    auto inside = fractions<double>(size, world.rank()), between = inside;
+    all_reduce_sum<double>(world, inside, "inside", options);
+    all_reduce_sum<double>(nodes, between, "between", options);
+    EXPECT_EQ(inside, between) << size;
+  }
+}
+
 // A rank per node, and a group that a split leaves on parts of nodes.
 TEST(TwoLevel, OtherGroups) {
   const Communicator single = Communicator::world({.ranks_per_node = 1});
