@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ill networks at the start of a training on two nodes of slurm/local-cluster: an interface with the same address on both,
-# at which MPI waits for ever without a word, and one as Docker makes it, which is left out. Needs root; exits with 77
-# where it cannot run, and says why.
+# at which MPI waits for ever without a word, one as Docker makes it, which is left out, and frames that are too large.
+# Needs root; exits with 77 where it cannot run, and says why.
 # Usage: network_test.sh LOCKSTEP
 set -euo pipefail
 cluster=$(realpath "$(dirname "$0")/../../slurm/local-cluster")
@@ -80,4 +80,9 @@ train named 0 --mca btl_tcp_if_include "$network"
 
 on_both 'ip link set test0 down; ip link set test0 name docker0; ip link set docker0 up; ip addr show dev docker0 | grep -q 172.16.0.1'
 train docker 0
-echo "an address that two nodes have was named, and the network between them; docker0 was left out"
+
+# Frames that the switch does not take, and no segments that a virtual link would carry in one.
+on_both 'ip link del docker0; ip link set eth0 mtu 9000 gso_max_segs 1'
+train jumbo 76
+says jumbo "an MTU larger than the switch's?"
+echo "an address that two nodes have was named, and the network between them; docker0 was left out; frames that got lost were noticed"
