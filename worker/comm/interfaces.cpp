@@ -96,6 +96,18 @@ std::vector<std::string> inner_networks(std::span<const NetworkAddress> addresse
   return networks;
 }
 
+namespace {
+std::vector<std::string> excluded;  // by this process
+}  // namespace
+
+std::vector<NetworkAddress> addresses_for_messages() {
+  std::vector<NetworkAddress> all = addresses_of_this_node();
+  std::erase_if(all, [](const NetworkAddress& one) {
+    return std::ranges::find(excluded, network_of(one)) != excluded.end();
+  });
+  return all;
+}
+
 void exclude_inner_networks() {
   constexpr const char* kVariable = "OMPI_MCA_btl_tcp_if_exclude";
   if (std::getenv(kVariable) || std::getenv("OMPI_MCA_btl_tcp_if_include")) return;
@@ -104,6 +116,7 @@ void exclude_inner_networks() {
   std::string list = "127.0.0.0/8,sppp";  // Open MPI's own list
   for (const std::string& network : networks) list += "," + network;
   setenv(kVariable, list.c_str(), 1);
+  excluded = networks;
 }
 
 }  // namespace lockstep

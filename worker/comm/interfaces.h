@@ -15,6 +15,8 @@ struct NetworkAddress {
   std::string text() const;  // "10.77.0.1"
 };
 std::vector<NetworkAddress> addresses_of_this_node();
+/// Those without the networks that exclude_inner_networks() has left out.
+std::vector<NetworkAddress> addresses_for_messages();
 
 /// "10.77.0.1/24", and its network, "10.77.0.0/24".
 std::string to_string(const NetworkAddress& address);

@@ -258,7 +258,7 @@ void check_network(const NetworkCheck& options) {
       report({.rank = rank,
               .host = host_name(),
               .chosen = chosen_interfaces(),
-              .addresses = addresses_of_this_node(),
+              .addresses = addresses_for_messages(),
               .silent = greetings->silent()},
              options, size);
     if (looks > 100) sleep(50e-6);
