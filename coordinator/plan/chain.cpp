@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "coordinator/plan/index.h"
+
 namespace lockstep {
 
 namespace {
-
-std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 /// "group1.block0.se.fc1" -> "group1.block0", "stem.conv" -> "stem", "fc" -> "".
 std::string block_name(const std::string& op) {

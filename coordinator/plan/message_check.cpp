@@ -3,6 +3,7 @@
 #include <map>
 #include <tuple>
 
+#include "coordinator/plan/index.h"
 #include "data/error.h"
 
 namespace lockstep {
@@ -11,8 +12,6 @@ namespace {
 
 using Kind = StageAction::Kind;
 using Stages = std::vector<std::vector<StageAction>>;
-
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 /// A start of a message: stage and position in its list.
 struct Place {

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "coordinator/plan/index.h"
+
 namespace lockstep {
 
 namespace {
-
-std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 /// What backward reads of the blocks from `first` to `last`, in the graph's order.
 std::vector<ValueId> tape_of(const Chain& chain, int first, int last) {

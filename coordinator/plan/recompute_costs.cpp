@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "coordinator/plan/index.h"
 #include "layers/layout.h"
 
 namespace lockstep {
@@ -11,8 +12,6 @@ namespace {
 
 constexpr int kMostBlocks = 96;  // of the solver's chain: its time grows with the cube
 constexpr int kOptions = 8;
-
-std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 /// What the call that makes a value reads.
 std::vector<ValueId> inputs_of(const Graph& graph, const Fusion& fusion, ValueId value) {

@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <limits>
 
+#include "coordinator/plan/index.h"
+
 namespace lockstep {
 
 namespace {
 
 constexpr float kNever = std::numeric_limits<float>::infinity();
 constexpr int kLongestSegment = 16;  // blocks: longer ones hold too much while they replay
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
-
 }  // namespace
 
 /// All forgotten outputs inside a segment come back together, with what they are made from; and the

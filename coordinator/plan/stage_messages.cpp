@@ -4,6 +4,7 @@
 #include <map>
 #include <tuple>
 
+#include "coordinator/plan/index.h"
 #include "data/error.h"
 
 namespace lockstep {
@@ -12,8 +13,6 @@ namespace {
 
 using What = StageMessage::What;
 constexpr int kTags = 32767;
-
-std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 const char* name_of(PartKind kind) {
   switch (kind) {

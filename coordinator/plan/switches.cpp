@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <iterator>
 
+#include "coordinator/plan/index.h"
+
 namespace lockstep {
 
 namespace {
 
 using Gates = std::vector<OpId>;  // increasing
-
-std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 /// Whether a call of this kind writes the operand, for others to read. What only calls of the same op read (workspaces,
 /// packed weights, lanes' gradients) is of no interest: they are off together.
