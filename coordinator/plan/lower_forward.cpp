@@ -1,8 +1,4 @@
-#include <algorithm>
-
-#include "coordinator/plan/lower_builder.h"
-#include "data/error.h"
-#include "layers/loss.h"
+#include "coordinator/plan/lower_passes.h"
 
 namespace lockstep {
 
@@ -10,183 +6,159 @@ namespace {
 
 constexpr std::size_t kPackedBytes = 16u << 20;
 
-std::size_t at(int id) { return static_cast<std::size_t>(id); }
+/// Without batch statistics lanes never have to meet, all weights would be packed at once, often more
+/// than all that evaluation needs besides, and values would add up.
+void cut_evaluation(Lowering& lowering, OpId id) {
+  if (lowering.options.batch_statistics) return;
+  EvaluationCuts& cuts = lowering.cuts;
+  const std::size_t bytes = lowering.backend.packed_bytes(id, false);
+  cuts.packed_bytes += bytes;
+  const std::size_t output_bytes = lowering.writer.value_bytes(lowering.graph.op(id).output);
+  const bool cut = cuts.made.ends_with(output_bytes * at(lowering.options.max_images));
+  if (!cut && cuts.packed_bytes <= kPackedBytes) return;
+  ++lowering.writer.cursor().least;
+  cuts.packed_bytes = bytes;
+}
+
+/// What a batch norm's statistics go into: y = scale * x + shift.
+struct NormBuffers {
+  BufferId gamma, beta, affine, running;
+};
+
+/// Sums over the batch, which a message adds up across ranks.
+void batch_statistics(Lowering& lowering, const FusedNorm& group, const NormBuffers& norm) {
+  const Op& op = lowering.graph.op(group.norm);
+  DraftWriter& writer = lowering.writer;
+  const std::size_t channels = at(lowering.graph.value(op.inputs[0]).shape.channels);
+  const BufferId lane_sums = writer.lane_buffer(op.name + ".lane_sums", BufferKind::kStatistics,
+                                                2 * channels * sizeof(double));
+  const int level = writer.add(writer.call(CallKind::kStatistics, group.norm)
+                                   .read(Role::kSrc, lowering.value(op.inputs[0]))
+                                   .write(Role::kLaneSums, lane_sums),
+                               Place::kLane);
+  const BufferId sums = writer.level_sums(op, level, ".sums");
+  writer.add(writer.call(CallKind::kCombineStatistics, group.norm)
+                 .read(Role::kLaneSums, lane_sums)
+                 .write(Role::kSums, sums),
+             Place::kCombine);
+  writer.add(writer.call(CallKind::kFinishStatistics, group.norm)
+                 .read(Role::kSums, sums)
+                 .read(Role::kWeights, norm.gamma)
+                 .read(Role::kBias, norm.beta)
+                 .write(Role::kAffine, norm.affine)
+                 .write(Role::kRunning, norm.running),
+             Place::kFinish);
+}
+
+void lower_norm_statistics(Lowering& lowering, const FusedNorm& group) {
+  const Op& op = lowering.graph.op(group.norm);
+  DraftWriter& writer = lowering.writer;
+  const std::size_t channels = at(lowering.graph.value(op.inputs[0]).shape.channels);
+  NormBuffers norm{};
+  norm.gamma = writer.parameter(op.parameters[0], Segment::kParameters);
+  norm.beta = writer.parameter(op.parameters[1], Segment::kParameters);
+  norm.affine = writer.fixed_buffer(op.name + ".affine", BufferKind::kStatistics,
+                                    4 * channels * sizeof(float));
+  norm.running = writer.running(op);
+  lowering.micro_batch().affine[at(group.norm)] = norm.affine;
+  if (lowering.options.batch_statistics) return batch_statistics(lowering, group, norm);
+  writer.add(writer.call(CallKind::kRunningStatistics, group.norm)
+                 .read(Role::kWeights, norm.gamma)
+                 .read(Role::kBias, norm.beta)
+                 .read(Role::kRunning, norm.running)
+                 .write(Role::kAffine, norm.affine),
+             Place::kTeam);
+}
+
+/// A concatenation or the like: a call for each input, all into one output.
+void forward_each_input(Lowering& lowering, OpId id, BufferId dst) {
+  const Op& op = lowering.graph.op(id);
+  for (std::size_t i = 0; i < op.inputs.size(); ++i) {
+    NewCall call = lowering.writer.call(CallKind::kForward, id)
+                       .read(Role::kSrc, lowering.value(op.inputs[i]))
+                       .write(Role::kDst, dst);
+    call.call.input_index = static_cast<int>(i);
+    lowering.writer.add(std::move(call), Place::kLane);
+  }
+}
+
+/// What an op's forward reads besides its inputs.
+void read_parameters(Lowering& lowering, OpId id, NewCall& call) {
+  const Op& op = lowering.graph.op(id);
+  DraftWriter& writer = lowering.writer;
+  if (has_packed_weights(op))
+    call.read(Role::kPacked, pack_weights(lowering, id, false, writer.lane_level(call.reads)));
+  else if (!op.parameters.empty())
+    call.read(Role::kWeights, writer.parameter(op.parameters[0], Segment::kParameters));
+  if (op.parameters.size() > 1)
+    call.read(Role::kBias, writer.parameter(op.parameters[1], Segment::kParameters));
+}
 
 }  // namespace
 
-/// Without batch statistics lanes never have to meet, all weights would be packed at once, often more
-/// than all that evaluation needs besides, and values would add up.
-void LowerBuilder::cut_evaluation(OpId id) {
-  if (options_.batch_statistics) return;
-  const std::size_t bytes = backend_.packed_bytes(id, false);
-  packed_bytes_ += bytes;
-  const bool cut = made_.ends_with(value_bytes(graph_.op(id).output) *
-                                   static_cast<std::size_t>(options_.max_images));
-  if (!cut && packed_bytes_ <= kPackedBytes) return;
-  ++least_level_;
-  packed_bytes_ = bytes;
-}
-
-/// A convolution's weights in the layout that its kernel wants, just before the level that reads
-/// them: in a deep net all together are larger than a small batch's activations.
-BufferId LowerBuilder::pack(OpId id, bool backward, int level) {
-  const Op& op = graph_.op(id);
-  const BufferId weights = parameter(op.parameters[0], Segment::kParameters);
+BufferId pack_weights(Lowering& lowering, OpId id, bool backward, int level) {
+  const Op& op = lowering.graph.op(id);
+  DraftWriter& writer = lowering.writer;
+  const BufferId weights = writer.parameter(op.parameters[0], Segment::kParameters);
   const BufferId packed =
-      fixed_buffer(op.name + (backward ? ".packed_backward" : ".packed"),
-                   BufferKind::kPackedWeights, backend_.packed_bytes(id, backward));
-  add_call(make_call(backward ? CallKind::kPackWeightsBackward : CallKind::kPackWeights, id,
-                     {{Role::kWeights, weights}, {Role::kPacked, packed}}),
-           Place::kTeam, {weights}, {packed}, level - 1);
+      writer.fixed_buffer(op.name + (backward ? ".packed_backward" : ".packed"),
+                          BufferKind::kPackedWeights, lowering.backend.packed_bytes(id, backward));
+  const CallKind kind = backward ? CallKind::kPackWeightsBackward : CallKind::kPackWeights;
+  writer.add(writer.call(kind, id).read(Role::kWeights, weights).write(Role::kPacked, packed),
+             Place::kTeam, level - 1);
   return packed;
 }
 
-void LowerBuilder::forward(OpId first, OpId last) {
-  for (OpId id = first; id <= last; ++id) {
-    const int group = fusion_.group_of[at(id)];
-    if (group == kNone) {
-      forward_op(id);
+void lower_forward_norm(Lowering& lowering, const FusedNorm& group) {
+  const Op& op = lowering.graph.op(group.norm);
+  DraftWriter& writer = lowering.writer;
+  const BufferId dst = writer.activation(lowering.graph.value(group.output).name, group.output);
+  NewCall call = writer.call(CallKind::kForward, group.norm)
+                     .read(Role::kSrc, lowering.value(op.inputs[0]))
+                     .read(Role::kAffine, lowering.micro_batch().affine[at(group.norm)])
+                     .write(Role::kDst, dst);
+  call.call.relu = group.relu != kNone;
+  if (group.residual != kNone) call.read(Role::kResidual, lowering.value(group.residual));
+  writer.add(std::move(call), Place::kLane);
+  lowering.value(group.output) = dst;
+}
+
+void lower_forward_op(Lowering& lowering, OpId id) {
+  const Op& op = lowering.graph.op(id);
+  DraftWriter& writer = lowering.writer;
+  if (is_loss(op.attributes)) return lower_loss(lowering, id);
+  if (is_identity(op, lowering.options.training)) {
+    lowering.value(op.output) = lowering.value(op.inputs[0]);
+    return;
+  }
+  const BufferId dst = writer.activation(op.name, op.output);
+  lowering.value(op.output) = dst;
+  if (op.traits().calls == Calls::kForwardEachInput) return forward_each_input(lowering, id, dst);
+  if (has_packed_weights(op)) cut_evaluation(lowering, id);
+  NewCall call = writer.call(CallKind::kForward, id)
+                     .read(Role::kSrc, lowering.value(op.inputs[0]))
+                     .write(Role::kDst, dst);
+  if (op.inputs.size() > 1) call.read(Role::kSrc2, lowering.value(op.inputs[1]));
+  if (op.inputs.size() > 2) call.read(Role::kSrc3, lowering.value(op.inputs[2]));
+  read_parameters(lowering, id, call);
+  if (const std::size_t bytes = backward_needs(lowering.graph, op).workspace_bytes) {
+    BufferId& workspace = lowering.micro_batch().workspace[at(id)];
+    workspace = writer.image_buffer(op.name + ".workspace", BufferKind::kWorkspace, bytes);
+    call.write(Role::kWorkspace, workspace);
+  }
+  writer.add(std::move(call), Place::kLane);
+}
+
+void lower_forward(Lowering& lowering, OpRange ops) {
+  for (OpId id = ops.first; id <= ops.last; ++id) {
+    const FusedNorm* group = lowering.group_of(id);
+    if (!group) {
+      lower_forward_op(lowering, id);
       continue;
     }
-    const FusedNorm& fused = fusion_.groups[at(group)];
-    if (id == fused.norm) norm_statistics(fused);
-    if (id == fused.last) forward_norm(fused);
+    if (id == group->norm) lower_norm_statistics(lowering, *group);
+    if (id == group->last) lower_forward_norm(lowering, *group);
   }
-}
-
-void LowerBuilder::norm_statistics(const FusedNorm& group) {
-  const Op& op = graph_.op(group.norm);
-  const auto channels = at(graph_.value(op.inputs[0]).shape.channels);
-  const BufferId src = micro_->values[at(op.inputs[0])];
-  const BufferId gamma = parameter(op.parameters[0], Segment::kParameters);
-  const BufferId beta = parameter(op.parameters[1], Segment::kParameters);
-  const BufferId affine =
-      fixed_buffer(op.name + ".affine", BufferKind::kStatistics, 4 * channels * sizeof(float));
-  const BufferId statistics = running(op);
-  micro_->affine[at(group.norm)] = affine;
-  if (!options_.batch_statistics) {
-    add_call(make_call(CallKind::kRunningStatistics, group.norm,
-                       {{Role::kWeights, gamma},
-                        {Role::kBias, beta},
-                        {Role::kRunning, statistics},
-                        {Role::kAffine, affine}}),
-             Place::kTeam, {gamma, beta, statistics}, {affine});
-    return;
-  }
-  const BufferId lane_sums =
-      lane_buffer(op.name + ".lane_sums", BufferKind::kStatistics, 2 * channels * sizeof(double));
-  const int level = add_call(make_call(CallKind::kStatistics, group.norm,
-                                       {{Role::kSrc, src}, {Role::kLaneSums, lane_sums}}),
-                             Place::kLane, {src}, {lane_sums});
-  const BufferId sums = level_sums(op, level, ".sums");
-  add_call(make_call(CallKind::kCombineStatistics, group.norm,
-                     {{Role::kLaneSums, lane_sums}, {Role::kSums, sums}}),
-           Place::kCombine, {lane_sums}, {sums});
-  add_call(make_call(CallKind::kFinishStatistics, group.norm,
-                     {{Role::kSums, sums},
-                      {Role::kWeights, gamma},
-                      {Role::kBias, beta},
-                      {Role::kAffine, affine},
-                      {Role::kRunning, statistics}}),
-           Place::kFinish, {sums, gamma, beta}, {affine});
-}
-
-void LowerBuilder::forward_norm(const FusedNorm& group) {
-  const Op& op = graph_.op(group.norm);
-  const BufferId src = micro_->values[at(op.inputs[0])];
-  const BufferId affine = micro_->affine[at(group.norm)];
-  const BufferId dst = image_buffer(graph_.value(group.output).name, BufferKind::kActivation,
-                                    value_bytes(group.output));
-  Call call = make_call(CallKind::kForward, group.norm,
-                        {{Role::kSrc, src}, {Role::kAffine, affine}, {Role::kDst, dst}});
-  call.relu = group.relu != kNone;
-  std::vector<BufferId> reads{src, affine};
-  if (group.residual != kNone) {
-    const BufferId residual = micro_->values[at(group.residual)];
-    call.operands.push_back({Role::kResidual, residual});
-    reads.push_back(residual);
-  }
-  add_call(std::move(call), Place::kLane, reads, {dst});
-  micro_->values[at(group.output)] = dst;
-}
-
-void LowerBuilder::forward_loss(OpId id) {
-  const Op& op = graph_.op(id);
-  const BufferId logits = micro_->values[at(op.inputs[0])];
-  const std::size_t bytes = at(loss_sum_count(graph_, op)) * sizeof(double);
-  const BufferId lane_sums = lane_buffer("loss.lane_sums", BufferKind::kStatistics, bytes);
-  draft_.buffer(lane_sums).pinned = !options_.staged();
-  add_loss_sums();
-  draft_.logits.push_back(logits);
-  draft_.buffer(logits).pinned = options_.staged() && !options_.training;
-  Call call =
-      make_call(CallKind::kForward, id, {{Role::kSrc, logits}, {Role::kLaneSums, lane_sums}});
-  if (micro_->labels != kNone) call.operands.push_back({Role::kLabels, micro_->labels});
-  std::vector<BufferId> writes{lane_sums};
-  if (options_.training) {
-    const BufferId gradient =
-        image_buffer("loss.gradient", BufferKind::kActivationGradient, value_bytes(op.inputs[0]));
-    call.operands.push_back({Role::kDiffSrc, gradient});
-    writes.push_back(gradient);
-    contribute(op.inputs[0], gradient);
-  }
-  add_call(std::move(call), Place::kLane, {logits}, writes);
-  Call combine = make_call(CallKind::kCombineLoss, id,
-                           {{Role::kLaneSums, lane_sums}, {Role::kSums, draft_.loss_sums}});
-  if (options_.staged())
-    add_call(std::move(combine), Place::kCombine, {lane_sums}, {});
-  else
-    draft_.calls.push_back({std::move(combine), Place::kTail});
-}
-
-void LowerBuilder::add_loss_sums() {
-  if (draft_.loss_sums != kNone) return;
-  const std::size_t bytes = at(loss_sum_count(graph_, graph_.ops().back())) * sizeof(double);
-  draft_.loss_sums = fixed_buffer("loss.sums", BufferKind::kStatistics, bytes);
-  draft_.buffer(draft_.loss_sums).pinned = true;
-}
-
-void LowerBuilder::forward_op(OpId id) {
-  const Op& op = graph_.op(id);
-  if (is_loss(op.attributes)) return forward_loss(id);
-  if (is_identity(op, options_.training)) {
-    micro_->values[at(op.output)] = micro_->values[at(op.inputs[0])];
-    return;
-  }
-  const BufferId dst = image_buffer(op.name, BufferKind::kActivation, value_bytes(op.output));
-  micro_->values[at(op.output)] = dst;
-  if (op.traits().calls == Calls::kForwardEachInput) {
-    for (std::size_t i = 0; i < op.inputs.size(); ++i) {
-      const BufferId src = micro_->values[at(op.inputs[i])];
-      Call part = make_call(CallKind::kForward, id, {{Role::kSrc, src}, {Role::kDst, dst}});
-      part.input_index = static_cast<int>(i);
-      add_call(std::move(part), Place::kLane, {src}, {dst});
-    }
-    return;
-  }
-  const BufferId src = micro_->values[at(op.inputs[0])];
-  if (has_packed_weights(op)) cut_evaluation(id);
-  Call call = make_call(CallKind::kForward, id, {{Role::kSrc, src}, {Role::kDst, dst}});
-  std::vector<BufferId> reads{src}, writes{dst};
-  auto read = [&](Role role, BufferId buffer) {
-    call.operands.push_back({role, buffer});
-    reads.push_back(buffer);
-  };
-  if (op.inputs.size() > 1) read(Role::kSrc2, micro_->values[at(op.inputs[1])]);
-  if (op.inputs.size() > 2) read(Role::kSrc3, micro_->values[at(op.inputs[2])]);
-  if (has_packed_weights(op))
-    read(Role::kPacked,
-         pack(id, false, std::max({replay_level_, least_level_, lane_level(reads)})));
-  else if (!op.parameters.empty())
-    read(Role::kWeights, parameter(op.parameters[0], Segment::kParameters));
-  if (op.parameters.size() > 1)
-    read(Role::kBias, parameter(op.parameters[1], Segment::kParameters));
-  if (const std::size_t bytes = backward_needs(graph_, op).workspace_bytes) {
-    micro_->workspace[at(id)] = image_buffer(op.name + ".workspace", BufferKind::kWorkspace, bytes);
-    call.operands.push_back({Role::kWorkspace, micro_->workspace[at(id)]});
-    writes.push_back(micro_->workspace[at(id)]);
-  }
-  add_call(std::move(call), Place::kLane, reads, writes);
 }
 
 }  // namespace lockstep

@@ -1,81 +1,98 @@
 #include <algorithm>
 #include <utility>
 
-#include "coordinator/plan/lower_builder.h"
+#include "coordinator/plan/lower_passes.h"
 
 namespace lockstep {
 
 namespace {
-std::size_t at(int id) { return static_cast<std::size_t>(id); }
-}  // namespace
-
-/// The level in which lanes can run a call that reads these.
-int LowerBuilder::lane_level(const std::vector<BufferId>& reads) const {
-  int level = part_level_;
-  for (BufferId b : reads) level = std::max(level, available_[at(b)]);
-  return level;
-}
-
-/// A value that backward reads; if it was forgotten, its op runs again, in `level` at the earliest:
-/// next to what reads it, so that it often need not leave the cache.
-BufferId LowerBuilder::value(ValueId id, int level) {
-  if (micro_->values[at(id)] == kNone) replay(graph_.value(id).producer, level);
-  return micro_->values[at(id)];
-}
-
-BufferId LowerBuilder::workspace(OpId id, int level) {
-  if (micro_->workspace[at(id)] == kNone) replay(id, level);
-  return micro_->workspace[at(id)];
-}
 
 /// Adds the calls that make an op's output again, and before them those that make its inputs.
-void LowerBuilder::replay(OpId id, int level) {
-  const int index = fusion_.group_of[at(id)];
-  const FusedNorm* group = index == kNone ? nullptr : &fusion_.groups[at(index)];
-  const Op& op = graph_.op(group ? group->norm : id);
-  for (ValueId v : op.inputs) value(v, level);
-  if (group && group->residual != kNone) value(group->residual, level);
-  const int outer = std::exchange(replay_level_, std::max(level, least_replay_));
+void replay_op(Lowering& lowering, OpId id, int level) {
+  const FusedNorm* group = lowering.group_of(id);
+  const Op& op = lowering.graph.op(group ? group->norm : id);
+  for (ValueId v : op.inputs) value_for_backward(lowering, v, level);
+  if (group && group->residual != kNone) value_for_backward(lowering, group->residual, level);
+  Replays& replays = lowering.replays;
+  LevelCursor& cursor = lowering.writer.cursor();
+  const int outer = std::exchange(cursor.replay, std::max(level, replays.earliest));
   if (group)
-    forward_norm(*group);
+    lower_forward_norm(lowering, *group);
   else
-    forward_op(id);
-  replay_level_ = outer;
+    lower_forward_op(lowering, id);
+  cursor.replay = outer;
   const ValueId output = group ? group->output : op.output;
-  std::size_t made = value_bytes(output) * static_cast<std::size_t>(options_.max_images);
-  if (has_packed_weights(op)) made += backend_.packed_bytes(id, false);
-  if (replayed_.ends_with(made)) least_replay_ = front_ + 1;
+  std::size_t made = lowering.writer.value_bytes(output) * at(lowering.options.max_images);
+  if (has_packed_weights(op)) made += lowering.backend.packed_bytes(id, false);
+  if (replays.made.ends_with(made)) replays.earliest = cursor.front + 1;
 }
 
-/// Makes values again at the level that backward has come to, and forgets what that took besides.
-/// Only those that the ops from `first` to `last` made: the others are on another stage, or are
-/// still there.
-void LowerBuilder::replay(const RecomputeStep& step, OpId first, OpId last) {
-  std::vector<bool> there(micro_->values.size());
-  for (std::size_t v = 0; v < there.size(); ++v) there[v] = micro_->values[v] != kNone;
-  const auto is_here = [&](ValueId v) {
-    return graph_.value(v).producer >= first && graph_.value(v).producer <= last;
-  };
-  const int end = chain_.block_of[at(graph_.value(step.keep.back()).producer)];
+bool is_made_by(const Lowering& lowering, ValueId value, OpRange ops) {
+  const OpId producer = lowering.graph.value(value).producer;
+  return producer >= ops.first && producer <= ops.last;
+}
+
+/// Of the values that `ops` made, all but those to keep.
+void forget(Lowering& lowering, const std::vector<bool>& keep, OpRange ops) {
+  MicroBatch& micro = lowering.micro_batch();
+  for (ValueId v = 1; at(v) < micro.values.size(); ++v) {  // 0: the images, which stay
+    if (keep[at(v)] || micro.values[at(v)] == kNone || !is_made_by(lowering, v, ops)) continue;
+    micro.values[at(v)] = kNone;
+    micro.workspace[at(lowering.graph.value(v).producer)] = kNone;
+  }
+}
+
+}  // namespace
+
+BufferId value_for_backward(Lowering& lowering, ValueId id, int level) {
+  if (lowering.value(id) == kNone) replay_op(lowering, lowering.graph.value(id).producer, level);
+  return lowering.value(id);
+}
+
+BufferId workspace_for_backward(Lowering& lowering, OpId id, int level) {
+  const BufferId& workspace = lowering.micro_batch().workspace[at(id)];
+  if (workspace == kNone) replay_op(lowering, id, level);
+  return workspace;
+}
+
+OpRange ops_of_step(const Lowering& lowering, const RecomputeStep& step, OpRange ops) {
+  const auto& blocks = lowering.replays.chain.blocks;
+  return {std::max(ops.first, blocks[at(step.first)].first),
+          std::min(ops.last, blocks[at(step.last)].last)};
+}
+
+std::size_t lower_first_replays(Lowering& lowering, OpRange ops) {
+  const Recomputation& how = lowering.options.recompute;
+  if (how.steps.empty()) return 0;
+  Chain& chain = lowering.replays.chain;
+  if (chain.blocks.empty()) chain = chain_of(lowering.graph, lowering.fusion);
+  forget(lowering, how.keep, ops);
+  std::size_t done = 0;
+  for (; done < how.steps.size(); ++done) {
+    const OpRange here = ops_of_step(lowering, how.steps[done], ops);
+    if (here.first > here.last) continue;
+    if (how.steps[done].kind != RecomputeStep::Kind::kReplay) break;
+    lower_replay(lowering, how.steps[done], here);
+  }
+  return done;
+}
+
+void lower_replay(Lowering& lowering, const RecomputeStep& step, OpRange ops) {
+  const Chain& chain = lowering.replays.chain;
+  const LevelCursor& cursor = lowering.writer.cursor();
+  const auto is_here = [&](ValueId v) { return is_made_by(lowering, v, ops); };
+  std::vector<bool> there;
+  for (BufferId value : lowering.micro_batch().values) there.push_back(value != kNone);
+  const int end = chain.block_of[at(lowering.graph.value(step.keep.back()).producer)];
   for (int b = step.first; b < end; ++b)  // block by block: a replay's recursion stays short
-    for (ValueId v : chain_.blocks[at(b)].outputs)
-      if (is_here(v)) value(v, front_);
+    for (ValueId v : chain.blocks[at(b)].outputs)
+      if (is_here(v)) value_for_backward(lowering, v, cursor.front);
   for (ValueId v : step.keep) {
     if (!is_here(v)) continue;
-    value(v, front_);
+    value_for_backward(lowering, v, cursor.front);
     there[at(v)] = true;
   }
-  forget(there, first, last);
-}
-
-/// Of the values that the ops from `first` to `last` made.
-void LowerBuilder::forget(const std::vector<bool>& keep, OpId first, OpId last) {
-  for (std::size_t v = 1; v < micro_->values.size(); ++v) {  // 0: the images, which stay
-    const OpId producer = graph_.value(static_cast<ValueId>(v)).producer;
-    if (keep[v] || micro_->values[v] == kNone || producer < first || producer > last) continue;
-    micro_->values[v] = kNone;
-    micro_->workspace[at(producer)] = kNone;
-  }
+  forget(lowering, there, ops);
 }
 
 }  // namespace lockstep

@@ -1,125 +1,97 @@
-// A stage of a pipeline: all parts of all micro-batches, in the stage's order. The levels of a part
-// lie above those of the part before, so that the scheduler keeps that order.
+// A stage of a pipeline: all parts of all micro-batches, in the stage's order, and what goes between
+// stages. The levels of a part lie above those of the part before, so that the scheduler keeps that
+// order.
 #include <algorithm>
 
-#include "coordinator/plan/lower_builder.h"
+#include "coordinator/plan/lower_passes.h"
+#include "coordinator/plan/stage_messages.h"
 #include "data/error.h"
 #include "layers/loss.h"
 
 namespace lockstep {
 
 namespace {
-std::size_t at(int id) { return static_cast<std::size_t>(id); }
+
+/// A message of this stage, as it goes into the draft twice: when it starts and when it has arrived.
+struct Transfer {
+  StageMessage what;
+  Message message;
+  bool sent = false;  // else received
+};
+
+std::vector<Transfer> transfers_of_stage(Lowering& lowering) {
+  std::vector<Transfer> transfers;
+  const int stage = lowering.options.stage;
+  for (StageMessage& m : stage_messages(lowering.graph, lowering.options.pipeline)) {
+    if (m.from != stage && m.to != stage) continue;
+    const bool sent = m.from == stage;
+    const Message message{.name = describe(m, lowering.graph),
+                          .peer = sent ? m.to : m.from,
+                          .transfer = lowering.writer.draft().transfers++,
+                          .tag = m.tag};
+    transfers.push_back({std::move(m), message, sent});
+  }
+  return transfers;
+}
 
 /// Values inside a fused batch norm are not in memory: they cannot travel.
-void check_cuts(const Graph& graph, const Fusion& fusion, const Pipeline& pipeline) {
-  for (const OpRange& chunk : pipeline.chunks)
-    for (const FusedNorm& group : fusion.groups)
+void check_cuts(const Lowering& lowering) {
+  const Graph& graph = lowering.graph;
+  for (const OpRange& chunk : lowering.options.pipeline.chunks)
+    for (const FusedNorm& group : lowering.fusion.groups)
       if (group.norm <= chunk.last && group.last > chunk.last)
         throw ConfigError("a stage cannot end after " + graph.op(chunk.last).name + ": " +
                           graph.op(group.norm).name + " and " + graph.op(group.last).name +
                           " are one pass over memory; cut between blocks");
 }
-}  // namespace
 
-OwnedTensors owned_tensors(const Graph& graph, const PlanOptions& options) {
-  if (!options.staged()) return {};
-  return tensors_of_ops(graph, ops_of_stage(graph, options.pipeline, options.stage));
+std::size_t image_labels_bytes(const Graph& graph) {
+  return at(labels_of_image(graph)) * sizeof(std::int32_t);
 }
 
-void LowerBuilder::pipeline() {
-  check_cuts(graph_, fusion_, options_.pipeline);
-  messages_ = stage_messages(graph_, options_.pipeline);
-  transfers_.resize(messages_.size());
-  for (std::size_t i = 0; i < messages_.size(); ++i) {
-    const StageMessage& m = messages_[i];
-    if (m.from != options_.stage && m.to != options_.stage) continue;
-    transfers_[i] = {.name = describe(m, graph_),
-                     .peer = m.from == options_.stage ? m.to : m.from,
-                     .transfer = draft_.transfers++,
-                     .tag = m.tag};
+BufferId received_buffer(DraftWriter& writer, const Graph& graph, const Transfer& transfer) {
+  const StageMessage& m = transfer.what;
+  switch (m.what) {
+    case StageMessage::What::kValue:
+      return writer.activation(transfer.message.name, m.value);
+    case StageMessage::What::kGradient:
+      return writer.activation_gradient(transfer.message.name, m.value);
+    case StageMessage::What::kLabels:
+      break;
   }
-  add_loss_sums();
-  const int parts = static_cast<int>(options_.pipeline.order[at(options_.stage)].size());
-  for (int i = 0; i < parts; ++i) part(i);
-  finish_sends(parts);
-}
-
-void LowerBuilder::part(int index) {
-  const Part& now = options_.pipeline.order[at(options_.stage)][at(index)];
-  part_ = index;
-  part_level_ = least_level_ = next_level_;
-  packed_bytes_ = 0;
-  finish_sends(index);
-  if (index == 0) start_receives(0);
-  start_receives(index + 1);
-  const OpRange& ops = options_.pipeline.chunks[at(now.chunk)];
-  const bool backwards = now.kind == PartKind::kBackward || now.kind == PartKind::kBackwardData;
-  std::size_t replayed = 0;
-  if (backwards) {  // while the gradient may still be on its way
-    enter(now);
-    replayed = replay_first(ops.first, ops.last);
-  }
-  finish_receives(index, std::max(part_level_ - 1, replayed > 0 ? front_ : 0));
-  enter(now);
-  if (now.kind == PartKind::kForward)
-    forward(ops.first, ops.last);
-  else if (now.kind == PartKind::kBackwardWeights)
-    weights_of_part(chunk_);
-  else
-    backward(ops.first, ops.last, replayed);
-  send(index);
-  next_level_ = std::max(next_level_, front_ + 1);
-}
-
-/// Makes `now` what calls are added to.
-void LowerBuilder::enter(const Part& now) {
-  micro_batch_ = now.micro_batch;
-  micro_ = &micro_batches_[at(micro_batch_)];
-  chunk_ = now.chunk;
-  defer_weights_ = now.kind == PartKind::kBackwardData;
+  return writer.image_buffer(transfer.message.name, BufferKind::kActivation,
+                             image_labels_bytes(graph));
 }
 
 /// What the part `index` reads is on its way while the part before it runs.
-void LowerBuilder::start_receives(int index) {
-  for (std::size_t i = 0; i < messages_.size(); ++i) {
-    const StageMessage& m = messages_[i];
-    if (m.to != options_.stage || m.received_before != index) continue;
-    micro_batch_ = m.micro_batch;
-    const bool labels = m.what == StageMessage::What::kLabels;
-    const std::size_t bytes =
-        labels ? at(labels_of_image(graph_)) * sizeof(std::int32_t) : value_bytes(m.value);
-    Message& transfer = transfers_[i];
-    transfer.buffer =
-        image_buffer(transfer.name,
-                     m.what == StageMessage::What::kGradient ? BufferKind::kActivationGradient
-                                                             : BufferKind::kActivation,
-                     bytes);
-    draft_.buffer(transfer.buffer).travels = true;
-    transfer.kind = MessageKind::kStartReceive;
-    draft_.arrivals.push_back({transfer, part_level_ - 1});
+void start_receives(Lowering& lowering, std::vector<Transfer>& transfers, int index) {
+  DraftWriter& writer = lowering.writer;
+  for (Transfer& t : transfers) {
+    if (t.sent || t.what.received_before != index) continue;
+    writer.set_micro_batch(t.what.micro_batch);
+    t.message.buffer = received_buffer(writer, lowering.graph, t);
+    t.message.kind = MessageKind::kStartReceive;
+    writer.draft().buffer(t.message.buffer).travels = true;
+    writer.draft().arrivals.push_back({t.message, writer.cursor().part_first - 1});
   }
 }
 
-/// After `level` has run.
-void LowerBuilder::finish_receives(int index, int level) {
-  for (std::size_t i = 0; i < messages_.size(); ++i) {
-    const StageMessage& m = messages_[i];
-    if (m.to != options_.stage || m.received_before != index) continue;
-    Message& transfer = transfers_[i];
-    transfer.kind = MessageKind::kFinishReceive;
-    draft_.arrivals.push_back({transfer, level});
-    available_[at(transfer.buffer)] = level + 1;
-    micro_ = &micro_batches_[at(m.micro_batch)];
-    switch (m.what) {
+/// What the part `index` reads, all of its micro-batch, has arrived after `level`.
+void finish_receives(Lowering& lowering, std::vector<Transfer>& transfers, int index, int level) {
+  for (Transfer& t : transfers) {
+    if (t.sent || t.what.received_before != index) continue;
+    t.message.kind = MessageKind::kFinishReceive;
+    lowering.writer.draft().arrivals.push_back({t.message, level});
+    lowering.writer.arrives_after(level, t.message.buffer);
+    switch (t.what.what) {
       case StageMessage::What::kValue:
-        micro_->values[at(m.value)] = transfer.buffer;
+        lowering.value(t.what.value) = t.message.buffer;
         break;
       case StageMessage::What::kGradient:
-        contribute(m.value, transfer.buffer, m.reader);
+        contribute(lowering, t.what.value, Contribution{t.message.buffer, t.what.reader});
         break;
       case StageMessage::What::kLabels:
-        micro_->labels = transfer.buffer;
+        lowering.micro_batch().labels = t.message.buffer;
         break;
     }
   }
@@ -127,49 +99,79 @@ void LowerBuilder::finish_receives(int index, int level) {
 
 /// A send has arrived for certain, by what other stages do, when the part `index` begins: waiting
 /// for it cannot make stages wait for each other.
-void LowerBuilder::finish_sends(int index) {
-  const auto parts = options_.pipeline.order[at(options_.stage)].size();
-  for (std::size_t i = 0; i < messages_.size(); ++i) {
-    const StageMessage& m = messages_[i];
-    if (m.from != options_.stage || m.arrived_before != index) continue;
-    transfers_[i].kind = MessageKind::kFinishSend;
-    draft_.arrivals.push_back(
-        {transfers_[i], at(index) < parts ? part_level_ - 1 : DraftMessage::kEnd});
+void finish_sends(Lowering& lowering, std::vector<Transfer>& transfers, int index, int level) {
+  for (Transfer& t : transfers) {
+    if (!t.sent || t.what.arrived_before != index) continue;
+    t.message.kind = MessageKind::kFinishSend;
+    lowering.writer.draft().arrivals.push_back({t.message, level});
   }
+}
+
+BufferId sent_buffer(Lowering& lowering, const StageMessage& m) {
+  if (m.what == StageMessage::What::kLabels)
+    return lowering.writer.add_buffer({.name = "labels",
+                                       .segment = Segment::kLabels,
+                                       .image_bytes = image_labels_bytes(lowering.graph)});
+  if (m.what == StageMessage::What::kValue) return lowering.value(m.value);
+  const BufferId gradient = gradient_from(lowering, m.value, m.reader);
+  if (gradient == kNone)
+    throw InternalError("pipeline: nothing makes the " + describe(m, lowering.graph));
+  return gradient;
 }
 
 /// What the part `index` made, as soon as its level has run.
-void LowerBuilder::send(int index) {
-  for (std::size_t i = 0; i < messages_.size(); ++i) {
-    const StageMessage& m = messages_[i];
-    if (m.from != options_.stage || m.sent_in != index) continue;
-    Message& transfer = transfers_[i];
-    transfer.buffer = sent_buffer(m);
-    transfer.kind = MessageKind::kStartSend;
-    draft_.buffer(transfer.buffer).travels = true;
-    const int level = std::max(part_level_, available_[at(transfer.buffer)]);
-    draft_.sends.push_back({transfer, level});
-    front_ = std::max(front_, level);
+void start_sends(Lowering& lowering, std::vector<Transfer>& transfers, int index) {
+  DraftWriter& writer = lowering.writer;
+  LevelCursor& cursor = writer.cursor();
+  for (Transfer& t : transfers) {
+    if (!t.sent || t.what.sent_in != index) continue;
+    t.message.buffer = sent_buffer(lowering, t.what);
+    t.message.kind = MessageKind::kStartSend;
+    writer.draft().buffer(t.message.buffer).travels = true;
+    const int level = std::max(cursor.part_first, writer.readable_level(t.message.buffer));
+    writer.draft().sends.push_back({t.message, level});
+    cursor.front = std::max(cursor.front, level);
   }
 }
 
-BufferId LowerBuilder::sent_buffer(const StageMessage& m) {
-  if (m.what == StageMessage::What::kLabels)
-    return add_buffer({.name = "labels",
-                       .segment = Segment::kLabels,
-                       .image_bytes = at(labels_of_image(graph_)) * sizeof(std::int32_t)});
-  if (m.what == StageMessage::What::kValue) return micro_->values[at(m.value)];
-  std::vector<BufferId> parts;
-  for (const Contribution& c : micro_->contributions[at(m.value)])
-    if (c.chunk == m.reader) parts.push_back(c.gradient);
-  if (parts.empty()) throw InternalError("pipeline: nothing makes the " + describe(m, graph_));
-  return sum(std::move(parts), m.value, graph_.value(m.value).producer, 1).front();
+void lower_part(Lowering& lowering, const Part& part, std::vector<Transfer>& transfers, int index) {
+  LevelCursor& cursor = lowering.writer.cursor();
+  cursor.begin_part(index);
+  lowering.cuts.packed_bytes = 0;
+  finish_sends(lowering, transfers, index, cursor.part_first - 1);
+  if (index == 0) start_receives(lowering, transfers, 0);
+  start_receives(lowering, transfers, index + 1);
+  lowering.enter(part);
+  const OpRange& ops = lowering.options.pipeline.chunks[at(part.chunk)];
+  const bool backward = part.kind == PartKind::kBackward || part.kind == PartKind::kBackwardData;
+  // While the gradient may still be on its way.
+  const std::size_t replayed = backward ? lower_first_replays(lowering, ops) : 0;
+  finish_receives(lowering, transfers, index,
+                  std::max(cursor.part_first - 1, replayed > 0 ? cursor.front : 0));
+  if (part.kind == PartKind::kForward)
+    lower_forward(lowering, ops);
+  else if (part.kind == PartKind::kBackwardWeights)
+    lower_deferred_weights(lowering);
+  else
+    lower_backward(lowering, ops, replayed);
+  start_sends(lowering, transfers, index);
 }
 
-void LowerBuilder::weights_of_part(int chunk) {
-  for (const Deferred& d : micro_->deferred)
-    if (d.chunk == chunk) backward_weights(d.op, d.diff_dst, d.src);
-  std::erase_if(micro_->deferred, [&](const Deferred& d) { return d.chunk == chunk; });
+}  // namespace
+
+OwnedTensors owned_tensors(const Graph& graph, const PlanOptions& options) {
+  if (!options.staged()) return {};
+  return tensors_of_ops(graph, ops_of_stage(graph, options.pipeline, options.stage));
+}
+
+void lower_stage(Lowering& lowering) {
+  check_cuts(lowering);
+  std::vector<Transfer> transfers = transfers_of_stage(lowering);
+  add_loss_sums(lowering);
+  const std::vector<Part>& order = lowering.options.pipeline.order[at(lowering.options.stage)];
+  int index = 0;
+  for (const Part& part : order) lower_part(lowering, part, transfers, index++);
+  finish_sends(lowering, transfers, index, DraftMessage::kEnd);
 }
 
 }  // namespace lockstep
