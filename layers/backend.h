@@ -25,6 +25,8 @@ struct StepContext {
   int images = 0;                        // of this micro-batch on this rank
   bool update_running = true;            // batch norm's running statistics
   float learning_rate = 0;
+  // that the optimizer's slots have seen before this one: as many as steps, less those that were held
+  std::int64_t slot_updates = 0;
   double norm_limit = 0;  // > 0: a gradient norm above it, or not a number, holds the
 };                        // update: parameters and slots stay as they are
 

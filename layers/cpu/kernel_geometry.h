@@ -44,6 +44,15 @@ struct SgdOptions {
   bool nesterov = false;
 };
 
+/// One update of AdamW; what depends on the step is worked out once, in double.
+struct AdamWOptions {
+  float kept = 1;                         // of a weight: 1 - learning_rate * weight_decay
+  float rest1 = 1, beta2 = 0, rest2 = 1;  // rest: 1 - beta
+  float step_size = 0;                    // learning_rate / (1 - beta1^t)
+  float inverse_root = 1, eps = 0;        // 1 / sqrt(1 - beta2^t)
+  float gradient_scale = 1;
+};
+
 /// bfloat16: the upper half of a float, of the same range, with 8 bits of precision instead of 24.
 struct Bf16 {
   std::uint16_t bits;

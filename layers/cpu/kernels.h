@@ -42,6 +42,10 @@ struct Kernels {
   /// PyTorch's SGD on n contiguous elements: g' = g*gradient_scale + weight_decay*w;
   /// v = momentum*v + g'; w -= learning_rate * (nesterov ? g' + momentum*v : v).
   void (*sgd)(std::size_t n, const SgdOptions&, const float* g, float* v, float* w);
+
+  /// PyTorch's AdamW, with g' = g*gradient_scale: m += rest1*(g' - m); v = beta2*v + rest2*g'*g';
+  /// w = kept*w - step_size * m / (sqrt(v)*inverse_root + eps).
+  void (*adamw)(std::size_t n, const AdamWOptions&, const float* g, float* m, float* v, float* w);
 };
 
 /// The best table that this CPU runs, or the one that `limit` ("avx512", "avx2", "baseline")

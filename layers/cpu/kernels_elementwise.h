@@ -84,5 +84,28 @@ void sgd(size_t n, const SgdOptions& options, const float* g, float* v, float* w
   options.nesterov ? sgd_step<true>(n, options, g, v, w) : sgd_step<false>(n, options, g, v, w);
 }
 
+template <int W>
+LOCKSTEP_INLINE inline Floats<W> square_root(Floats<W> x) {
+  float values[W];
+  __builtin_memcpy(values, &x, sizeof x);
+  LOCKSTEP_UNROLL for (int i = 0; i < W; ++i) values[i] = __builtin_sqrtf(values[i]);
+  __builtin_memcpy(&x, values, sizeof x);
+  return x;
+}
+
+void adamw(size_t n, const AdamWOptions& options, const float* g, float* m, float* v, float* w) {
+  const AdamWOptions o = options;
+  over_vectors(n, [&]<int W>(size_t i) LOCKSTEP_INLINE {
+    const Floats<W> gradient = load<W>(g + i) * o.gradient_scale;
+    const Floats<W> mean = load<W>(m + i);
+    const Floats<W> first = mean + o.rest1 * (gradient - mean);
+    const Floats<W> second = o.beta2 * load<W>(v + i) + o.rest2 * (gradient * gradient);
+    store<W>(m + i, first);
+    store<W>(v + i, second);
+    const Floats<W> step = first / (square_root<W>(second) * o.inverse_root + o.eps);
+    store<W>(w + i, o.kept * load<W>(w + i) - o.step_size * step);
+  });
+}
+
 }  // namespace
 }  // namespace lockstep::cpu::LOCKSTEP_ISA

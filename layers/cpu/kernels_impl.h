@@ -60,6 +60,7 @@ constinit const Kernels kTable = {
     .winograd_weight_gradient = winograd_weight_gradient,
     .sum_of_squares = sum_of_squares,
     .sgd = sgd,
+    .adamw = adamw,
 };
 
 }  // namespace lockstep::cpu::LOCKSTEP_ISA

@@ -130,6 +130,62 @@ class SgdUpdate : public Kernel {
   const double* norm_;
 };
 
+/// base^exponent by products alone: a library's pow may round differently on another machine.
+double power(double base, std::int64_t exponent) {
+  double result = 1;
+  for (; exponent > 0; exponent /= 2, base *= base)
+    if (exponent % 2 != 0) result *= base;
+  return result;
+}
+
+class AdamWUpdate : public Kernel {
+ public:
+  AdamWUpdate(const AdamW& adamw, const Graph& graph, const OwnedTensors& owned, const Binding& b)
+      : blocks_(update_blocks(graph, owned)),
+        adamw_(adamw),
+        gradients_(b[Role::kGradient].of_lane()),
+        first_(b[Role::kSlots].of_lane()),
+        second_(first_ + parameter_offsets(graph, owned).back()),
+        weights_(b[Role::kWeights].of_lane()),
+        norm_(b[Role::kSums].of_lane<double>()) {}
+  int units() const override { return static_cast<int>(blocks_.size()); }
+  void run(const StepContext& context, const Lane&, const Range& range) override {
+    if (norm_[2] != 0) return;
+    AdamWOptions options = options_of(context);
+    const double decay = static_cast<double>(context.learning_rate) * adamw_.weight_decay;
+    for (int i = range.first; i < range.last; ++i) {
+      const UpdateBlock& block = blocks_[static_cast<std::size_t>(i)];
+      options.kept = block.decay ? static_cast<float>(1 - decay) : 1.0f;
+      kernels().adamw(block.count, options, gradients_ + block.begin, first_ + block.begin,
+                      second_ + block.begin, weights_ + block.begin);
+    }
+  }
+
+ private:
+  AdamWOptions options_of(const StepContext& context) const {
+    const std::int64_t t = context.slot_updates + 1;
+    const double correction1 = 1 - power(adamw_.beta1, t), correction2 = 1 - power(adamw_.beta2, t);
+    return {.rest1 = static_cast<float>(1 - adamw_.beta1),
+            .beta2 = static_cast<float>(adamw_.beta2),
+            .rest2 = static_cast<float>(1 - adamw_.beta2),
+            .step_size = static_cast<float>(context.learning_rate / correction1),
+            .inverse_root = static_cast<float>(1 / std::sqrt(correction2)),
+            .eps = static_cast<float>(adamw_.eps),
+            .gradient_scale = static_cast<float>(norm_[1])};
+  }
+
+  std::vector<UpdateBlock> blocks_;
+  AdamW adamw_;
+  const float* gradients_;
+  float *first_, *second_, *weights_;
+  const double* norm_;
+};
+
+std::unique_ptr<Kernel> make_update(const AdamW& adamw, const Graph& graph,
+                                    const OwnedTensors& owned, const Binding& binding) {
+  return std::make_unique<AdamWUpdate>(adamw, graph, owned, binding);
+}
+
 std::unique_ptr<Kernel> make_update(const Sgd& sgd, const Graph& graph, const OwnedTensors& owned,
                                     const Binding& binding) {
   return std::make_unique<SgdUpdate>(sgd, graph, owned, binding);

@@ -80,7 +80,8 @@ inline double run_step(Executor& executor, LayoutKind layout, const Communicator
                               .first_micro_batch = micro == 0,
                               .images = static_cast<int>(part.positions.size()),
                               .update_running = how.update_running,
-                              .learning_rate = how.learning_rate};
+                              .learning_rate = how.learning_rate,
+                              .slot_updates = how.step};
     executor.prepare(context.images);
     executor.run(context, micro + 1 == how.micro_batches);
   }

@@ -146,6 +146,22 @@ def add_sgd(cases):
         cases.store("sgd", options, stored | dict(final=parameter))
 
 
+def add_adamw(cases):
+    for betas, eps, decay in (((0.9, 0.999), 1e-8, 0), ((0.8, 0.95), 1e-3, 0), ((0.9, 0.99), 1e-6, 0.3),
+                              ((0.0, 0.5), 1e-8, 0.01)):
+        parameter = cases.random(6).requires_grad_()
+        stored = dict(initial=parameter.detach().clone())
+        optimizer = torch.optim.AdamW([parameter], lr=0.1, betas=betas, eps=eps, weight_decay=decay)
+        for step in range(5):
+            parameter.grad = cases.random(6)
+            stored[f"gradient{step}"] = parameter.grad.clone()
+            optimizer.step()
+        kept = optimizer.state[parameter]
+        options = dict(learning_rate=0.1, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=decay)
+        cases.store("adamw", options, stored | dict(final=parameter, exp_avg=kept["exp_avg"],
+                                                    exp_avg_sq=kept["exp_avg_sq"]))
+
+
 def add_upsampling(cases):
     for src, weight, stride, padding in (((2, 3, 4, 5), (3, 2, 2, 2), 2, 0),
                                          ((1, 4, 3, 3), (4, 3, 4, 4), 2, 1)):
@@ -174,6 +190,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     all_cases = Cases()
     for add in (add_convolutions, add_norms, add_activations, add_pools, add_classifier, add_sgd,
-                add_upsampling, add_pixel_loss):
+                add_upsampling, add_pixel_loss, add_adamw):
         add(all_cases)
     all_cases.write(pathlib.Path(__file__).parent / "ops.golden")

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/golden/golden_file.h"
+#include "tests/reference/adamw.h"
 #include "tests/reference/classifier.h"
 #include "tests/reference/convolution.h"
 #include "tests/reference/elementwise.h"
@@ -191,6 +192,20 @@ TEST(Ops, Sgd) {
                             {c.number("learning_rate"), c.number("momentum"),
                              c.number("weight_decay"), c.integer("nesterov") == 1});
     c.expect("final", parameter);
+  }
+}
+
+TEST(Ops, AdamW) {
+  for (const Case& c : cases_of("adamw")) {
+    Tensor parameter = c["initial"], average = reference::make_tensor(parameter.dims),
+           squares = average;
+    for (int t = 1; t <= 5; ++t)
+      reference::adamw_update(parameter, average, squares, c["gradient" + std::to_string(t - 1)], t,
+                              {c.number("learning_rate"), c.number("beta1"), c.number("beta2"),
+                               c.number("eps"), c.number("weight_decay")});
+    c.expect("final", parameter);
+    c.expect("exp_avg", average);
+    c.expect("exp_avg_sq", squares);
   }
 }
 

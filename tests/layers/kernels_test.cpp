@@ -6,6 +6,7 @@
 
 #include "data/error.h"
 #include "tests/layers/kernels_fixture.h"
+#include "tests/reference/adamw.h"
 
 namespace lockstep::cpu {
 namespace {
@@ -158,6 +159,60 @@ TEST_P(KernelsTest, SgdGivesAnElementTheSameBitsWhereverItLies) {
     EXPECT_EQ(v_whole, v_cut);
     EXPECT_EQ(w_whole, w_cut);
   }
+}
+
+AdamWOptions adamw_options(double rate, int t) {
+  const double b1 = 0.9, b2 = 0.999;
+  return {.kept = static_cast<float>(1 - rate * 0.05),
+          .rest1 = static_cast<float>(1 - b1),
+          .beta2 = static_cast<float>(b2),
+          .rest2 = static_cast<float>(1 - b2),
+          .step_size = static_cast<float>(rate / (1 - std::pow(b1, t))),
+          .inverse_root = static_cast<float>(1 / std::sqrt(1 - std::pow(b2, t))),
+          .eps = 1e-8f,
+          .gradient_scale = 0.25f};
+}
+
+TEST_P(KernelsTest, AdamWFollowsItsTwinForFiveSteps) {
+  const Kernels& k = *GetParam();
+  for (std::size_t n : kSizes) {
+    SCOPED_TRACE(n);
+    const std::int64_t count = static_cast<std::int64_t>(n);
+    std::vector<float> w = normal(n, 6), m(n, 0.0f), v(n, 0.0f);
+    reference::Tensor w64{{count}, {w.begin(), w.end()}}, m64 = reference::make_tensor({count}),
+                                                          v64 = m64;
+    for (int t = 1; t <= 5; ++t) {
+      const std::vector<float> g = normal(n, 7 + static_cast<unsigned>(t));
+      reference::Tensor scaled{{count}, {g.begin(), g.end()}};
+      for (double& value : scaled.values) value *= 0.25;
+      k.adamw(n, adamw_options(0.01, t), g.data(), m.data(), v.data(), w.data());
+      reference::adamw_update(w64, m64, v64, scaled, t, {0.01, 0.9, 0.999, 1e-8, 0.05});
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto at = static_cast<std::int64_t>(i);
+      ASSERT_NEAR(w[i], w64[at], 2e-6);
+      ASSERT_NEAR(m[i], m64[at], 2e-7);
+      ASSERT_NEAR(v[i], v64[at], 1e-6 * v64[at]);
+    }
+  }
+}
+
+TEST_P(KernelsTest, AdamWGivesAnElementTheSameBitsWhereverItLies) {
+  const Kernels& k = *GetParam();
+  const std::size_t n = 1021;
+  const AdamWOptions o = adamw_options(0.1, 3);
+  std::vector<float> v = normal(n, 14);
+  for (float& value : v) value *= value;
+  const std::vector<float> g = normal(n, 11), m = normal(n, 12), w = normal(n, 13);
+  std::vector<float> m_whole = m, v_whole = v, w_whole = w, m_cut = m, v_cut = v, w_cut = w;
+  k.adamw(n, o, g.data(), m_whole.data(), v_whole.data(), w_whole.data());
+  for (std::size_t i = 0, count = 1; i < n; i += count, count = count % 23 + 1) {
+    count = std::min(count, n - i);
+    k.adamw(count, o, g.data() + i, m_cut.data() + i, v_cut.data() + i, w_cut.data() + i);
+  }
+  EXPECT_EQ(m_whole, m_cut);
+  EXPECT_EQ(v_whole, v_cut);
+  EXPECT_EQ(w_whole, w_cut);
 }
 
 INSTANTIATE_TEST_SUITE_P(Elementwise, KernelsTest, testing::ValuesIn(tables_of_this_cpu()),

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "tests/reference/adamw.h"
 #include "tests/reference/channels.h"
 #include "tests/reference/classifier.h"
 #include "tests/reference/convolution.h"
@@ -164,6 +165,15 @@ TEST(Values, SgdMomentumNesterovAndDecay) {
   Tensor q{{1}, {1}}, u{{1}, {0}};
   sgd_update(q, u, gradient, {0.1, 0.5, 0.25, true});  // moves by g + 0.5*v = 3.375
   expect_near({q[0], u[0]}, {0.6625, 2.25});
+}
+
+TEST(Values, AdamWCorrectsTheBiasAndDecaysApart) {
+  Tensor p{{1}, {1}}, m{{1}, {0}}, v{{1}, {0}};
+  const AdamWOptions options{0.1, 0.5, 0.75, 0.5, 0.25};
+  adamw_update(p, m, v, Tensor{{1}, {2}}, 1, options);  // 0.975 - 0.1 * 2 / (2 + 0.5)
+  expect_near({p[0], m[0], v[0]}, {0.895, 1, 1});
+  adamw_update(p, m, v, Tensor{{1}, {-2}}, 2, options);  // m/0.75 = -2/3, v/0.4375 = 4
+  expect_near({p[0], m[0], v[0]}, {0.895 * 0.975 + 0.1 * (2.0 / 3) / 2.5, -0.5, 1.75});
 }
 
 TEST(Values, MisfitsAreRefused) {
