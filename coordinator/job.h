@@ -95,7 +95,7 @@ struct CheckpointOptions {
   // of the whole job; > 0: as often as costs the least time (Young, Daly)
   double mean_time_to_failure_s = 0;
   int keep = 3;  // newest verified; the best is kept besides
-  // the job says another model or input than one that is loaded: stop | warn
+  // the job says another model or input than one that is loaded, or another optimizer where it resumes: stop | warn
   std::string on_changed = "stop";
 };
 

@@ -26,7 +26,8 @@ StartingPoint Resume::starting_point(bool resume) const {
           .seed = run_.job.run.seed,
           .start_from = run_.job.run.start_from,
           .class_names = run_.data.class_names,
-          .classes = run_.data.classes};
+          .classes = run_.data.classes,
+          .slots_may_begin = run_.job.checkpoint.on_changed == "warn"};
 }
 
 void Resume::load(RunCourse& course) {

@@ -19,8 +19,9 @@ void RunCourse::begin_where_left() {
   started_at = where.step;
 }
 
-void RunCourse::advance(const Positions& positions) {
+void RunCourse::advance(const Positions& positions, bool held) {
   ++where.step;
+  if (held) ++where.slot_lag;
   where.cursor = positions.end;
   begin_epoch_where_due();
 }

@@ -24,8 +24,8 @@ struct RunCourse {
 
   /// After `where` has been loaded, or has been made one that this job can go on from.
   void begin_where_left();
-  /// A step that covers `positions` has been done.
-  void advance(const Positions& positions);
+  /// A step that covers `positions` has been done; `held`: without its update.
+  void advance(const Positions& positions, bool held = false);
 
   Positions next_positions() const {
     return step_positions(where.cursor, train_samples, job.train.batch);

@@ -23,6 +23,7 @@ struct StateTensor {
   std::string name;
   std::vector<std::int64_t> dims;
   std::span<float> values;  // empty: another rank's
+  bool of_slot = false;
   std::size_t floats() const {
     return static_cast<std::size_t>(
         std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>()));
@@ -39,7 +40,7 @@ std::vector<StateTensor> tensors_of(ModelState& state) {
     tensors.push_back({"parameters/" + p.name, p.dims, state.parameter(id, state.parameters())});
     for (std::size_t s = 0; s < state.optimizer().slots.size(); ++s)
       tensors.push_back({std::string(state.optimizer().slots[s]) + "/" + p.name, p.dims,
-                         state.parameter(id, state.slot(s))});
+                         state.parameter(id, state.slot(s)), true});
   }
   for (std::size_t i = 0; i < graph.statistics().size(); ++i)
     tensors.push_back({"statistics/" + graph.statistics()[i].name,
@@ -196,10 +197,13 @@ std::string dims_text(const std::vector<std::int64_t>& dims) {
   return text + "]";
 }
 
-/// @throws CheckpointError if the checkpoint has other tensors than the model.
+/// @throws CheckpointError if the checkpoint has other parameters or statistics than the model.
 void check_tensors(const Checkpoint& checkpoint, const std::vector<StateTensor>& tensors) {
   const std::string where = checkpoint.directory().string();
+  std::ptrdiff_t of_model = 0;
   for (const StateTensor& t : tensors) {
+    if (t.of_slot) continue;
+    ++of_model;
     const bool there = checkpoint.contains(t.name);
     if (there && checkpoint.dims(t.name) == t.dims) continue;
     throw CheckpointError(where + ": " +
@@ -208,16 +212,62 @@ void check_tensors(const Checkpoint& checkpoint, const std::vector<StateTensor>&
                                : "lacks " + t.name) +
                           ", the model has it of shape " + dims_text(t.dims) + kAnotherModel);
   }
-  if (checkpoint.names().size() != tensors.size())
-    throw CheckpointError(where + ": holds " + std::to_string(checkpoint.names().size()) +
-                          " tensors, the model has " + std::to_string(tensors.size()) +
+  const auto found = std::ranges::count_if(checkpoint.names(), [](const std::string& name) {
+    return name.starts_with("parameters/") || name.starts_with("statistics/");
+  });
+  if (found != of_model)
+    throw CheckpointError(where + ": holds " + std::to_string(found) +
+                          " parameters and statistics, the model has " + std::to_string(of_model) +
                           kAnotherModel);
 }
 
-/// Tensor by tensor, so that no rank needs memory for what it does not hold.
-void give_tensors(const Checkpoint* checkpoint, ModelState& state, const Communicator& group) {
+/// Whether it holds all slots of the state's optimizer.
+bool has_slots(const Checkpoint& checkpoint, const std::vector<StateTensor>& tensors) {
+  return std::ranges::all_of(tensors, [&](const StateTensor& t) {
+    return !t.of_slot || (checkpoint.contains(t.name) && checkpoint.dims(t.name) == t.dims);
+  });
+}
+
+/// "momentum": the folders of a checkpoint that are an optimizer's.
+std::string slots_in(const Checkpoint& checkpoint) {
+  std::string all, last;
+  for (const std::string& name : checkpoint.names()) {
+    const std::string folder = name.substr(0, name.find('/'));
+    if (folder == "parameters" || folder == "statistics" || folder == last) continue;
+    all += (all.empty() ? "" : ", ") + folder;
+    last = folder;
+  }
+  return all.empty() ? "none" : all;
+}
+
+/// On rank 0, of the run's own checkpoint: whether its slots are taken; else they begin at zero.
+/// @throws CheckpointError where they are another optimizer's and may not.
+bool takes_slots(const Checkpoint& checkpoint, ModelState& state, bool may_begin) {
+  if (has_slots(checkpoint, tensors_of(state))) return true;
+  const OptimizerRule& rule = state.optimizer();
+  std::string wanted;
+  for (const char* slot : rule.slots) wanted += (wanted.empty() ? "" : ", ") + std::string(slot);
+  const std::string word = optimizer_word(rule.kind);
+  const std::string found = checkpoint.directory().string() +
+                            ": was trained by another optimizer: it holds " + slots_in(checkpoint) +
+                            ", optimizer.name = " + word + " needs " + wanted;
+  if (!may_begin)
+    throw CheckpointError(
+        found +
+        ". Set optimizer.name to what it was; or begin anew from its weights, with another "
+        "run.name and run.start_from; or set checkpoint.on_changed = warn, to go on with " +
+        wanted + " zeroed");
+  spdlog::warn("resuming: {}; training goes on with these zeroed", found);
+  return false;
+}
+
+/// Tensor by tensor, so that no rank needs memory for what it does not hold. Without its slots the state's are zeroed.
+void give_tensors(const Checkpoint* checkpoint, bool with_slots, ModelState& state,
+                  const Communicator& group) {
   std::vector<float> passing;
+  if (!with_slots) std::ranges::fill(state.slots(), 0.0f);
   for (const StateTensor& t : tensors_of(state)) {
+    if (t.of_slot && !with_slots) continue;
     std::span<float> values = t.values;
     if (values.empty()) {
       passing.resize(t.floats());
@@ -241,8 +291,13 @@ void begin(ModelState& state, std::uint64_t seed, const Communicator& replicas) 
 TrainingState load_checkpoint(const Checkpoint& checkpoint, ModelState& state) {
   const std::vector<StateTensor> tensors = tensors_of(state);
   check_tensors(checkpoint, tensors);
-  for (const StateTensor& t : tensors) checkpoint.read(t.name, t.values);
-  return checkpoint.state();
+  const bool with_slots = has_slots(checkpoint, tensors);
+  if (!with_slots) std::ranges::fill(state.slots(), 0.0f);
+  for (const StateTensor& t : tensors)
+    if (!t.of_slot || with_slots) checkpoint.read(t.name, t.values);
+  TrainingState where = checkpoint.state();
+  if (!with_slots) where.slot_lag = where.step;
+  return where;
 }
 
 TrainingState share_training_state(TrainingState where, int root, const Communicator& group) {
@@ -250,11 +305,11 @@ TrainingState share_training_state(TrainingState where, int root, const Communic
     std::int64_t step, epoch, cursor;
     std::uint64_t seed;
     double best_metric;
-    std::int64_t best_step;
+    std::int64_t best_step, slot_lag;
     PlateauState plateau;
-  } plain{where.step,   where.epoch,       where.cursor,
-          where.seed,   where.best_metric, where.best_step.value_or(-1),
-          where.plateau};
+  } plain{where.step,     where.epoch,       where.cursor,
+          where.seed,     where.best_metric, where.best_step.value_or(-1),
+          where.slot_lag, where.plateau};
   group.broadcast_value(plain, root, "training state");
   group.broadcast(where.details, root, "training state");
   where.step = plain.step;
@@ -262,6 +317,7 @@ TrainingState share_training_state(TrainingState where, int root, const Communic
   where.cursor = plain.cursor;
   where.seed = plain.seed;
   where.best_metric = plain.best_metric;
+  where.slot_lag = plain.slot_lag;
   where.plateau = plain.plateau;
   where.best_step = plain.best_step < 0 ? std::nullopt : std::optional(plain.best_step);
   return where;
@@ -306,6 +362,7 @@ TrainingState load_or_initialize(const StartingPoint& from, ModelState& state,
                                  const Communicator& group, const Communicator& replicas) {
   TrainingState where{.seed = from.seed};
   std::optional<Checkpoint> checkpoint;
+  bool with_slots = false;  // another run's begin anew
   if (group.rank() == 0) {
     checkpoint = find_own(from);
     const bool own = checkpoint.has_value();
@@ -313,6 +370,8 @@ TrainingState load_or_initialize(const StartingPoint& from, ModelState& state,
     if (checkpoint) check_tensors(*checkpoint, tensors_of(state));
     if (own) {
       where = checkpoint->state();
+      with_slots = takes_slots(*checkpoint, state, from.slots_may_begin);
+      if (!with_slots) where.slot_lag = where.step;
       spdlog::info("resuming from {}", checkpoint->directory().string());
       if (!from.start_from.empty())
         spdlog::info(
@@ -321,12 +380,11 @@ TrainingState load_or_initialize(const StartingPoint& from, ModelState& state,
     }
   }
   where = share_training_state(std::move(where), 0, group);
-  if (group.all_reduce(std::int64_t{checkpoint.has_value()}, ReduceOp::kMax, "checkpoint found")) {
-    give_tensors(checkpoint ? &*checkpoint : nullptr, state, group);
-    if (where.step == 0) std::ranges::fill(state.slots(), 0.0f);  // of another run
-  } else {
+  group.broadcast_value(with_slots, 0, "optimizer slots");
+  if (group.all_reduce(std::int64_t{checkpoint.has_value()}, ReduceOp::kMax, "checkpoint found"))
+    give_tensors(checkpoint ? &*checkpoint : nullptr, with_slots, state, group);
+  else
     begin(state, from.seed, replicas);
-  }
   return where;
 }
 

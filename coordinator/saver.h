@@ -69,17 +69,20 @@ struct StartingPoint {
   std::vector<std::string> class_names =
       {};  // of the data: what start_from was trained on may be another task
   int classes = 0;
+  // checkpoint.on_changed = warn: where the run's checkpoint is of another optimizer, slots begin at zero
+  bool slots_may_begin = false;
 };
 
 /// Loads the newest good checkpoint on rank 0 and gives every rank the tensors that it holds. A run
 /// without one takes the weights and statistics of `start_from`, or starts from the seed. Says on rank 0
 /// what was rejected and why. Returns where training goes on (step 0: anew, with started_from in its
 /// details). `replicas`: the ranks that hold the same tensors. @throws CheckpointError if the checkpoint
-/// is of another model; MissingFileError where start_from does not exist.
+/// is of another model, or the run's of another optimizer; MissingFileError where start_from does not exist.
 TrainingState load_or_initialize(const StartingPoint& from, ModelState& state,
                                  const Communicator& group, const Communicator& replicas);
 
-/// Reads one checkpoint into the state (this rank alone). @throws CheckpointError.
+/// Reads one checkpoint into the state (this rank alone). Slots of an optimizer other than the state's are passed
+/// over: the state's are zeroed. @throws CheckpointError.
 TrainingState load_checkpoint(const Checkpoint& checkpoint, ModelState& state);
 
 }  // namespace lockstep

@@ -88,11 +88,12 @@ void StepRunner::step(RunCourse& course) {
   course.phase = RunPhase::kStepping;
   compute(course, whole, m);
   m.step_seconds = seconds_now() - begin;
-  course.advance(whole);  // at once after the update: survivors tell by it what they hold
+  course.advance(whole, m.held);  // at once after the update: survivors tell by it what they hold
   course.phase = RunPhase::kFinishing;
   m.step = course.where.step;
   course.last_step = m;
   run_.place.share_with_coordinator(m, "step metrics");
+  if (!works && m.held) ++course.where.slot_lag;
   course.last_step = m;
   run_.watchdog.step_took(m.step_seconds);
 }
@@ -142,6 +143,7 @@ void StepRunner::make_contexts(const RunCourse& course, const Positions& whole,
                          .first_micro_batch = first && contexts_.empty(),
                          .images = static_cast<int>(part.positions.size()),
                          .learning_rate = static_cast<float>(m.learning_rate),
+                         .slot_updates = course.where.step - course.where.slot_lag,
                          .norm_limit = health_.norm_limit()});
 }
 

@@ -21,12 +21,12 @@ JobData open_data(const Job& job, const RankPlace& place) {
   return data;
 }
 
-void warn_of_batch(const Job& job, const RankPlace& place, const Graph& graph) {
+void warn_of_batch_and_rate(const Job& job, const RankPlace& place, const Graph& graph) {
   const bool sync_bn = job.train.sync_bn;
   const std::int64_t images = job.train.batch / job.train.micro_batches;
   for (const std::string& warning :
        {small_batch_warning(graph, sync_bn ? images : images / place.grid.replicas(), sync_bn),
-        large_batch_warning(job.optimizer, job.train.batch)})
+        large_batch_warning(job.optimizer, job.train.batch), optimizer_rate_warning(job.optimizer)})
     if (!warning.empty()) spdlog::warn("{}", warning);
 }
 
@@ -55,7 +55,7 @@ Trainer::Trainer(const Job& job, const RunStart& run_start, const Communicator& 
   metrics_ = register_observers(run_, course_);
   resume_.complete(metrics_, course_);
   remember_steps(metrics_, world, health_);
-  if (place_.first()) warn_of_batch(job, place_, model_.state().graph());
+  if (place_.first()) warn_of_batch_and_rate(job, place_, model_.state().graph());
   model_.compare_plans();
 }
 

@@ -42,7 +42,9 @@ struct TrainingState {
   std::uint64_t seed = 0;
   double best_metric = 0.0;  // of validation, so far; NaN and infinities are kept
   std::optional<std::int64_t> best_step;
-  PlateauState plateau;  // written where it counts: step > 0
+  // steps that the optimizer's slots have not seen: those that were held, and all before another optimizer began
+  std::int64_t slot_lag = 0;  // written where it is not 0
+  PlateauState plateau;       // written where it counts: step > 0
   // A JSON object as text: schedule, loss scale, job, grid, versions, instruction set. Comes back
   // with the same values in the same order, not with the same blanks.
   std::string details = "{}";

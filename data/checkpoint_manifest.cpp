@@ -69,6 +69,7 @@ Json to_json(const TrainingState& state) {
   json["seed"] = state.seed;
   json["best_metric"] = number_or_word(state.best_metric);
   json["best_step"] = state.best_step ? Json(*state.best_step) : Json();
+  if (state.slot_lag != 0) json["slot_lag"] = state.slot_lag;
   if (state.plateau.step > 0) json["plateau"] = to_json(state.plateau);
   json["details"] = Json::parse(state.details);
   return json;
@@ -82,6 +83,11 @@ TrainingState parse_state(const Json& json) {
   json.at("seed").get_to(state.seed);
   state.best_metric = parse_number_or_word(json.at("best_metric"));
   if (!json.at("best_step").is_null()) state.best_step = json.at("best_step").get<std::int64_t>();
+  if (const auto lag = json.find("slot_lag"); lag != json.end()) {
+    lag->get_to(state.slot_lag);
+    if (state.slot_lag < 0 || state.slot_lag > state.step)
+      throw CheckpointError("slot_lag = " + lag->dump() + " is no number of its steps");
+  }
   if (const auto plateau = json.find("plateau"); plateau != json.end())
     state.plateau = parse_plateau(*plateau);
   state.details = json.at("details").dump();

@@ -169,6 +169,10 @@ void Fitting::compare_rest() {
 }
 
 void Fitting::take(const JobKey& key) {
+  // of evaluations: what they load, and may save again, is whole
+  if (key.name == "optimizer.name" && use_ == CheckpointUse::kEvaluate &&
+      saved_.known.contains(key.name))
+    key.set(said_.job, key.get(saved_.job));
   const bool of_model = key.name.starts_with("model.");
   if (!of_model && !is_of_pixels(key.name) && !is_of_size(key.name) && key.name != "augment.resize")
     return;

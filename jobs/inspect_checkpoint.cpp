@@ -82,6 +82,9 @@ void print_state(const TrainingState& state) {
   if (state.best_step)
     std::cout << "best validation " << number(state.best_metric) << " at step " << *state.best_step
               << "\n";
+  if (state.slot_lag > 0)
+    std::cout << "optimizer: what it keeps has seen " << state.step - state.slot_lag
+              << " of these steps\n";
   if (const PlateauState& plateau = state.plateau; plateau.step > 0)
     std::cout << "plateau: the rate has fallen " << plateau.falls << " times; " << plateau.waited
               << " validations since, without a better " << (plateau.of_loss ? "loss" : "accuracy")

@@ -95,4 +95,15 @@ void check_job(const Job& job, const std::function<std::string(const std::string
           "only with schedule.policy = step; here it is " + schedule.policy);
 }
 
+void check_said_keys(const Job& job, const std::map<std::string, std::string>& places) {
+  for (const auto& [name, place] : places) {
+    const JobKey& key = *find_job_key(name);
+    if (key.counts_in(job)) continue;
+    throw ConfigError(place + ": " + name + " = '" + key.get(job) +
+                      "': only with optimizer.name = " + optimizer_word(*key.of_optimizer) +
+                      "; here it is " + optimizer_word(job.optimizer.name) +
+                      ". Leave it out, or set optimizer.name");
+  }
+}
+
 }  // namespace lockstep

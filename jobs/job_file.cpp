@@ -125,7 +125,9 @@ std::string write_job(const Job& job, bool with_help) {
       text += (text.empty() ? "[" : "\n[") + section + "]\n";
     }
     if (with_help) text += "# " + key.help + " (" + key.valid + ")\n";
+    if (!key.counts_in(job) && !with_help) continue;
     const std::string value = key.get(job);
+    if (!key.counts_in(job)) text += "# ";
     text += key.name.substr(dot + 1) + (value.empty() ? " =" : " = ") + value + "\n";
   }
   return text;
@@ -158,6 +160,7 @@ SaidJob parse_said_job(const std::string& whole, const std::string& name,
     const auto found = said.places.find(key);
     return found == said.places.end() ? name : found->second;
   });
+  check_said_keys(job, places);
   return said;
 }
 

@@ -31,7 +31,7 @@ SaidJob load_said_job(const std::filesystem::path& file,
 SaidJob parse_said_job(const std::string& text, const std::string& name,
                        std::span<const std::string> overrides = {});
 
-/// The whole job as a job file, every key with its value: reads back as the same job.
+/// The whole job as a job file, every key that means something in it with its value: reads back as the same job.
 std::string to_ini(const Job& job);
 
 /// to_ini of the defaults, with what every key means and what is valid: --help-job.

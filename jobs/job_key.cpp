@@ -126,10 +126,25 @@ std::vector<JobKey> train_keys() {
 
 std::vector<JobKey> optimizer_keys() {
   return {
-      number(FIELD(optimizer.learning_rate), above(0), "SGD's learning rate; see [schedule]."),
-      number(FIELD(optimizer.momentum), from_zero_below(1), "Momentum."),
-      flag(FIELD(optimizer.nesterov), "Nesterov's form of it."),
-      number(FIELD(optimizer.weight_decay), at_least(0), "Of conv and linear weights only."),
+      enum_word(
+          FIELD(optimizer.name), kOptimizerWords,
+          "sgd: with momentum. adamw: Adam with decoupled weight decay (Loshchilov, Hutter 2019); "
+          "it keeps two numbers for every parameter where sgd keeps one."),
+      number(FIELD(optimizer.learning_rate), above(0),
+             "Of sgd usually about 0.1, of adamw 0.001; see [schedule]."),
+      of(OptimizerKind::kSgd,
+         number(FIELD(optimizer.momentum), from_zero_below(1), "sgd: momentum.")),
+      of(OptimizerKind::kSgd, flag(FIELD(optimizer.nesterov), "sgd: Nesterov's form of it.")),
+      of(OptimizerKind::kAdamW, number(FIELD(optimizer.beta1), from_zero_below(1),
+                                       "adamw: what the average of gradients keeps in each step.")),
+      of(OptimizerKind::kAdamW,
+         number(FIELD(optimizer.beta2), from_zero_below(1), "adamw: likewise, of their squares.")),
+      of(OptimizerKind::kAdamW,
+         number(FIELD(optimizer.eps), above(0), "adamw: added to the root of that average.")),
+      number(
+          FIELD(optimizer.weight_decay), at_least(0),
+          "Of conv and linear weights only. sgd: added to the gradient; adamw: the weight itself "
+          "shrinks by learning_rate * weight_decay in each step (0.01 to 0.1 is usual)."),
       number(FIELD(optimizer.clip_norm), at_least(0), "Largest norm of the gradient; 0: off."),
       number(FIELD(optimizer.reference_batch), at_least(0),
              "Linear scaling: the rate is for this batch, and is scaled to train.batch; 0: off."),
@@ -259,7 +274,8 @@ std::vector<JobKey> checkpoint_keys() {
            "When the job says of the model or the input something else than the checkpoint that is "
            "loaded (train, "
            "run.start_from, eval). stop: refuse; warn: what the job says counts. What it does not "
-           "say is the checkpoint's."),
+           "say is the checkpoint's. Likewise where a run resumes with another optimizer.name; "
+           "with warn what that keeps begins at zero."),
   };
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,13 @@ struct JobKey {
   std::function<std::string(const Job&)> get;
   std::function<bool(Job&, std::string_view)> set;  // false: the text is not valid; Job unchanged
   std::vector<std::string> words = {};              // the only values; empty: others are possible
-  bool is_path = false;  // ~ and $VARIABLES are expanded before it is set
+  bool is_path = false;                            // ~ and $VARIABLES are expanded before it is set
+  std::optional<OptimizerKind> of_optimizer = {};  // means nothing to the others
+
+  /// Whether it means something in this job.
+  bool counts_in(const Job& job) const {
+    return !of_optimizer || *of_optimizer == job.optimizer.name;
+  }
 };
 
 /// Every key, section by section, in the order in which they are shown. The only list of them.

@@ -93,6 +93,29 @@ JobKey word(std::string name, Field field, std::vector<std::string> words, std::
   return key;
 }
 
+/// An enum; `table` has its words, by kind.
+template <typename Field, std::size_t kWords>
+JobKey enum_word(std::string name, Field field, const char* const (&table)[kWords],
+                 std::string help) {
+  std::vector<std::string> words(std::begin(table), std::end(table));
+  JobKey key{.name = std::move(name), .help = std::move(help), .valid = join_words(words)};
+  key.get = [field, words](const Job& job) { return words[static_cast<std::size_t>(field(job))]; };
+  key.set = [field, words](Job& job, std::string_view text) {
+    const auto found = std::find(words.begin(), words.end(), text);
+    if (found == words.end()) return false;
+    field(job) = static_cast<ValueOf<Field>>(found - words.begin());
+    return true;
+  };
+  key.words = std::move(words);
+  return key;
+}
+
+/// A key that means something to one optimizer alone.
+inline JobKey of(OptimizerKind optimizer, JobKey key) {
+  key.of_optimizer = optimizer;
+  return key;
+}
+
 template <typename Field, typename Accept>
 JobKey text(std::string name, Field field, std::string valid, Accept accept, std::string help) {
   return make_key(std::move(name), field, std::move(help), std::move(valid), accept);

@@ -11,9 +11,7 @@
 namespace lockstep {
 namespace {
 
-constexpr std::string_view kOptimizer =
-    "SGD with momentum is what there is; optimizer.learning_rate, momentum, nesterov and "
-    "weight_decay set it";
+constexpr std::string_view kBetas = "they are two keys here, optimizer.beta1 and optimizer.beta2";
 constexpr std::string_view kDevices =
     "training is on CPUs; lockstep launch -n N, mpirun or srun starts N ranks";
 constexpr std::string_view kRanks =
@@ -28,6 +26,9 @@ using Words = std::map<std::string_view, std::string_view>;
 const Words kKeys = {
     {"lr", "optimizer.learning_rate"}, {"base_lr", "optimizer.learning_rate"}, {"max_lr", "optimizer.learning_rate"},
     {"initial_lr", "optimizer.learning_rate"}, {"wd", "optimizer.weight_decay"}, {"l2", "optimizer.weight_decay"},
+    {"optimizer", "optimizer.name"}, {"optim", "optimizer.name"}, {"optimizer.type", "optimizer.name"},
+    {"optimizer.algorithm", "optimizer.name"}, {"adam_beta1", "optimizer.beta1"}, {"adam_beta2", "optimizer.beta2"},
+    {"adam_epsilon", "optimizer.eps"}, {"epsilon", "optimizer.eps"}, {"opt_eps", "optimizer.eps"},
     {"grad_clip", "optimizer.clip_norm"}, {"clip", "optimizer.clip_norm"}, {"clip_grad", "optimizer.clip_norm"},
     {"max_grad_norm", "optimizer.clip_norm"}, {"gradient_clip_val", "optimizer.clip_norm"},
     {"bs", "train.batch"}, {"batch_size", "train.batch"}, {"batchsize", "train.batch"}, {"global_batch", "train.batch"},
@@ -61,8 +62,7 @@ const Words kKeys = {
 
 /// What has no key here.
 const Words kAnswers = {
-    {"optimizer", kOptimizer}, {"optim", kOptimizer}, {"optimizer.name", kOptimizer}, {"optimizer.type", kOptimizer},
-    {"optimizer.algorithm", kOptimizer}, {"betas", kOptimizer}, {"beta1", kOptimizer}, {"beta2", kOptimizer},
+    {"betas", kBetas}, {"adam_betas", kBetas},
     {"gpus", kDevices}, {"gpu", kDevices}, {"num_gpus", kDevices}, {"ngpus", kDevices}, {"device", kDevices},
     {"devices", kDevices}, {"cuda", kDevices}, {"accelerator", kDevices},
     {"ranks", kRanks}, {"nodes", kRanks}, {"num_nodes", kRanks}, {"world_size", kRanks}, {"nproc", kRanks},
@@ -76,7 +76,7 @@ const Words kValues = {
     {"float32", "f32"}, {"float", "f32"}, {"imagefolder", "folder"}, {"image_folder", "folder"}, {"imagenet", "folder"},
     {"images", "folder"}, {"mnist", "idx"}, {"fashion_mnist", "idx"}, {"hdf5", "packed"}, {"h5", "packed"},
     {"cifar", "cifar10"}, {"segmentation", "masks"}, {"onecycle", "one_cycle"}, {"1cycle", "one_cycle"},
-    {"multistep", "step"}, {"cosine_annealing", "cosine"}, {"fixed", "constant"}, {"batchnorm", "batch"},
+    {"multistep", "step"}, {"adam", "adamw"}, {"momentum", "sgd"}, {"nesterov", "sgd"}, {"cosine_annealing", "cosine"}, {"fixed", "constant"}, {"batchnorm", "batch"},
     {"bn", "batch"}, {"groupnorm", "group"}, {"gn", "group"}, {"layernorm", "layer"}, {"leakyrelu", "leaky_relu"},
     {"wide_resnet", "wide"}, {"wideresnet", "wide"}, {"wrn", "wide"}, {"vit", "transformer"},
 };

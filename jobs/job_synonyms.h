@@ -14,7 +14,7 @@ std::string meant_key(std::string_view name);
 /// The keys that meant_key() leads to.
 std::vector<std::string> keys_with_synonyms();
 
-/// What to say of a key that other programs have and this one has not ("gpus", "optimizer.name"). Empty if the name is
+/// What to say of a key that other programs have and this one has not ("gpus", "betas"). Empty if the name is
 /// not known.
 std::string answer_to(std::string_view name);
 

@@ -4,16 +4,19 @@
 #include <vector>
 
 #include "data/checkpoint.h"
+#include "layers/optimizer.h"
 
 namespace lockstep {
 
-/// [optimizer] of a job file: SGD as PyTorch defines it.
+/// [optimizer] of a job file: SGD or AdamW as PyTorch defines them.
 struct OptimizerOptions {
+  OptimizerKind name = OptimizerKind::kSgd;
   double learning_rate = 0.1;
-  double momentum = 0.9;
+  double momentum = 0.9;  // sgd; likewise nesterov
   bool nesterov = false;
-  double weight_decay = 1e-4;  // on conv and linear weights only
-  double clip_norm = 0;        // global gradient norm; 0: off
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adamw
+  double weight_decay = 1e-4;                     // on conv and linear weights only
+  double clip_norm = 0;                           // global gradient norm; 0: off
   double reference_batch = 0;  // linear scaling rule: lr *= batch / reference_batch; 0: off
 };
 
@@ -59,6 +62,9 @@ double scheduled_rate(const OptimizerOptions& optimizer, const ScheduleOptions& 
 /// A sentence where the rate is scaled linearly to a batch above 8192, up to which that was seen to keep the accuracy
 /// (Goyal et al. 2017, arXiv:1706.02677, figure 1); else "".
 std::string large_batch_warning(const OptimizerOptions& optimizer, std::int64_t global_batch);
+
+/// A sentence where the rate is one for SGD and the optimizer is another; else "".
+std::string optimizer_rate_warning(const OptimizerOptions& optimizer);
 
 /// A sentence where the rate jumps since the length of the training was another one; else "".
 /// `curve_before`: epochs that the curve had.

@@ -67,6 +67,17 @@ std::string large_batch_warning(const OptimizerOptions& optimizer, std::int64_t 
          " images a step; use a smaller batch, or reference_batch = 0 and a rate that was tried";
 }
 
+std::string optimizer_rate_warning(const OptimizerOptions& optimizer) {
+  constexpr double kLargest = 0.03;
+  if (optimizer.name != OptimizerKind::kAdamW || optimizer.learning_rate <= kLargest) return "";
+  char text[192];
+  std::snprintf(text, sizeof text,
+                "optimizer.learning_rate = %g is a rate for sgd: adamw moves every weight by about "
+                "the rate in each step; 0.001 is usual",
+                optimizer.learning_rate);
+  return text;
+}
+
 double scheduled_rate(const OptimizerOptions& optimizer, const ScheduleOptions& schedule,
                       const CurvePlace& place, std::int64_t global_batch) {
   if (schedule.epochs <= 0)

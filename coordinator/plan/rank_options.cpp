@@ -26,6 +26,19 @@ Storage choose_storage(const std::string& precision, const Graph& graph) {
   return Storage::kBf16;
 }
 
+Optimizer make_optimizer(const OptimizerOptions& o) {
+  switch (o.name) {
+    case OptimizerKind::kSgd:
+      return Sgd{.momentum = static_cast<float>(o.momentum),
+                 .weight_decay = static_cast<float>(o.weight_decay),
+                 .nesterov = o.nesterov};
+    case OptimizerKind::kAdamW:
+      return AdamW{
+          .beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay};
+  }
+  throw InternalError("an optimizer without a kind");
+}
+
 RankOptions rank_options(const Job& job, const Graph& graph, int replicas, int lanes) {
   RankOptions o;
   o.micro_batches = job.train.micro_batches;
@@ -38,9 +51,7 @@ RankOptions rank_options(const Job& job, const Graph& graph, int replicas, int l
   o.plan.layout =
       o.plan.activations == Storage::kBf16 ? LayoutKind::kNhwc : cpu::best_layout(graph);
   o.winograd = job.train.winograd;
-  o.optimizer = Sgd{.momentum = static_cast<float>(job.optimizer.momentum),
-                    .weight_decay = static_cast<float>(job.optimizer.weight_decay),
-                    .nesterov = job.optimizer.nesterov};
+  o.optimizer = make_optimizer(job.optimizer);
   o.clip_norm = job.optimizer.clip_norm;
   if (job.parallel.all_reduce == "ring") o.all_reduce.algorithm = AllReduceAlgorithm::kRing;
   if (job.parallel.all_reduce == "mpi") o.all_reduce.algorithm = AllReduceAlgorithm::kMpi;

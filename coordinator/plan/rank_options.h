@@ -25,6 +25,9 @@ struct RankOptions {
 /// @throws ConfigError if bf16 is asked for and the CPU or the graph does not allow it.
 Storage choose_storage(const std::string& precision, const Graph& graph);
 
+/// [optimizer] as the update knows it.
+Optimizer make_optimizer(const OptimizerOptions& options);
+
 /// Options of a job's rank with `lanes` threads, one of `replicas`, before its replica is cut into stages.
 RankOptions rank_options(const Job& job, const Graph& graph, int replicas, int lanes);
 

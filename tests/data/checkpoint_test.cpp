@@ -59,6 +59,7 @@ TEST_F(CheckpointTest, RoundTripForAnyNumberOfWriters) {
     EXPECT_EQ(checkpoint.state().best_metric, expected.best_metric);
     EXPECT_EQ(checkpoint.state().best_step, expected.best_step);
     EXPECT_EQ(checkpoint.state().plateau.step, 0);  // older ones do not have it
+    EXPECT_EQ(checkpoint.state().slot_lag, 0);      // nor this
     EXPECT_EQ(checkpoint.state().details, expected.details);
   }
 }
@@ -75,6 +76,7 @@ TEST_F(CheckpointTest, ValuesKeepEveryBit) {
   TrainingState state = make_state(1);
   state.best_metric = std::numeric_limits<double>::quiet_NaN();
   state.best_step.reset();
+  state.slot_lag = 1;
   state.plateau = {.best = 0.1 + 0.2, .of_loss = false, .step = 90, .waited = 2, .falls = 3};
   const std::vector<std::string> reports = {write_shard(directory, 0, std::span(&view, 1))};
   const Checkpoint checkpoint = Checkpoint::open(publish_checkpoint(checkpoints_, state, reports));
@@ -83,6 +85,7 @@ TEST_F(CheckpointTest, ValuesKeepEveryBit) {
   EXPECT_EQ(std::memcmp(read.data(), values.data(), values.size() * 4), 0);
   EXPECT_TRUE(std::isnan(checkpoint.state().best_metric));
   EXPECT_FALSE(checkpoint.state().best_step);
+  EXPECT_EQ(checkpoint.state().slot_lag, 1);
   const PlateauState& plateau = checkpoint.state().plateau;
   EXPECT_EQ(plateau.best, 0.1 + 0.2);
   EXPECT_FALSE(plateau.of_loss);

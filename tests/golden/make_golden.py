@@ -57,9 +57,11 @@ NETS = {
     "transformer_post_norm_1": dict(family="transformer", counts="1", widths="6", mlp_ratio=3, patch=2,
                                     heads=1, pre_norm="false", norm="layer", activation="gelu",
                                     batch=3, image=6, label_smoothing=0.1),
+    "adamw_8": dict(optimizer="adamw", steps=20, widths="8,8,16", activation="gelu", learning_rate=0.005,
+                    beta1=0.9, beta2=0.99, eps=1e-6, weight_decay=0.05),
 }
 
-STEPS = 3
+STEPS = 3  # unless the net says how many
 SEEDS = 400
 # No ReLU's input and no two largest values of a max pool may be closer than this to a switch, in any
 # step: then rounding to float32 does not flip one, and gradients can be compared tightly.
@@ -81,8 +83,20 @@ def copies(tensors):
     return {name: t.detach().clone() for name, t in tensors.items()}
 
 
+def make_optimizer(settings, net):
+    groups = [dict(params=[p for n, p in net.parameters.items() if (n in net.decayed) == decay],
+                   weight_decay=settings["weight_decay"] if decay else 0.0)
+              for decay in (True, False)]
+    rate = settings["learning_rate"]
+    if settings.get("optimizer") == "adamw":
+        return torch.optim.AdamW(groups, lr=rate, betas=(settings["beta1"], settings["beta2"]),
+                                 eps=settings["eps"])
+    return torch.optim.SGD(groups, lr=rate, momentum=settings["momentum"],
+                           nesterov=settings["nesterov"] == "true")
+
+
 def train(settings, seed, dtype=torch.float64, input_change=0.0):
-    """STEPS updates on one batch, and what is compared: the first step's results, the last weights."""
+    """All updates on one batch, and what is compared: the first step's results, the last weights."""
     images, labels = make_batch(settings, seed)
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(7)).double()
     images = images + input_change * noise
@@ -94,12 +108,8 @@ def train(settings, seed, dtype=torch.float64, input_change=0.0):
     net.statistics = {}
     inputs = images.to(dtype)
     result = dict(images=images, labels=labels, parameters=copies(net.parameters), loss=[])
-    groups = [dict(params=[p for n, p in net.parameters.items() if (n in net.decayed) == decay],
-                   weight_decay=settings["weight_decay"] if decay else 0.0)
-              for decay in (True, False)]
-    optimizer = torch.optim.SGD(groups, lr=settings["learning_rate"], momentum=settings["momentum"],
-                                nesterov=settings["nesterov"] == "true")
-    for step in range(STEPS):
+    optimizer = make_optimizer(settings, net)
+    for step in range(settings["steps"]):
         optimizer.zero_grad()
         logits = net.logits(inputs)
         loss = net.loss(logits, labels)
@@ -140,13 +150,14 @@ def find_run(name, settings):
 
 
 def make(name, folder):
-    settings = {**DEFAULTS, **NETS[name]}
+    settings = {**DEFAULTS, "steps": STEPS, **NETS[name]}
     seed, run = find_run(name, settings)
     single = differences(train(settings, seed, torch.float32), run)
     changed = differences(train(settings, seed, input_change=1e-6), run)
     writer = GoldenWriter({
-        "net": name, "torch": torch.__version__.split("+")[0], **settings, "seed": seed,
-        "steps": STEPS, "margin": f"{run['margin']:.2g}",
+        "net": name, "torch": torch.__version__.split("+")[0],
+        **{key: value for key, value in settings.items() if key != "steps"}, "seed": seed,
+        "steps": settings["steps"], "margin": f"{run['margin']:.2g}",
         "gradient_change": f"{changed[0]:.2g}", "trained_change": f"{changed[1]:.2g}"})
     writer.add("input", run["images"], "f32")
     writer.add("labels", run["labels"], "f32")

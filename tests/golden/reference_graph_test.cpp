@@ -8,6 +8,7 @@
 
 #include "tests/golden/golden_nets.h"
 #include "tests/layers/golden_model.h"
+#include "tests/reference/adamw.h"
 #include "tests/reference/sgd.h"
 
 namespace lockstep {
@@ -44,22 +45,28 @@ class GoldenNet : public testing::TestWithParam<std::filesystem::path> {
     return run_.forward(file_.tensor("input"), golden_labels(file_), training);
   }
 
-  void update(ReferenceGraph::Tensors& velocity, const ReferenceGraph::Tensors& gradients) {
+  void update(const ReferenceGraph::Tensors& gradients, int t) {
     for (const Parameter& p : graph_.parameters()) {
-      Tensor& v = velocity[p.name];
-      if (v.values.empty()) v = reference::make_tensor(p.dims);
-      const double decay = p.decay ? file_.number("weight_decay") : 0;
-      reference::sgd_update(run_.parameters[p.name], v, gradients.at(p.name),
-                            {.learning_rate = file_.number("learning_rate"),
-                             .momentum = file_.number("momentum"),
-                             .weight_decay = decay,
-                             .nesterov = file_.text("nesterov") == "true"});
+      Tensor& value = run_.parameters[p.name];
+      for (auto* slot : {&first_slot_, &second_slot_})
+        if (slot->count(p.name) == 0) (*slot)[p.name] = reference::make_tensor(p.dims);
+      const double rate = file_.number("learning_rate"),
+                   decay = p.decay ? file_.number("weight_decay") : 0;
+      if (file_.has_setting("optimizer"))
+        reference::adamw_update(
+            value, first_slot_[p.name], second_slot_[p.name], gradients.at(p.name), t,
+            {rate, file_.number("beta1"), file_.number("beta2"), file_.number("eps"), decay});
+      else
+        reference::sgd_update(
+            value, first_slot_[p.name], gradients.at(p.name),
+            {rate, file_.number("momentum"), decay, file_.text("nesterov") == "true"});
     }
   }
 
   GoldenFile file_;
   Graph graph_;
   ReferenceGraph run_;
+  ReferenceGraph::Tensors first_slot_, second_slot_;  // of the optimizer
 };
 
 TEST_P(GoldenNet, HasTheParametersOfTheGraph) {
@@ -85,10 +92,9 @@ TEST_P(GoldenNet, FirstStep) {
 }
 
 TEST_P(GoldenNet, TrainedAndEvaluated) {
-  ReferenceGraph::Tensors velocity;
   for (int step = 0; step < file_.integer("steps"); ++step) {
     EXPECT_NEAR(forward(true), file_.tensor("loss")[step], kTolerance) << "step " << step;
-    update(velocity, run_.backward());
+    update(run_.backward(), step + 1);
   }
   for (const auto& [name, parameter] : run_.parameters)
     EXPECT_LT(difference(parameter, file_.tensor("trained/" + name)), kTolerance) << name;

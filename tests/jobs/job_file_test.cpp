@@ -119,6 +119,39 @@ TEST(JobFile, KeysThatDoNotGoTogether) {
             "a.cfg: data.path = '': data.source = cifar10 needs the path of its files");
 }
 
+/// Said is refused, even where it says the default: it would do nothing.
+TEST(JobFile, KeysOfAnotherOptimizerAreRefused) {
+  EXPECT_EQ(
+      error_of("[optimizer]\nname = adamw\nmomentum = 0.9\n"),
+      "a.cfg:3: optimizer.momentum = '0.9': only with optimizer.name = sgd; here it is adamw. "
+      "Leave it out, or set optimizer.name");
+  EXPECT_NE(error_of("[optimizer]\nnesterov = true\n", {"optimizer.name=adamw"})
+                .find("a.cfg:2: optimizer.nesterov = 'true': only with optimizer.name = sgd"),
+            std::string::npos);
+  for (const char* key : {"beta1", "beta2", "eps"})
+    EXPECT_NE(error_of("", {"optimizer." + std::string(key) + "=0.5"})
+                  .find("--set: optimizer." + std::string(key) +
+                        " = '0.5': only with optimizer.name = adamw; here it is sgd"),
+              std::string::npos);
+  EXPECT_EQ(
+      error_of("[optimizer]\nname = adam\n"),
+      "a.cfg:2: optimizer.name = 'adam' is not valid; did you mean 'adamw'? Use sgd or adamw");
+
+  const Job job = parse_job(
+      "[optimizer]\nname = adamw\nlearning_rate = 0.001\nbeta1 = 0.8\nbeta2 = 0.99\neps = 1e-6\n"
+      "weight_decay = 0.05\nclip_norm = 1\n",
+      "a.cfg");
+  EXPECT_EQ(job.optimizer.name, OptimizerKind::kAdamW);
+  const std::string effective = to_ini(job);
+  EXPECT_EQ(effective.find("\nmomentum ="), std::string::npos) << effective;
+  const Job again = parse_job(effective, "effective.cfg");
+  EXPECT_EQ(again.optimizer.name, OptimizerKind::kAdamW);
+  EXPECT_EQ(again.optimizer.beta1, 0.8);
+  EXPECT_EQ(again.optimizer.beta2, 0.99);
+  EXPECT_EQ(again.optimizer.eps, 1e-6);
+  EXPECT_EQ(to_ini(again), effective);
+}
+
 TEST(JobFile, WhatIsWrittenReadsBackAsTheSameJob) {
   Job job;
   job.run.name = "other";

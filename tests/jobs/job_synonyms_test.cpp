@@ -16,6 +16,9 @@ TEST(JobSynonyms, LeadToKeysThatExist) {
                                                        {"optimizer.wd", "optimizer.weight_decay"},
                                                        {"epoch", "train.epochs"},
                                                        {"workers", "data.threads"},
+                                                       {"optimizer.type", "optimizer.name"},
+                                                       {"train.optimizer", "optimizer.name"},
+                                                       {"optim", "optimizer.name"},
                                                        {"arch", "model.family"}};
   for (const auto& [word, key] : words) {
     EXPECT_EQ(meant_key(word), key);
@@ -26,7 +29,6 @@ TEST(JobSynonyms, LeadToKeysThatExist) {
         << error_of("", {std::string(word) + "=1"});
   }
   EXPECT_EQ(meant_key("colour"), "");
-  EXPECT_NE(error_of("[optimizer]\nname = adam\n").find("SGD with momentum"), std::string::npos);
 }
 
 TEST(JobSynonyms, AllLeadToKeys) {
@@ -41,11 +43,9 @@ TEST(JobSynonyms, NameAKeyWithoutItsSection) {
 }
 
 TEST(JobSynonyms, AnswerWhatHasNoKey) {
-  for (const char* key : {"optimizer.name", "optimizer.type", "train.optimizer", "optim"})
-    EXPECT_NE(error_of("", {std::string(key) + "=adam"})
-                  .find("SGD with momentum is what there is; optimizer.learning_rate"),
-              std::string::npos)
-        << key;
+  EXPECT_EQ(error_of("", {"optimizer.betas=0.9,0.999"}),
+            "--set: unknown key 'optimizer.betas': they are two keys here, optimizer.beta1 and "
+            "optimizer.beta2");
   EXPECT_EQ(error_of("[train]\ngpus = 4\n"),
             "a.cfg:2: unknown key 'train.gpus': training is on CPUs; lockstep launch -n N, mpirun "
             "or srun starts N ranks");
@@ -61,6 +61,9 @@ TEST(JobSynonyms, OfValuesAreFoundAmongTheKeysWords) {
   };
   EXPECT_EQ(meant("train.precision", "fp16"), "'bf16'");
   EXPECT_EQ(meant("train.precision", "F32"), "'f32'");
+  EXPECT_EQ(meant("optimizer.name", "Adam"), "'adamw'");
+  EXPECT_EQ(meant("optimizer.name", "SGD"), "'sgd'");
+  EXPECT_EQ(meant("optimizer.name", "rmsprop"), "");
   EXPECT_EQ(meant("data.source", "ImageFolder"), "'folder'");
   EXPECT_EQ(meant("schedule.policy", "one-cycle"), "'one_cycle'");
   EXPECT_EQ(meant("model.family", "resnet50"), "'resnet' with model.depth = 50");

@@ -30,13 +30,26 @@ struct Worst {
   double logits = 0, loss = 0, gradient = 0, statistic = 0, trained = 0, evaluation = 0;
 };
 
+Optimizer optimizer_of(const GoldenFile& file) {
+  OptimizerOptions o;
+  o.weight_decay = file.number("weight_decay");
+  if (!file.has_setting("optimizer")) {
+    o.momentum = file.number("momentum");
+    o.nesterov = file.text("nesterov") == "true";
+    return make_optimizer(o);
+  }
+  o.name = OptimizerKind::kAdamW;
+  o.beta1 = file.number("beta1");
+  o.beta2 = file.number("beta2");
+  o.eps = file.number("eps");
+  return make_optimizer(o);
+}
+
 RankOptions options_of(const GoldenFile& file, const Communicator& group, LayoutKind layout,
                        int lanes, Storage activations) {
   RankOptions options = engine_options(group, file.integer("batch"), lanes, layout);
   options.plan.activations = activations;
-  options.optimizer = Sgd{.momentum = static_cast<float>(file.number("momentum")),
-                          .weight_decay = static_cast<float>(file.number("weight_decay")),
-                          .nesterov = file.text("nesterov") == "true"};
+  options.optimizer = optimizer_of(file);
   return options;
 }
 

@@ -61,7 +61,8 @@ void run_stages(Executor& executor, LayoutKind layout, const TestBatch& batch, c
                         .first_micro_batch = contexts.empty(),
                         .images = static_cast<int>(part.positions.size()),
                         .update_running = how.update_running,
-                        .learning_rate = how.learning_rate});
+                        .learning_rate = how.learning_rate,
+                        .slot_updates = how.step});
     sizes.push_back(contexts.back().images);
   }
   executor.prepare(sizes);
@@ -74,7 +75,7 @@ class Stages : public testing::Test {
     const int lanes = stages() > 2 ? 1 : 2;  // more threads than cores only wait for each other
     RankOptions options =
         engine_options(group, net.images, lanes, cpu::best_layout(graph), kMicroBatches);
-    options.optimizer = Sgd{.momentum = 0.9f, .weight_decay = 1e-4f};
+    options.optimizer = optimizer_;
     options.clip_norm = 0.5;  // small enough to clip
     return options;
   }
@@ -127,6 +128,10 @@ class Stages : public testing::Test {
       if (mine.empty()) continue;
       EXPECT_TRUE(std::ranges::equal(mine, whole.parameter(p, whole.parameters())))
           << graph.parameter(p).name;
+      for (std::size_t slot = 0; slot < whole.optimizer().slots.size(); ++slot)
+        EXPECT_TRUE(std::ranges::equal(stage.parameter(p, stage.slot(slot)),
+                                       whole.parameter(p, whole.slot(slot))))
+            << graph.parameter(p).name;
     }
     for (int s = 0; s < static_cast<int>(graph.statistics().size()); ++s) {
       const auto mine = stage.statistic(s);
@@ -159,6 +164,7 @@ class Stages : public testing::Test {
     return {gpipe(linear), one_f_one_b(linear), split_backward(one_f_one_b(linear))};
   }
 
+  Optimizer optimizer_ = Sgd{.momentum = 0.9f, .weight_decay = 1e-4f};
   Communicator world_ = Communicator::world();
   Communicator alone_ = world_.split(world_.rank(), 0);
 };
@@ -168,6 +174,14 @@ TEST_F(Stages, ChangeNoBitOfResNet) {
   Net longer = kResNet;
   longer.steps = 20;
   expect_same(longer, {schedules(longer)[1]});
+}
+
+TEST_F(Stages, ChangeNoBitUnderAdamW) {
+  optimizer_ = AdamW{.weight_decay = 0.05};
+  Net longer = kResNet;
+  longer.steps = 20;
+  expect_same(longer, {schedules(longer)[1]});
+  expect_same(kUNet, {schedules(kUNet).back()});
 }
 
 /// Concatenated skips go from encoder to decoder, past the stages in between.

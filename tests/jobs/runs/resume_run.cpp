@@ -49,6 +49,15 @@ TEST_F(Resume, KilledRunsEndWithTheBitsOfAnUninterruptedOne) {
   EXPECT_EQ(weights("whole"), weights("killed"));
 }
 
+TEST_F(Resume, KilledRunsOfAdamWEndWithTheBitsOfAnUninterruptedOne) {
+  const std::vector<std::string> sets{"optimizer.name=adamw", "optimizer.learning_rate=0.002"};
+  train("whole", 2, sets);
+  for (const std::size_t lines : {4, 11}) train_and_kill("killed", 2, lines, sets);
+  train("killed", 2, sets);
+  EXPECT_EQ(metrics("whole"), metrics("killed")) << file_text(log("killed"));
+  EXPECT_EQ(weights("whole"), weights("killed"));
+}
+
 TEST_F(Resume, AnotherNumberOfRanksGoesOnWithinRounding) {
   train("two", 2, {"train.max_steps=10", "model.dropout=0", "optimizer.learning_rate=0.001"});
   fs::copy(room_.path() / "two", room_.path() / "three", fs::copy_options::recursive);
