@@ -33,6 +33,7 @@ enum class RandomUse : std::uint32_t {
   kDropout = 5,
   kStochasticDepth = 6,
   kBranchGate = 7,
+  kImageGate = 8,
 };
 
 /// The key of one use of a seed.

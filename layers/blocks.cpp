@@ -8,6 +8,10 @@ namespace {
 
 const std::string kShortcutHint = "use shortcut = B (projection) or C";
 
+// As in ConvNet-AIG: features of a gate, and log-odds that open 85% of the images at the start.
+constexpr int kGateFeatures = 16;
+constexpr float kOpenAtStart = 1.7346f;
+
 }  // namespace
 
 ValueId BlockBuilder::stem(ValueId images) {
@@ -71,7 +75,7 @@ ValueId BlockBuilder::post_activation_block(const std::string& name, ValueId x,
     else
       y = norm(name + ".norm" + number, y, architecture_.last_gamma);
   }
-  y = finish_branch(name, y, index);
+  y = finish_branch(name, y, x, index);
 
   const std::string last_relu = name + ".relu" + std::to_string(branch.size());
   if (architecture_.shortcut == ShortcutKind::kPlain) return activation(last_relu, y);
@@ -97,7 +101,7 @@ ValueId BlockBuilder::pre_activation_block(const std::string& name, ValueId x,
       y = graph_.add(name + ".dropout", Dropout{architecture_.block_dropout}, {y});
     y = conv(name + ".conv" + number, y, branch[i - 1]);
   }
-  y = finish_branch(name, y, index);
+  y = finish_branch(name, y, x, index);
 
   if (architecture_.shortcut == ShortcutKind::kPlain) return y;
   const ValueId shortcut = projects(x, group.out_channels, stride)
@@ -106,11 +110,25 @@ ValueId BlockBuilder::pre_activation_block(const std::string& name, ValueId x,
   return add(name, y, shortcut);
 }
 
-ValueId BlockBuilder::finish_branch(const std::string& name, ValueId x, int index) {
+ValueId BlockBuilder::finish_branch(const std::string& name, ValueId x, ValueId block_input,
+                                    int index) {
   const Architecture& a = architecture_;
   if (a.se_reduction > 0) x = squeeze_excitation(name + ".se", x);
   if (a.residual_scale != 1.0f) x = graph_.add(name + ".scale", Scale{a.residual_scale}, {x});
+  if (a.learned_skip > 0) x = learned_skip(name + ".gate", x, block_input);
   return end_branch(name, x, index, a.blocks());
+}
+
+// ConvNet-AIG: a gate is chosen by the means of the block's input.
+ValueId BlockBuilder::learned_skip(const std::string& name, ValueId x, ValueId block_input) {
+  const ImageGate gate{.rate = 1 - architecture_.learned_skip,
+                       .rate_weight = architecture_.learned_skip_weight};
+  ValueId odds = graph_.add(name + ".pool", GlobalAveragePool{}, {block_input});
+  odds = graph_.add(name + ".fc1", Linear{kGateFeatures}, {odds});
+  odds = graph_.add(name + ".relu", Activation{}, {odds});
+  odds = graph_.add(name + ".fc2", Linear{.out_features = 1, .bias_init = kOpenAtStart}, {odds});
+  const ValueId open = graph_.add(name + ".decide", gate, {odds});
+  return graph_.add(name + ".scale", ChannelScale{}, {x, open});
 }
 
 ValueId BlockBuilder::squeeze_excitation(const std::string& name, ValueId x) {

@@ -30,7 +30,9 @@ class BlockBuilder : private LayerBuilder {
                                 int stride, int index);
   ValueId pre_activation_block(const std::string& name, ValueId x, const BlockGroup& group,
                                int stride, int index);
-  ValueId finish_branch(const std::string& name, ValueId x, int index);
+  /// `x` is what the branch of a block gives, `block_input` what the block reads.
+  ValueId finish_branch(const std::string& name, ValueId x, ValueId block_input, int index);
+  ValueId learned_skip(const std::string& name, ValueId x, ValueId block_input);
   ValueId squeeze_excitation(const std::string& name, ValueId x);
   bool projects(ValueId x, int out_channels, int stride) const;
   ValueId projection(const std::string& name, ValueId x, int out_channels, int stride);

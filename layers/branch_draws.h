@@ -1,4 +1,5 @@
 #pragma once
+#include <cmath>
 #include <cstdint>
 
 #include "data/random.h"
@@ -32,6 +33,17 @@ constexpr bool keeps_branch(float keep, OpId op, const PhiloxKey& key, std::int6
 constexpr bool keeps_branch(const StochasticDepth& depth, OpId op, const PhiloxKey& key,
                             std::int64_t step, std::int64_t position) {
   return keeps_branch(depth.keep, op, key, step, position);
+}
+
+/// Logistic noise for an ImageGate: with log-odds x, x + noise > 0 has the probability sigmoid(x). `key`: of
+/// RandomUse::kImageGate.
+inline double gate_noise(OpId op, const PhiloxKey& key, std::int64_t step, std::int64_t position) {
+  const auto bits = philox({0, static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(op),
+                            static_cast<std::uint32_t>(step)},
+                           key);
+  // In (0, 1): both logarithms are finite.
+  const double u = (static_cast<double>(bits[0] >> 8) + 0.5) * 0x1.0p-24;
+  return std::log(u) - std::log(1 - u);
 }
 
 /// Whether `op` is a gate or stochastic depth that is drawn 0 for all images of a step, those from position `first` of

@@ -67,6 +67,11 @@ struct ModelOptions {
   float dropout = 0.0f;           // wide: between the convolutions; others: before the classifier
   float stochastic_depth = 0.0f;  // p: block l of L drops an image with probability p*l/L
   float conditional_skip = 0.0f;  // p: all images of a step skip block l with probability p*l/L
+  /// Share of the images that skip a block by a gate that learns which ones, one for every block and
+  /// image (ConvNet-AIG: Veit & Belongie 2018, arXiv:1711.11503); 0: no gates. The weight is that of
+  /// the loss that keeps the share.
+  float learned_skip = 0.0f;
+  float learned_skip_weight = 0.1f;
   std::string residual_scale = "1";  // factor of every branch: a number, or "1/L" (L blocks)
   std::string activation = "auto";   // layers/ops/activations.h; auto: relu or gelu
   float activation_alpha = 0.0f;     // 0: the usual (leaky_relu 0.01, elu 1)

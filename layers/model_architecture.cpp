@@ -165,6 +165,7 @@ void check_numbers(const ModelOptions& options) {
   require_probability("dropout", options.dropout);
   require_probability("stochastic_depth", options.stochastic_depth);
   require_probability("conditional_skip", options.conditional_skip);
+  require_probability("learned_skip", options.learned_skip);
   require_probability("label_smoothing", options.label_smoothing);
   if (!(options.norm_momentum > 0 && options.norm_momentum <= 1))
     fail_key("norm_momentum", digits_of(options.norm_momentum), "must be above 0 and at most 1");
@@ -232,8 +233,31 @@ void refuse_branch_keys(const ModelOptions& options) {
   };
   if (options.stochastic_depth > 0) refuse("stochastic_depth", digits_of(options.stochastic_depth));
   if (options.conditional_skip > 0) refuse("conditional_skip", digits_of(options.conditional_skip));
+  if (options.learned_skip > 0) refuse("learned_skip", digits_of(options.learned_skip));
   if (options.residual_scale != "1") refuse("residual_scale", options.residual_scale);
   if (options.last_gamma != 1.0f) refuse("last_gamma", digits_of(options.last_gamma));
+}
+
+/// Gates that are learned are the only ones of their branches: those that are drawn would hide from
+/// them what the branch is worth to an image.
+void set_learned_skip(const ModelOptions& options, Architecture& a) {
+  const float skip = options.learned_skip, weight = options.learned_skip_weight;
+  const auto refuse = [&](const std::string& key, float value) {
+    if (value > 0)
+      fail_key("learned_skip", digits_of(skip),
+               "not together with " + key + " = " + digits_of(value) +
+                   ", which draws what a gate is to learn; leave one of them out");
+  };
+  if (!(weight > 0 && std::isfinite(weight)))
+    fail_key("learned_skip_weight", digits_of(weight), "must be a number above 0");
+  if (skip > 0) {
+    refuse("conditional_skip", options.conditional_skip);
+    refuse("stochastic_depth", options.stochastic_depth);
+  } else if (weight != ModelOptions{}.learned_skip_weight) {
+    fail_key("learned_skip_weight", digits_of(weight), "means nothing without learned_skip");
+  }
+  a.learned_skip = skip;
+  a.learned_skip_weight = weight;
 }
 
 }  // namespace
@@ -253,10 +277,26 @@ LayerOptions resolve_pixel_layers(const ModelOptions& options) {
 }
 
 Architecture resolve_architecture(const ModelOptions& options, Shape input) {
-  refuse_other_keys(options, {"depth", "stem", "stem_width", "block", "pre_activation", "widen",
-                              "cardinality", "base_width", "shortcut", "projection_norm",
-                              "projection_gain", "se_reduction", "last_gamma", "stochastic_depth",
-                              "conditional_skip", "residual_scale", "counts", "widths"});
+  refuse_other_keys(options, {"depth",
+                              "stem",
+                              "stem_width",
+                              "block",
+                              "pre_activation",
+                              "widen",
+                              "cardinality",
+                              "base_width",
+                              "shortcut",
+                              "projection_norm",
+                              "projection_gain",
+                              "se_reduction",
+                              "last_gamma",
+                              "stochastic_depth",
+                              "conditional_skip",
+                              "learned_skip",
+                              "learned_skip_weight",
+                              "residual_scale",
+                              "counts",
+                              "widths"});
   check_words(options);
   Architecture a{resolve_layers(options)};
   const Pattern pattern =
@@ -284,6 +324,7 @@ Architecture resolve_architecture(const ModelOptions& options, Shape input) {
              "a pre-activation branch does not end with a norm; use residual_scale");
   (options.family == "wide" ? a.block_dropout : a.head_dropout) = options.dropout;
   a.residual_scale = parse_residual_scale(options.residual_scale, a.blocks());
+  set_learned_skip(options, a);
   return a;
 }
 

@@ -46,6 +46,7 @@ struct Architecture : LayerOptions {
   float block_dropout = 0.0f;  // between the convolutions of a block
   float head_dropout = 0.0f;   // before the classifier
   float residual_scale = 1.0f;
+  float learned_skip = 0.0f, learned_skip_weight = 0.0f;  // share of images; of the loss
 
   int blocks() const;
 };

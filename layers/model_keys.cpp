@@ -86,6 +86,8 @@ void refuse_other_keys(const ModelOptions& options, const std::vector<std::strin
   CHECK(last_gamma);
   CHECK(stochastic_depth);
   CHECK(conditional_skip);
+  CHECK(learned_skip);
+  CHECK(learned_skip_weight);
   CHECK(residual_scale);
   CHECK(counts);
   CHECK(widths);

@@ -16,6 +16,7 @@
 #include "layers/ops/flatten.h"
 #include "layers/ops/global_average_pool.h"
 #include "layers/ops/group_norm.h"
+#include "layers/ops/image_gate.h"
 #include "layers/ops/layer_norm.h"
 #include "layers/ops/layer_scale.h"
 #include "layers/ops/lerp.h"
@@ -35,7 +36,7 @@ using OpAttributes =
     std::variant<Conv2d, ConvTranspose2d, BatchNorm, GroupNorm, LayerNorm, LayerScale,
                  PositionEmbedding, Activation, Add, Lerp, Attention, Concat, ChannelPad, Pool,
                  Upsample, Flatten, GlobalAveragePool, Linear, Dropout, StochasticDepth, BranchGate,
-                 Scale, ChannelScale, SoftmaxCrossEntropy, PixelCrossEntropy>;
+                 ImageGate, Scale, ChannelScale, SoftmaxCrossEntropy, PixelCrossEntropy>;
 
 template <class... Ops>
 constexpr bool are_described(const std::variant<Ops...>*) {

@@ -120,6 +120,38 @@ class ChannelPadKernel : public Kernel {
   Memory from_, to_;
 };
 
+/// A gate for all channels of an image: as ChannelScaleKernel, whatever the layout.
+template <class T>
+class ImageScaleKernel : public Kernel {
+ public:
+  explicit ImageScaleKernel(const CallSite& site)
+      : forward_(site.call.kind == CallKind::kForward),
+        gate_gradient_(site.call.input_index == 1),
+        elements_(static_cast<std::size_t>(site.shape(site.op.inputs[0]).elements())),
+        src_(site.binding[Role::kSrc]),
+        gate_(site.binding[Role::kSrc2]),
+        to_(site.binding[forward_ ? Role::kDst : Role::kDiffSrc]) {
+    if (!forward_) diff_dst_ = site.binding[Role::kDiffDst];
+  }
+
+  void run(const StepContext&, const Lane& lane, const Range& range) override {
+    const StoredKernels<T>& k = stored_kernels<T>();
+    const Memory& from = forward_ ? src_ : diff_dst_;
+    if (!forward_ && gate_gradient_) {
+      k.image_products(elements_, range.last - range.first, from.at<T>(lane, range),
+                       src_.at<T>(lane, range), to_.at(lane, range));
+      return;
+    }
+    for (Range image = range; image.first < range.last; ++image.first)
+      k.scale(elements_, from.at<T>(lane, image), *gate_.at(lane, image), to_.at<T>(lane, image));
+  }
+
+ private:
+  bool forward_, gate_gradient_;
+  std::size_t elements_;
+  Memory src_, gate_, to_, diff_dst_;
+};
+
 /// Squeeze-excitation's product. Backward is asked for one input at a time: 0 data, 1 gate.
 /// The gates are f32.
 template <class T>
@@ -171,7 +203,10 @@ std::unique_ptr<Kernel> make_kernel(const ChannelPad&, const CallSite& site) {
 
 std::unique_ptr<Kernel> make_kernel(const ChannelScale&, const CallSite& site) {
   site.require_pass();
-  return make_stored<ChannelScaleKernel>(site.storage(site.op.inputs[0]), site);
+  const Storage storage = site.storage(site.op.inputs[0]);
+  if (site.shape(site.op.inputs[1]).channels != site.shape(site.op.inputs[0]).channels)
+    return make_stored<ImageScaleKernel>(storage, site);
+  return make_stored<ChannelScaleKernel>(storage, site);
 }
 
 }  // namespace lockstep::cpu

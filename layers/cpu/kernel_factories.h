@@ -58,6 +58,7 @@ std::unique_ptr<Kernel> make_kernel(const Scale&, const CallSite& site);
 std::unique_ptr<Kernel> make_kernel(const Dropout&, const CallSite& site);
 std::unique_ptr<Kernel> make_kernel(const StochasticDepth&, const CallSite& site);
 std::unique_ptr<Kernel> make_kernel(const BranchGate&, const CallSite& site);
+std::unique_ptr<Kernel> make_kernel(const ImageGate&, const CallSite& site);
 std::unique_ptr<Kernel> make_kernel(const Concat&, const CallSite& site);
 std::unique_ptr<Kernel> make_kernel(const ChannelPad&, const CallSite& site);
 std::unique_ptr<Kernel> make_kernel(const ChannelScale&, const CallSite& site);

@@ -45,6 +45,7 @@ constexpr StoredKernels<T> kStored = Activations::with<T>({
     .channel_scale = channel_scale<T>,
     .channel_scale_backward_data = channel_scale_backward_data<T>,
     .channel_scale_backward_gate = channel_scale_backward_gate<T>,
+    .image_products = image_products<T>,
 });
 
 constinit const Kernels kTable = {

@@ -53,6 +53,22 @@ void channel_scale_backward_gate(const Geometry& g, int images, const T* dy, con
              [&]<int W>(size_t at) LOCKSTEP_INLINE { return load<W>(dy + at) * load<W>(x + at); });
 }
 
+/// As if 16 channels lay side by side, whatever the layout: their sums, and what is left over.
+template <class T>
+void image_products(size_t n, int images, const T* a, const T* b, float* sums) {
+  constexpr int kWide = 16;
+  const Geometry g{kWide, static_cast<int>(n / kWide), 0};
+  for (int image = 0; image < images; ++image, a += n, b += n) {
+    float parts[kWide] = {};
+    image_sums(g, 1, 1.0, parts,
+               [&]<int W>(size_t at) LOCKSTEP_INLINE { return load<W>(a + at) * load<W>(b + at); });
+    double sum = 0;
+    for (int c = 0; c < kWide; ++c) sum += parts[c];
+    for (size_t at = n - n % kWide; at < n; ++at) sum += (load<1>(a + at) * load<1>(b + at))[0];
+    sums[image] = static_cast<float>(sum);
+  }
+}
+
 template <class T>
 void global_average_backward(const Geometry& g, int images, const float* dy, T* dx) {
   const float pixels = static_cast<float>(g.pixels);

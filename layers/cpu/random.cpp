@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "data/random.h"
 #include "layers/branch_draws.h"
@@ -112,6 +113,50 @@ class BranchGateKernel : public Kernel {
   Memory from_, to_;
 };
 
+/// 1 or 0 for every image, and the slope of its soft decision. In double: it is one number an image.
+class ImageGateKernel : public Kernel {
+ public:
+  explicit ImageGateKernel(const CallSite& site)
+      : op_(site.op_id),
+        gate_(std::get<ImageGate>(site.op.attributes)),
+        forward_(site.is_forward()),
+        draws_(site.call.training),
+        src_(site.binding[Role::kSrc]),
+        to_(site.binding[forward_ ? Role::kDst : Role::kDiffSrc]) {
+    if (!forward_) diff_dst_ = site.binding[Role::kDiffDst];
+  }
+
+  void run(const StepContext& context, const Lane& lane, const Range& range) override {
+    const PhiloxKey key = random_key(context.seed, RandomUse::kImageGate);
+    for (Range image = range; image.first < range.last; ++image.first) {
+      const std::int64_t position = context.positions[static_cast<std::size_t>(image.first)];
+      const double odds = static_cast<double>(*src_.at(lane, image));
+      const double drawn = draws_ ? odds + gate_noise(op_, key, context.step, position) : odds;
+      float* to = to_.at(lane, image);
+      if (forward_)
+        *to = drawn > 0 ? 1.0f : drawn <= 0 ? 0.0f : static_cast<float>(drawn);  // NaN must show
+      else
+        *to = gradient(*diff_dst_.at(lane, image), odds, drawn, context.loss_divisor);
+    }
+  }
+
+ private:
+  static double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+  float gradient(float diff, double odds, double drawn, double divisor) const {
+    const double soft = sigmoid(drawn), open = sigmoid(odds);
+    const double rate_gradient = 2 * static_cast<double>(gate_.rate_weight) *
+                                 (open - static_cast<double>(gate_.rate)) * open * (1 - open);
+    return static_cast<float>(static_cast<double>(diff) * soft * (1 - soft) +
+                              rate_gradient / divisor);
+  }
+
+  OpId op_;
+  ImageGate gate_;
+  bool forward_, draws_;
+  Memory src_, to_, diff_dst_;
+};
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_kernel(const Dropout&, const CallSite& site) {
@@ -127,6 +172,10 @@ std::unique_ptr<Kernel> make_kernel(const StochasticDepth&, const CallSite& site
 std::unique_ptr<Kernel> make_kernel(const BranchGate&, const CallSite& site) {
   site.require_pass();
   return make_stored<BranchGateKernel>(site.storage(site.op.output), site);
+}
+
+std::unique_ptr<Kernel> make_kernel(const ImageGate&, const CallSite& site) {
+  return std::make_unique<ImageGateKernel>(site);
 }
 
 }  // namespace lockstep::cpu

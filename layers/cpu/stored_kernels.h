@@ -81,6 +81,10 @@ struct StoredKernels {
                                       T* dx);
   void (*channel_scale_backward_gate)(const Geometry&, int images, const T* dy, const T* x,
                                       float* dgate);
+
+  /// sums[i] = sum of a*b over the n elements of image i, in double over pieces: a gate's gradient
+  /// where it is one for all channels.
+  void (*image_products)(std::size_t n, int images, const T* a, const T* b, float* sums);
 };
 
 }  // namespace lockstep::cpu

@@ -15,8 +15,8 @@ OpTraits ChannelScale::traits() const {
 }
 
 Shape ChannelScale::shape(const ShapeSite& site) const {
-  const Shape gate{site.src().channels, 1, 1};
-  site.require(site.inputs[1] == gate,
+  const Shape& gate = site.inputs[1];
+  site.require(gate == Shape{site.src().channels, 1, 1} || gate == Shape{1, 1, 1},
                "gate " + to_string(site.inputs[1]) + " does not fit " + to_string(site.inputs[0]));
   return site.src();
 }
@@ -24,7 +24,7 @@ Shape ChannelScale::shape(const ShapeSite& site) const {
 OpTensors ChannelScale::tensors(const std::string&, const Shape&) const { return {}; }
 
 OpCost ChannelScale::cost(const CostSite& site) const {
-  // Backward: dx = dy * gate, and dgate = sum of dy * x.
+  // Backward: dx = dy * gate, and dgate = sum of dy * x. A gate for all channels is counted as one of each.
   const double gate = site.src.channels;
   return site.cost(site.out, 3 * site.out, 2 * site.out + gate, 4 * site.out + 2 * gate);
 }

@@ -6,7 +6,7 @@
 namespace lockstep {
 
 /// Squeeze-excitation's product: dst[c,h,w] = src[c,h,w] * gate[c].  Hu et al. 2018, arXiv:1709.01507.
-/// Inputs: src [C,H,W], gate [C,1,1].
+/// Inputs: src [C,H,W], gate [C,1,1], or [1,1,1] for all channels alike (ImageGate).
 struct ChannelScale {
   OpTraits traits() const;
   Shape shape(const ShapeSite& site) const;

@@ -23,7 +23,7 @@ Shape Linear::shape(const ShapeSite& site) const {
 
 OpTensors Linear::tensors(const std::string& name, const Shape& src) const {
   OpTensors own{{weight_parameter(name, {out_features, src.channels}, Init::kLinearUniform)}};
-  if (bias) own.parameters.push_back(vector_parameter(name + ".bias", out_features, 0.0f));
+  if (bias) own.parameters.push_back(vector_parameter(name + ".bias", out_features, bias_init));
   return own;
 }
 

@@ -10,6 +10,7 @@ namespace lockstep {
 struct Linear {
   int out_features = 0;
   bool bias = true;
+  float bias_init = 0.0f;
 
   OpTraits traits() const;
   Shape shape(const ShapeSite& site) const;

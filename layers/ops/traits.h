@@ -49,13 +49,19 @@ enum class Fusing { kAlone, kNorm, kAdd, kRelu };
 
 /// What the op draws in training.
 struct Draw {
-  enum class Of { kNothing, kElement, kImage, kStep };
+  enum class Of {
+    kNothing,
+    kElement,
+    kImage,
+    kStep,
+    kDecision,  // an image's gate, by odds that the op reads: only the data say whether it is closed
+  };
   Of of = Of::kNothing;
   bool always_on = true;  // it never draws 0
   float keep = 1.0f;      // probability of an image's, a step's branch
 
-  /// What it draws counts in evaluation too, as its mean.
-  constexpr bool in_evaluation() const { return of == Of::kStep; }
+  /// It counts in evaluation too: as the mean of what it draws, or as the likelier of the two.
+  constexpr bool in_evaluation() const { return of == Of::kStep || of == Of::kDecision; }
   /// A branch that may be left out, of an image or of a step.
   constexpr bool may_be_off() const { return (of == Of::kImage || of == Of::kStep) && !always_on; }
   /// The op does nothing: its output is its input.

@@ -186,10 +186,28 @@ def add_pixel_loss(cases):
                     dict(logits=logits, labels=labels, loss=loss, diff_logits=logits.grad))
 
 
+def add_image_gates(cases):
+    """Gumbel-sigmoid, straight through: the gate is 0 or 1, its slope that of the soft one. And the
+    loss that keeps the share of open gates, a mean over the images."""
+    for dims, rate, weight in (((6, 1), 0.6, 0.0), ((9, 1), 0.7, 0.4)):
+        odds = (2 * cases.random(*dims)).requires_grad_()
+        u = torch.rand(dims, generator=cases.generator, dtype=torch.float64)
+        noise = torch.log(u) - torch.log1p(-u)
+        soft = torch.sigmoid(odds + noise)
+        hard = (odds + noise > 0).double()
+        dst = hard - soft.detach() + soft
+        loss = weight * ((torch.sigmoid(odds) - rate) ** 2).mean()
+        diff_dst = cases.random(*dims)
+        ((dst * diff_dst).sum() + loss).backward()
+        cases.store("image_gate", dict(rate=rate, weight=weight),
+                    dict(odds=odds, noise=noise, dst=hard, loss=loss, diff_dst=diff_dst,
+                         diff_odds=odds.grad))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     all_cases = Cases()
     for add in (add_convolutions, add_norms, add_activations, add_pools, add_classifier, add_sgd,
-                add_upsampling, add_pixel_loss, add_adamw):
+                add_upsampling, add_pixel_loss, add_adamw, add_image_gates):
         add(all_cases)
     all_cases.write(pathlib.Path(__file__).parent / "ops.golden")

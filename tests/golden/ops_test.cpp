@@ -209,5 +209,16 @@ TEST(Ops, AdamW) {
   }
 }
 
+TEST(Ops, ImageGate) {
+  for (const Case& c : cases_of("image_gate")) {
+    const double images = static_cast<double>(c["odds"].dim(0));
+    const reference::GateRate rate{.rate = c.number("rate"), .weight = c.number("weight") / images};
+    c.expect("dst", reference::image_gate(c["odds"], c["noise"]));
+    EXPECT_NEAR(reference::image_gate_loss(c["odds"], rate), c["loss"][0], kTolerance);
+    c.expect("diff_odds",
+             reference::image_gate_backward(c["odds"], c["noise"], c["diff_dst"], rate));
+  }
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -1,7 +1,9 @@
 #include "tests/golden/reference_graph.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "data/random.h"
 #include "tests/reference/attention.h"
 #include "tests/reference/channels.h"
 #include "tests/reference/classifier.h"
@@ -127,6 +129,9 @@ struct ReferenceGraph::Forward {
   Tensor operator()(const Linear&) const { return reference::linear(src(), parameter(0), bias()); }
   Tensor operator()(const Scale& s) const { return reference::scale(src(), s.alpha); }
   Tensor operator()(const ChannelScale&) const { return reference::channel_scale(src(0), src(1)); }
+  Tensor operator()(const ImageGate&) const {
+    return reference::image_gate(src(), run.gate_noise(op, training));
+  }
   Tensor operator()(const SoftmaxCrossEntropy& s) const {
     auto result = reference::softmax_cross_entropy(src(), run.labels_, s.label_smoothing,
                                                    static_cast<double>(run.labels_.size()));
@@ -245,6 +250,12 @@ struct ReferenceGraph::Backward {
     auto g = reference::channel_scale_backward(src(0), src(1), diff());
     return {std::move(g.src), std::move(g.gate)};
   }
+  Diffs operator()(const ImageGate& g) const {
+    const double images = static_cast<double>(src().dim(0));
+    return {reference::image_gate_backward(
+        src(), run.gate_noise(op, true), diff(),
+        {.rate = g.rate, .weight = static_cast<double>(g.rate_weight) / images})};
+  }
   Diffs operator()(const SoftmaxCrossEntropy&) const { return {run.diff_logits_}; }
   Diffs operator()(const PixelCrossEntropy&) const { return {run.diff_logits_}; }
   Diffs operator()(const BranchGate&) const { refuse(op); }
@@ -262,6 +273,19 @@ ReferenceGraph::ReferenceGraph(const Graph& graph)
   for (const Parameter& p : graph.parameters()) parameters[p.name] = reference::make_tensor(p.dims);
   for (const Statistic& s : graph.statistics())
     statistics[s.name] = reference::make_tensor({s.channels}, s.initial);
+}
+
+Tensor ReferenceGraph::gate_noise(const Op& op, bool training) const {
+  Tensor noise = reference::make_tensor(value(op.inputs[0]).dims);
+  if (!training) return noise;
+  const auto id = static_cast<std::uint32_t>(&op - graph_.ops().data());
+  for (std::uint32_t n = 0; n < noise.values.size(); ++n) {
+    const auto bits = philox({0, n, id, static_cast<std::uint32_t>(step)},
+                             random_key(seed, RandomUse::kImageGate));
+    const double u = (std::floor(bits[0] / 256.0) + 0.5) / (1 << 24);
+    noise.values[n] = std::log(u / (1 - u));
+  }
+  return noise;
 }
 
 double ReferenceGraph::forward(const Tensor& images, const std::vector<int>& labels,

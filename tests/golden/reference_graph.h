@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,6 +21,10 @@ class ReferenceGraph {
 
   Tensors parameters, statistics;
 
+  /// What gates of images draw by in training (images in the order of the epoch), as run_step's.
+  std::uint64_t seed = 5;
+  std::int64_t step = 0;
+
   /// images [N,C,H,W] -> the loss: mean over the images. In training, batch norms use the batch and
   /// update the statistics; otherwise they use the statistics.
   double forward(const reference::Tensor& images, const std::vector<int>& labels, bool training);
@@ -37,6 +42,9 @@ class ReferenceGraph {
  private:
   struct Forward;
   struct Backward;
+
+  /// Of all images; 0 in evaluation.
+  reference::Tensor gate_noise(const Op& op, bool training) const;
 
   const Graph& graph_;
   std::vector<reference::Tensor> values_, diffs_;  // by ValueId

@@ -82,6 +82,7 @@ TEST(OpCost, PassesOverMemory) {
   expect_cost(StochasticDepth{0.5f}, {e, e, 2 * b, 2 * b});
   expect_cost(Scale{0.5f}, {e, e, 2 * b, 2 * b});
   expect_cost(ChannelScale{}, {e, 3 * e, 2 * b + 16, 4 * b + 32});
+  expect_cost(ImageGate{}, {4, 16, 8, 12}, {1, 1, 1});
   expect_cost(GlobalAveragePool{}, {e + 4, 4, b + 16, b + 16});
   // dst [4,3,4]: 48
   expect_cost(Pool{}, {9 * 48, 48, b + 192, b + 192});

@@ -29,7 +29,9 @@ TEST(EvaluationText, IsTheSameWhateverCountsInTrainingOnly) {
   same([](ModelOptions& o) { o.label_smoothing = 0.1f; });
   same([](ModelOptions& o) { o.norm_momentum = 0.01f; });
   same([](ModelOptions& o) { o.last_gamma = 0; });
-  same([](ModelOptions& o) { o.activation = "relu"; });  // what auto stands for
+  const auto share = [](float skip) { return [skip](ModelOptions& o) { o.learned_skip = skip; }; };
+  EXPECT_EQ(text("resnet", share(0.2f)), text("resnet", share(0.3f)));  // only their training
+  same([](ModelOptions& o) { o.activation = "relu"; });                 // what auto stands for
   same([](ModelOptions& o) { o.norm = "batch"; });
   EXPECT_EQ(text("convnext", [](ModelOptions& o) { o.layer_scale = 1; }), text("convnext"));
 }
@@ -42,6 +44,7 @@ TEST(EvaluationText, DiffersWithEveryKeyThatChangesTheNetwork) {
   differs("resnet", [](ModelOptions& o) { o.activation = "elu"; });
   differs("resnet", [](ModelOptions& o) { o.residual_scale = "0.5"; });
   differs("resnet", [](ModelOptions& o) { o.conditional_skip = 0.2f; });
+  differs("resnet", [](ModelOptions& o) { o.learned_skip = 0.2f; });
   differs("resnet", [](ModelOptions& o) { o.shortcut = "A"; });
   differs("resnet", [](ModelOptions& o) { o.pre_activation = true; });
   differs("resnet", [](ModelOptions& o) { o.norm = "group"; });

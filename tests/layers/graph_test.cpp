@@ -124,6 +124,8 @@ TEST(ShapeInference, OtherOps) {
   EXPECT_EQ(inferred(GlobalAveragePool{}, {{16, 7, 8}}), (Shape{16, 1, 1}));
   EXPECT_EQ(inferred(Linear{10}, {{16, 1, 1}}), (Shape{10, 1, 1}));
   EXPECT_EQ(inferred(ChannelScale{}, {{16, 7, 8}, {16, 1, 1}}), (Shape{16, 7, 8}));
+  EXPECT_EQ(inferred(ChannelScale{}, {{16, 7, 8}, {1, 1, 1}}), (Shape{16, 7, 8}));
+  EXPECT_EQ(inferred(ImageGate{}, {{1, 1, 1}}), (Shape{1, 1, 1}));
 }
 
 TEST(ShapeInference, Upsampling) {
@@ -163,6 +165,10 @@ TEST(ShapeInference, ErrorsNameTheOpTheShapesAndTheWayOut) {
   EXPECT_EQ(shape_error(Linear{0}, {{3, 1, 1}}), "op (linear): out_features must be at least 1");
   EXPECT_EQ(shape_error(ChannelScale{}, {kImage, {4, 1, 1}}),
             "op (channel_scale): gate [N,4,1,1] does not fit [N,3,32,32]");
+  EXPECT_EQ(shape_error(ImageGate{}, {{2, 1, 1}}),
+            "op (image_gate): needs one number an image, got [N,2,1,1]");
+  EXPECT_EQ(shape_error(ImageGate{.rate = 0}, {{1, 1, 1}}),
+            "op (image_gate): rate must be in (0,1]");
   EXPECT_EQ(shape_error(Dropout{1.0f}, {kImage}), "op (dropout): probability must be in [0,1)");
   EXPECT_EQ(shape_error(StochasticDepth{0.0f}, {kImage}),
             "op (stochastic_depth): keep must be in (0,1]");

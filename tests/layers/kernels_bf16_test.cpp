@@ -220,6 +220,9 @@ TEST_P(KernelsBf16Test, AveragesAndGates) {
                                       expected_vector.data());
     bf16().channel_scale_backward_gate(g, 2, dy.halves.data(), x.halves.data(), vector.data());
     ASSERT_EQ(vector, expected_vector);
+    f32().image_products(n / 2, 2, dy.floats.data(), x.floats.data(), expected_vector.data());
+    bf16().image_products(n / 2, 2, dy.halves.data(), x.halves.data(), vector.data());
+    ASSERT_EQ(vector, expected_vector);
   }
 }
 

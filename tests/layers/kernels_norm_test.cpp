@@ -222,6 +222,24 @@ TEST_P(KernelsNormTest, ChannelScaleAndItsBackward) {
   }
 }
 
+TEST_P(KernelsNormTest, ImageProducts) {
+  for (const std::size_t n : {1u, 15u, 16u, 17u, 48u, 1000u, 16u * 1025 + 3}) {
+    SCOPED_TRACE(n);
+    const std::size_t images = 3;
+    const std::vector<float> a = normal(images * n, 25), b = normal(images * n, 26);
+    std::vector<float> sums(images, kNan);
+    GetParam()->f32.image_products(n, 3, a.data(), b.data(), sums.data());
+    for (std::size_t i = 0; i < images; ++i) {
+      double expected = 0, size = 1;
+      for (std::size_t at = i * n; at < (i + 1) * n; ++at) {
+        expected += double(a[at]) * b[at];
+        size += std::abs(double(a[at]) * b[at]);
+      }
+      ASSERT_NEAR(sums[i], expected, 3e-6 * size);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Norm, KernelsNormTest, testing::ValuesIn(tables_of_this_cpu()), name_of);
 
 }  // namespace

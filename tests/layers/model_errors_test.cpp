@@ -168,6 +168,26 @@ TEST(ModelErrors, NameKeyValueAndWayOut) {
       {[](auto& o) { o.shortcut = "none", o.residual_scale = "1/L"; },
        "model.residual_scale = 1/L: shortcut = none leaves no sum whose branch it could change; "
        "leave it out"},
+      {[](auto& o) { o.shortcut = "none", o.learned_skip = 0.2f; },
+       "model.learned_skip = 0.2: shortcut = none leaves no sum whose branch it could change; "
+       "leave "
+       "it out"},
+      {[](auto& o) { o.learned_skip = 1; },
+       "model.learned_skip = 1: must be at least 0 and below 1"},
+      {[](auto& o) { o.learned_skip_weight = 0.5f; },
+       "model.learned_skip_weight = 0.5: means nothing without learned_skip"},
+      {[](auto& o) { o.learned_skip = 0.2f, o.learned_skip_weight = 0; },
+       "model.learned_skip_weight = 0: must be a number above 0"},
+      {[](auto& o) { o.learned_skip = 0.2f, o.conditional_skip = 0.3f; },
+       "model.learned_skip = 0.2: not together with conditional_skip = 0.3, which draws what a "
+       "gate "
+       "is to learn; leave one of them out"},
+      {[](auto& o) { o.learned_skip = 0.2f, o.stochastic_depth = 0.1f; },
+       "model.learned_skip = 0.2: not together with stochastic_depth = 0.1, which draws what a "
+       "gate "
+       "is to learn; leave one of them out"},
+      {[](auto& o) { o.family = "mlp", o.learned_skip = 0.5f; },
+       "model.learned_skip = 0.5: means nothing to family mlp; leave it out"},
       {[](auto& o) { o.norm = "instance"; },
        "model.norm = instance: takes auto, batch, group, layer"},
       {[](auto& o) { o.activation = "swish"; },

@@ -34,6 +34,15 @@ TEST(ModelParameters, CifarPlainNets) {
   }
 }
 
+// A gate has 16 features of its block's input, and one bias each and at the end.
+TEST(ModelParameters, LearnedSkips) {
+  ModelOptions options = model("resnet", 20);
+  options.shortcut = "A";
+  options.learned_skip = 0.4f;
+  const int inputs = 16 + 2 * 16 + 16 + 2 * 32 + 32 + 2 * 64;
+  EXPECT_EQ(cifar_parameters(options), 269722 + 16 * inputs + 9 * (16 + 16 + 1));
+}
+
 // torchvision's model zoo, to the parameter.
 TEST(ModelParameters, ImagenetResnets) {
   EXPECT_EQ(imagenet_parameters(model("resnet", 18)), 11689512);

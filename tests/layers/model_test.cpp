@@ -1,6 +1,7 @@
 // The ops that the builders of models put together.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 
 #include "layers/model_architecture.h"
@@ -103,6 +104,30 @@ TEST(ModelStructure, ScaleAndStochasticDepthActOnTheBranch) {
     EXPECT_NEAR(attributes<StochasticDepth>(graph, name + ".stochastic_depth").keep,
                 1 - 0.5 * l / 9, 1e-6);
     EXPECT_EQ(graph.value(find(graph, name + ".add")->inputs[0]).name, name + ".stochastic_depth");
+  }
+}
+
+TEST(ModelStructure, LearnedSkipsDecideByTheBlocksInput) {
+  for (const char* family : {"resnet", "preact"}) {
+    ModelOptions options = model(family, 20);
+    options.learned_skip = 0.3f;
+    const Graph graph = build_model(options, kCifar, 10);
+    EXPECT_EQ(names(graph, "group2.block0.gate."),
+              (Names{"pool", "fc1", "relu", "fc2", "decide", "scale"}));
+    const auto input = [&](const char* op, std::size_t i) {
+      return graph.value(find(graph, op)->inputs[i]).name;
+    };
+    EXPECT_EQ(input("group2.block1.gate.pool", 0),
+              std::string("group2.block0.") + (options.family == "resnet" ? "relu2" : "add"));
+    EXPECT_EQ(input("group2.block1.gate.scale", 0),
+              std::string("group2.block1.") + (options.family == "resnet" ? "norm2" : "conv2"));
+    EXPECT_EQ(input("group2.block1.gate.scale", 1), "group2.block1.gate.decide");
+    EXPECT_EQ(input("group2.block1.add", 0), "group2.block1.gate.scale");
+    const auto& gate = attributes<ImageGate>(graph, "group3.block2.gate.decide");
+    EXPECT_FLOAT_EQ(gate.rate, 0.7f);
+    EXPECT_EQ(gate.rate_weight, 0.1f);
+    const Parameter& bias = graph.parameter(find(graph, "group2.block1.gate.fc2")->parameters[1]);
+    EXPECT_NEAR(1 / (1 + std::exp(-bias.constant)), 0.85, 1e-4);
   }
 }
 

@@ -18,6 +18,7 @@ TEST(ValueStorage, IsF32BeforeTheFirstConvolutionAndFromTheGlobalAverageOn) {
                                    .stem = "imagenet",
                                    .block = "bottleneck",
                                    .se_reduction = 4,
+                                   .learned_skip = 0.3f,
                                    .counts = {1, 2},
                                    .widths = {16, 32}},
                                   {3, 64, 64}, 10);
@@ -70,6 +71,9 @@ TEST(Bf16Obstacle, NamesTheOpAndWhatItReads) {
   EXPECT_EQ(bf16_obstacle(gate),
             "gate: its gate must follow a global average, and its input must "
             "not");
+  Graph open({1, 1, 1});
+  open.add("open", ImageGate{}, {open.add("conv", Conv2d{.out_channels = 1}, {open.input()})});
+  EXPECT_EQ(bf16_obstacle(open), "open: an image's gate must follow a linear layer");
   Graph both({16, 1, 1});
   const ValueId y = conv(both);
   both.add("sum", Add{}, {y, both.add("pool", GlobalAveragePool{}, {y})});

@@ -79,11 +79,12 @@ LerpGradients lerp_backward(const Tensor& start, const Tensor& end, const Tensor
 }
 
 Tensor channel_scale(const Tensor& src, const Tensor& gate) {
-  require(gate.elements() == src.dim(0) * src.dim(1),
+  const bool of_channels = gate.elements() == src.dim(0) * src.dim(1);
+  require(of_channels || gate.elements() == src.dim(0),
           "channel_scale of " + dims_text(src) + " by " + dims_text(gate));
   Tensor dst = src;
-  const std::int64_t pixels = src.dim(2) * src.dim(3);
-  for (std::int64_t i = 0; i < src.elements(); ++i) dst[i] *= gate[i / pixels];
+  const std::int64_t each = src.elements() / gate.elements();
+  for (std::int64_t i = 0; i < src.elements(); ++i) dst[i] *= gate[i / each];
   return dst;
 }
 
@@ -91,9 +92,31 @@ ChannelScaleGradients channel_scale_backward(const Tensor& src, const Tensor& ga
                                              const Tensor& diff_dst) {
   require_same(src, diff_dst, "channel_scale_backward");
   ChannelScaleGradients result{channel_scale(diff_dst, gate), make_tensor(gate.dims)};
-  const std::int64_t pixels = src.dim(2) * src.dim(3);
-  for (std::int64_t i = 0; i < src.elements(); ++i) result.gate[i / pixels] += src[i] * diff_dst[i];
+  const std::int64_t each = src.elements() / gate.elements();
+  for (std::int64_t i = 0; i < src.elements(); ++i) result.gate[i / each] += src[i] * diff_dst[i];
   return result;
+}
+
+Tensor image_gate(const Tensor& odds, const Tensor& noise) {
+  require_same(odds, noise, "image_gate");
+  Tensor dst = odds;
+  for (std::int64_t i = 0; i < odds.elements(); ++i) dst[i] = odds[i] + noise[i] > 0 ? 1 : 0;
+  return dst;
+}
+
+double image_gate_loss(const Tensor& odds, const GateRate& rate) {
+  const Tensor open = activation(odds, ActivationKind::kSigmoid);
+  double sum = 0;
+  for (const double p : open.values) sum += (p - rate.rate) * (p - rate.rate);
+  return rate.weight * sum;
+}
+
+Tensor image_gate_backward(const Tensor& odds, const Tensor& noise, const Tensor& diff_dst,
+                           const GateRate& rate) {
+  const Tensor through = activation_backward(add(odds, noise), diff_dst, ActivationKind::kSigmoid);
+  Tensor diff_open = activation(odds, ActivationKind::kSigmoid);
+  for (double& p : diff_open.values) p = 2 * rate.weight * (p - rate.rate);
+  return add(through, activation_backward(odds, diff_open, ActivationKind::kSigmoid));
 }
 
 }  // namespace lockstep::reference

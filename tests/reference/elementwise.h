@@ -37,9 +37,24 @@ struct ChannelScaleGradients {
   Tensor src, gate;
 };
 
-/// Squeeze-excitation's product: dst[n,c,h,w] = src[n,c,h,w] * gate[n,c]. gate: [N,C] or [N,C,1,1].
+/// Squeeze-excitation's product: dst[n,c,h,w] = src[n,c,h,w] * gate[n,c]. gate: [N,C] or [N,C,1,1]; or
+/// of a whole image, [N,1] or [N,1,1,1].
 Tensor channel_scale(const Tensor& src, const Tensor& gate);
 ChannelScaleGradients channel_scale_backward(const Tensor& src, const Tensor& gate,
                                              const Tensor& diff_dst);
+
+/// Gates of images: 1 where odds + noise > 0, else 0; noise of the same dims is given.
+Tensor image_gate(const Tensor& odds, const Tensor& noise);
+
+/// The rate of open gates that a loss asks for: weight * sum over images of (sigmoid(odds) - rate)^2.
+struct GateRate {
+  double rate = 0.5;
+  double weight = 0;  // over the images, where the loss is a mean
+};
+double image_gate_loss(const Tensor& odds, const GateRate& rate);
+
+/// Straight through: diff_dst times the slope of sigmoid(odds + noise); and that loss's gradient.
+Tensor image_gate_backward(const Tensor& odds, const Tensor& noise, const Tensor& diff_dst,
+                           const GateRate& rate);
 
 }  // namespace lockstep::reference

@@ -190,11 +190,39 @@ TEST(Twins, ChannelScale) {
   for (const Dims& dims : {Dims{3, 2, 3, 4}, Dims{2, 5, 1, 1}, Dims{1, 3, 5, 3}}) {
     const Tensor src = random_tensor(dims, 17), gate = random_tensor({dims[0], dims[1]}, 18);
     const Tensor diff = random_tensor(dims, 19);
-    const ChannelScaleGradients g = channel_scale_backward(src, gate, diff);
+    for (const Tensor& gates : {gate, random_tensor({dims[0], 1}, 65)}) {  // of channels; of images
+      const ChannelScaleGradients g = channel_scale_backward(src, gates, diff);
+      expect_gradient(
+          "src", [&](auto& x) { return channel_scale(x, gates); }, src, diff, g.src);
+      expect_gradient(
+          "gate", [&](auto& x) { return channel_scale(src, x); }, gates, diff, g.gate);
+    }
+  }
+}
+
+/// The gate itself has no slope: its gradient is that of the sigmoid that it is drawn by.
+TEST(Twins, ImageGate) {
+  for (const Dims& dims : {Dims{7, 1}, Dims{5, 1, 1, 1}}) {
+    const Tensor odds = random_tensor(dims, 66), noise = random_tensor(dims, 67);
+    const Tensor diff = random_tensor(dims, 68);
+    const auto soft = [&](auto& x) { return activation(add(x, noise), ActivationKind::kSigmoid); };
+    expect_gradient("straight through", soft, odds, diff,
+                    image_gate_backward(odds, noise, diff, {}));
+    const GateRate rate{.rate = 0.7, .weight = 0.3};
+    const Tensor none = scale(diff, 0);
     expect_gradient(
-        "src", [&](auto& x) { return channel_scale(x, gate); }, src, diff, g.src);
-    expect_gradient(
-        "gate", [&](auto& x) { return channel_scale(src, x); }, gate, diff, g.gate);
+        "rate",
+        [&](auto& x) {
+          return Tensor{{1}, {image_gate_loss(x, rate)}};
+        },
+        odds, Tensor{{1}, {1}}, image_gate_backward(odds, noise, none, rate));
+    EXPECT_EQ(image_gate_backward(odds, noise, diff, rate).values,
+              add(image_gate_backward(odds, noise, diff, {}),
+                  image_gate_backward(odds, noise, none, rate))
+                  .values);
+    const Tensor gate = image_gate(odds, noise), probability = soft(odds);
+    for (std::int64_t i = 0; i < gate.elements(); ++i)
+      EXPECT_EQ(gate[i], probability[i] > 0.5 ? 1 : 0);
   }
 }
 

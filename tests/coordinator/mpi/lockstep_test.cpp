@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "data/files.h"
 #include "layers/model.h"
 #include "tests/coordinator/engine_run.h"
+#include "tests/golden/reference_graph.h"
 #include "worker/comm/all_reduce.h"
 
 namespace lockstep {
@@ -200,22 +202,63 @@ TEST_F(Lockstep, WithoutSyncBatchNormGradientsAreThoseOfTheParts) {
 }
 
 /// What is drawn depends on the step and an image's position, not on who computes it.
-TEST_F(Lockstep, DropoutAndStochasticDepthDoNotKnowTheRank) {
+TEST_F(Lockstep, WhatIsDrawnDoesNotKnowTheRank) {
   constexpr int kImages = 13;
-  ModelOptions model = small_model();
-  model.dropout = 0.3f;
-  model.stochastic_depth = 0.5f;
+  ModelOptions dropped = small_model(), skipped = small_model();
+  dropped.dropout = 0.3f;
+  dropped.stochastic_depth = 0.5f;
+  skipped.learned_skip = 0.5f;
+  skipped.activation = "gelu";  // a ReLU's input may be so near to 0 that rounding turns its sign
   const TestBatch batch = random_batch(kInput, kImages, kClasses);
-  Trained one(model, alone_, kImages, 1), many(model, world_, kImages, 2);
-  std::vector<double> losses;
-  for (int step = 0; step < 3; ++step) {
-    losses.push_back(one.step(batch, step, 0));
-    EXPECT_NEAR(many.step(batch, step, 0), losses.back(), 1e-5);
-    EXPECT_LT(worst_gradient(many, one), 1e-4);
+  for (const ModelOptions& model : {dropped, skipped}) {
+    Trained one(model, alone_, kImages, 1), many(model, world_, kImages, 2);
+    std::vector<double> losses;
+    for (int step = 0; step < 3; ++step) {
+      losses.push_back(one.step(batch, step, 0));
+      EXPECT_NEAR(many.step(batch, step, 0), losses.back(), 1e-5);
+      EXPECT_LT(worst_gradient(many, one), 1e-4);
+    }
+    EXPECT_NE(losses[0], losses[1]);
+    EXPECT_NE(losses[1], losses[2]);
+    EXPECT_EQ(one.step(batch, 1, 0), losses[1]);
   }
-  EXPECT_NE(losses[0], losses[1]);
-  EXPECT_NE(losses[1], losses[2]);
-  EXPECT_EQ(one.step(batch, 1, 0), losses[1]);
+}
+
+/// Of every gate the mean probability to skip, of all images.
+std::vector<double> skipped_shares(Trained& trained, const TestBatch& batch) {
+  ModelState& state = trained.engine.state();
+  const Graph& graph = state.graph();
+  ReferenceGraph run(graph);
+  for (int p = 0; p < static_cast<int>(graph.parameters().size()); ++p)
+    run.parameters[graph.parameter(p).name].values =
+        doubles(state.parameter(p, state.parameters()));
+  run.forward(batch.images, batch.labels, false);
+  std::vector<double> shares;
+  for (const Op& op : graph.ops()) {
+    if (!std::holds_alternative<ImageGate>(op.attributes)) continue;
+    double sum = 0;
+    for (const double odds : run.value(op.inputs[0]).values) sum += 1 / (1 + std::exp(odds));
+    shares.push_back(sum / static_cast<double>(batch.count()));
+  }
+  return shares;
+}
+
+TEST_F(Lockstep, LearnedSkipsComeToTheirShare) {
+  constexpr int kImages = 13;
+  ModelOptions model = small_model("group");
+  model.learned_skip = 0.7f;
+  model.learned_skip_weight = 2;
+  const TestBatch batch = random_batch(kInput, kImages, kClasses);
+  Trained trained(model, world_, kImages, 1);
+  const std::vector<double> first = skipped_shares(trained, batch);
+  EXPECT_EQ(first.size(), 3u);
+  for (const double share : first) EXPECT_NEAR(share, 0.15, 0.1);
+  for (int step = 0; step < 60; ++step) trained.step(batch, step, 0.05f);
+  for (const double share : skipped_shares(trained, batch)) {
+    EXPECT_NEAR(share, 0.7, 0.1);
+    report("a gate's share", share);
+  }
+  expect_same_parameters(trained);
 }
 
 /// Between parameters lie unused floats: they stay zero, so that hashes and norms may cover them.

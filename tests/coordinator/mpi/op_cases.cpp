@@ -37,6 +37,16 @@ ValueId squeeze_excitation(Graph& g, ValueId x) {
   return g.add("op", ChannelScale{}, {x, open});
 }
 
+/// A branch beside its shortcut, which a gate of every image opens; both read x.
+ValueId learned_skip(Graph& g, ValueId x) {
+  const ValueId y = g.add("norm", BatchNorm{}, {conv(g, "branch", x, channels_of(g, x))});
+  const ValueId pooled = g.add("squeeze", GlobalAveragePool{}, {x});
+  const ValueId few = relu(g, "squeeze.relu", g.add("reduce", Linear{3}, {pooled}));
+  const ValueId open = g.add("gate", ImageGate{.rate = 0.6f, .rate_weight = 0.5f},
+                             {g.add("odds", Linear{1}, {few})});
+  return g.add("add", Add{}, {g.add("op", ChannelScale{}, {y, open}), x});
+}
+
 std::vector<OpCase> convolutions() {
   return {
       convolution("conv_bias", {.bias = true}),
@@ -229,6 +239,7 @@ std::vector<OpCase> channels_and_pools() {
       one("average_pool_ceil", Pool{PoolKind::kAverage, 2, 2, 0, true}),
       one("average_pool_ceil_padded", Pool{PoolKind::kAverage, 3, 2, 1, true}),
       {"squeeze_excitation", squeeze_excitation},
+      {"learned_skip", learned_skip},
       {"linear_without_bias",
        [](Graph& g, ValueId x) {
          const ValueId pooled = g.add("pool", GlobalAveragePool{}, {x});

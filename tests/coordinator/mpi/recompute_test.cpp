@@ -40,6 +40,7 @@ std::vector<Net> nets() {
       {"plain", custom({.shortcut = "none"})},
       {"plain pre-activation", custom({.pre_activation = true, .shortcut = "none"})},
       {"conditional skips", custom({.conditional_skip = 0.5f})},
+      {"learned skips", custom({.learned_skip = 0.5f})},
       {"highway", {.family = "highway", .counts = {2, 1}, .widths = {16, 32}}},
       {"MLP",
        {.family = "mlp",

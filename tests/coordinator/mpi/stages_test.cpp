@@ -199,6 +199,8 @@ TEST_F(Stages, ChangeNoBitOfGatedSkips) {
        {3, 8, 8},
        2},
       {"skips", custom({.conditional_skip = 0.9f})},
+      {"learned skips", custom({.learned_skip = 0.5f})},
+      {"preact learned skips", custom({.pre_activation = true, .learned_skip = 0.5f})},
       {"preact skips", custom({.pre_activation = true, .conditional_skip = 0.9f})},
       {"MLP",
        {.family = "mlp", .conditional_skip = 0.5f, .counts = {3}, .widths = {24}},
