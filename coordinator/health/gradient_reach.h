@@ -21,4 +21,9 @@ struct StepDraws {
 std::vector<bool> reached_by_gradient(const Graph& graph, const StepDraws& draws,
                                       const std::function<bool(const Op&)>& closed);
 
+/// By op: whether all its ways to the loss lead through a product with a gate that is decided for each
+/// image (Draw::Of::kDecision). Where all images of a step are skipped its gradients are exactly 0, which only
+/// they tell.
+std::vector<bool> behind_decisions(const Graph& graph);
+
 }  // namespace lockstep

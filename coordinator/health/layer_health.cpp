@@ -31,7 +31,8 @@ LayerHealth::LayerHealth(ModelState& state, const HealthOptions& options, int mi
     : state_(state),
       options_(options),
       micro_batches_(micro_batches),
-      gates_(gates_behind(state.graph())) {}
+      gates_(gates_behind(state.graph())),
+      decided_(behind_decisions(state.graph())) {}
 
 void LayerHealth::prepare(const StepDraws& draws) {
   reached_ =
@@ -65,6 +66,7 @@ void LayerHealth::find_vanishing(std::vector<LayerFinding>& findings) const {
     const double size = norm_of(weights);
     if (size == 0) continue;  // empty: another stage's
     const double ratio = norm_of(state_.parameter(op.parameters[0], state_.gradients())) / size;
+    if (ratio == 0 && decided_[i]) continue;
     if (std::isfinite(ratio)) ratios.emplace_back(&op, ratio);
   }
   std::vector<double> sorted;  // of layers that get any
@@ -92,6 +94,7 @@ void LayerHealth::find_dead(std::vector<LayerFinding>& findings) {
     if (gamma.empty()) continue;
     std::vector<bool> silent(gamma.size());
     for (std::size_t c = 0; c < silent.size(); ++c) silent[c] = gamma[c] == 0 && beta[c] == 0;
+    if (decided_[i] && std::ranges::find(silent, false) == silent.end()) continue;
     std::vector<bool>& before = silent_[static_cast<OpId>(i)];
     std::size_t dead = 0;
     for (std::size_t c = 0; c < before.size(); ++c) dead += silent[c] && before[c];

@@ -23,7 +23,8 @@ struct LayerFinding {
 /// Looks at the layers of a rank after a step, at the gradients and statistics that it has left: two passes over
 /// the gradients and the weights, no communication.
 ///
-/// What the step's gradient does not reach (gradient_reach.h) is not judged by it.
+/// What the step's gradient does not reach (gradient_reach.h) is not judged by it, and layers behind a gate that is
+/// learned are not where their gradient is exactly 0: all images skipped them.
 ///   vanishing  |gradient| / |weights| of a convolution or linear layer is below vanishing_ratio times
 ///              the median of all layers
 ///   dead       channels of a norm whose gamma and beta have gradients of exactly zero, now and at the
@@ -54,6 +55,7 @@ class LayerHealth {
   HealthOptions options_;
   int micro_batches_;
   std::vector<std::vector<OpId>> gates_;      // by op: gates_behind()
+  std::vector<bool> decided_;                 // by op: behind_decisions()
   std::vector<bool> reached_;                 // by op; empty: all
   std::map<OpId, std::vector<bool>> silent_;  // by norm, channels without gradient at the last look
 };

@@ -172,6 +172,48 @@ TEST_F(Branches, BehindAScaleOfZeroTheyAreWell) {
   EXPECT_TRUE(found(make_graph(LayerScale{}), {}, true).empty());
 }
 
+/// A branch whose gate is decided for every image: its gradients alone say that all skipped it.
+TEST(LearnedSkips, ThatAllImagesTakeAreWell) {
+  Graph graph({3, 8, 8});
+  const ValueId stem = graph.add("stem", Conv2d{.out_channels = 8}, {graph.input()});
+  ValueId branch = graph.add("conv", Conv2d{.out_channels = 8}, {stem});
+  branch = graph.add("norm", BatchNorm{}, {branch});
+  const ValueId odds =
+      graph.add("odds", Linear{1}, {graph.add("mean", GlobalAveragePool{}, {stem})});
+  const ValueId gate = graph.add("gate", ImageGate{}, {odds});
+  branch = graph.add("skip", ChannelScale{}, {branch, gate});
+  const ValueId sum = graph.add("add", Add{}, {branch, stem});
+  const ValueId pooled = graph.add("pool", GlobalAveragePool{}, {sum});
+  graph.add("loss", SoftmaxCrossEntropy{}, {graph.add("fc", Linear{.out_features = 4}, {pooled})});
+  std::vector<std::string> behind;
+  const std::vector<bool> decided = behind_decisions(graph);
+  for (std::size_t i = 0; i < decided.size(); ++i)
+    if (decided[i]) behind.push_back(graph.ops()[i].name);
+  EXPECT_EQ(behind, (std::vector<std::string>{"conv", "norm"}));
+
+  ModelState state(graph, Sgd::rule());
+  state.initialize(1);
+  const auto found = [&](float of_conv, float of_first_channel) {
+    std::ranges::fill(state.gradients(), 1.0f);
+    for (std::size_t p = 0; p < graph.parameters().size(); ++p) {
+      const std::string& name = graph.parameters()[p].name;
+      const auto gradient = state.parameter(static_cast<ParameterId>(p), state.gradients());
+      if (name.starts_with("conv.")) std::ranges::fill(gradient, of_conv);
+      if (!name.starts_with("norm.")) continue;
+      std::ranges::fill(gradient, 0.0f);
+      gradient[0] = of_first_channel;
+    }
+    LayerHealth health(state, {}, 1);
+    std::vector<std::string> layers;
+    for (int look = 0; look < 2; ++look)
+      for (const LayerFinding& finding : health.look({}, 100)) layers.push_back(finding.layer);
+    return layers;
+  };
+  EXPECT_TRUE(found(0, 0).empty());
+  // Images come through, and what they leave is ill.
+  EXPECT_EQ(found(1e-20f, 1), (std::vector<std::string>{"conv", "conv", "norm"}));
+}
+
 // A step that leaves a branch out tells its running statistics nothing.
 TEST_F(Branches, StatisticsSettleInTheStepsThatSeeThem) {
   const Graph graph = make_graph(BranchGate{.keep = 0.5f});
