@@ -53,6 +53,13 @@ std::vector<JobKey> model_keys() {
              "Likewise to skip it in a whole step: its branch is left out (its running statistics "
              "stay), else "
              "multiplied by 1; in evaluation by the probability of 1."),
+      number(FIELD(model.learned_skip), from_zero_below(1),
+             "Residual networks: share of the images that skip a block, by a gate that learns "
+             "which ones (ConvNet-AIG); every block has one. 0: none. A branch is computed for all "
+             "images all the same."),
+      number(FIELD(model.learned_skip_weight), above(0),
+             "Weight of the loss that keeps the share: (p - share)^2 of every gate's probability p "
+             "to skip, a mean over the images; the loss that is shown is without it."),
       text(FIELD(model.residual_scale), "a number above 0, or 1/L", is_residual_scale,
            "Factor of every branch before the sum: x + s F(x); 1/L: one over the number L of "
            "blocks, x + F(x)/L."),

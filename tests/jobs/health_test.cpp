@@ -82,8 +82,8 @@ TEST_F(HealthCommand, StopKeepsWhatWasGoodAndGoesOnFromThere) {
 // A gate that is drawn 0 makes gradients of exactly 0, and so does gamma = 0 at the start.
 TEST_F(HealthCommand, WhatIsSwitchedOffIsNotIll) {
   const std::string strict = "health.every_steps=1 health.on_vanishing=stop health.on_dead=stop ";
-  for (const char* switched_off :
-       {"model.conditional_skip=0.9", "model.last_gamma=0", "model.stochastic_depth=0.99"}) {
+  for (const char* switched_off : {"model.conditional_skip=0.9", "model.last_gamma=0",
+                                   "model.stochastic_depth=0.99", "model.learned_skip=0.9"}) {
     const ProgramResult well = train("well", strict + switched_off + " run.resume=off");
     EXPECT_EQ(well.exit_code, 0) << switched_off << ": " << well.errors;
     EXPECT_FALSE(well.complains("vanishes")) << well.errors;

@@ -47,6 +47,10 @@ TEST(JobFile, BadValueNamesFileLineKeyValueAndWhatIsValid) {
             "a.cfg:2: train.batch = '0' is not valid; use an integer, at least 1");
   EXPECT_EQ(error_of("[optimizer]\n\nmomentum = 1\n"),
             "a.cfg:3: optimizer.momentum = '1' is not valid; use a number, at least 0, below 1");
+  EXPECT_EQ(error_of("[model]\nlearned_skip = 1\n"),
+            "a.cfg:2: model.learned_skip = '1' is not valid; use a number, at least 0, below 1");
+  EXPECT_EQ(error_of("[model]\nlearned_skip_weight = 0\n"),
+            "a.cfg:2: model.learned_skip_weight = '0' is not valid; use a number, above 0");
   EXPECT_EQ(error_of("[data]\ndistribute = share\n"),
             "a.cfg:2: data.distribute = 'share' is not valid; did you mean 'shared'? Use shared or "
             "scatter");
