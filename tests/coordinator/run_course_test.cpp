@@ -33,6 +33,17 @@ TEST(RunCourse, StepsCoverEpochs) {
   EXPECT_EQ(course.where.step, 12);
 }
 
+TEST(RunCourse, CountsHeldStepsAsNoUpdate) {
+  const Job job = job_of(1);
+  RunCourse course(job, kSamples);
+  course.begin_where_left();
+  step(course);
+  course.advance(course.next_positions(), true);
+  step(course);
+  EXPECT_EQ(course.where.step, 3);
+  EXPECT_EQ(course.where.slot_lag, 1);
+}
+
 TEST(RunCourse, GoesOnInTheMiddleOfAnEpochWithAnotherBatch) {
   Job job = job_of(2);
   job.train.batch = 8;

@@ -110,5 +110,11 @@ TEST(LargeBatch, LinearScalingHasItsLimit) {
       std::string::npos);
 }
 
+TEST(Schedule, ARateForSgdIsNoneForAdamW) {
+  EXPECT_EQ(optimizer_rate_warning({.learning_rate = 0.1}), "");
+  EXPECT_EQ(optimizer_rate_warning({.name = OptimizerKind::kAdamW, .learning_rate = 0.003}), "");
+  EXPECT_NE(optimizer_rate_warning({.name = OptimizerKind::kAdamW, .learning_rate = 0.1}), "");
+}
+
 }  // namespace
 }  // namespace lockstep
