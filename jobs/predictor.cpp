@@ -102,10 +102,10 @@ Predictor::Predictor(const Checkpoint& checkpoint, int most, const Communicator&
   any_size_ = source_of(saved_, checkpoint.state().details) == "folder";
   const Job job = job_for(saved_, most);
   Graph graph = build_model(job.model, saved_.facts.input, saved_.facts.classes);
-  EngineOptions options = engine_options(job, graph, 1, lanes_of_rank(0, self));
+  RankOptions options = rank_options(job, graph, 1, lanes_of_rank(0, self));
   options.memory = {};  // the budget is of training
-  augment_.planar = planar_input(options.layout);
-  engine_ = std::make_unique<Engine>(std::move(graph), options, self);
+  augment_.planar = planar_input(options.plan.layout);
+  engine_ = std::make_unique<Engine>(plan_rank(std::move(graph), options), self);
   load_checkpoint(checkpoint, engine_->state());
   pixels_ = Arena(static_cast<std::size_t>(saved_.facts.input.elements() * most) * sizeof(float));
   labels_.resize(static_cast<std::size_t>(most));
