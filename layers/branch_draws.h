@@ -10,39 +10,32 @@ namespace lockstep {
 /// What training draws for whole branches, by Philox: on any rank, in forward, backward and replay the same.
 /// `step` counts from 0, as StepContext::step.
 
+/// Of an image's branch; position 0 where it is that of all images of the step.
+constexpr std::uint32_t branch_bits(OpId op, const PhiloxKey& key, std::int64_t step,
+                                    std::int64_t position) {
+  return philox({0, static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(op),
+                 static_cast<std::uint32_t>(step)},
+                key)[0];
+}
+
 /// 1 with probability `keep`, else 0: for all images of the step.
 constexpr float branch_gate(float keep, OpId op, std::uint64_t seed, std::int64_t step) {
   const PhiloxKey key = random_key(seed, RandomUse::kBranchGate);
-  const auto bits =
-      philox({0, 0, static_cast<std::uint32_t>(op), static_cast<std::uint32_t>(step)}, key);
-  return uniform_float(bits[0]) < keep ? 1.0f : 0.0f;
-}
-constexpr float branch_gate(const BranchGate& gate, OpId op, std::uint64_t seed,
-                            std::int64_t step) {
-  return branch_gate(gate.keep, op, seed, step);
+  return uniform_float(branch_bits(op, key, step, 0)) < keep ? 1.0f : 0.0f;
 }
 
 /// Whether the image at `position` of the epoch's order keeps its branch. `key`: of RandomUse::kStochasticDepth.
 constexpr bool keeps_branch(float keep, OpId op, const PhiloxKey& key, std::int64_t step,
                             std::int64_t position) {
-  const auto bits = philox({0, static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(op),
-                            static_cast<std::uint32_t>(step)},
-                           key);
-  return uniform_float(bits[0]) < keep;
-}
-constexpr bool keeps_branch(const StochasticDepth& depth, OpId op, const PhiloxKey& key,
-                            std::int64_t step, std::int64_t position) {
-  return keeps_branch(depth.keep, op, key, step, position);
+  return uniform_float(branch_bits(op, key, step, position)) < keep;
 }
 
 /// Logistic noise for an ImageGate: with log-odds x, x + noise > 0 has the probability sigmoid(x). `key`: of
 /// RandomUse::kImageGate.
 inline double gate_noise(OpId op, const PhiloxKey& key, std::int64_t step, std::int64_t position) {
-  const auto bits = philox({0, static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(op),
-                            static_cast<std::uint32_t>(step)},
-                           key);
+  const std::uint32_t bits = branch_bits(op, key, step, position);
   // In (0, 1): both logarithms are finite.
-  const double u = (static_cast<double>(bits[0] >> 8) + 0.5) * 0x1.0p-24;
+  const double u = (static_cast<double>(bits >> 8) + 0.5) * 0x1.0p-24;
   return std::log(u) - std::log(1 - u);
 }
 

@@ -70,7 +70,7 @@ class StochasticDepthKernel : public Kernel {
     const PhiloxKey key = random_key(context.seed, RandomUse::kStochasticDepth);
     for (Range image = range; image.first < range.last; ++image.first) {
       const std::int64_t position = context.positions[static_cast<std::size_t>(image.first)];
-      const bool kept = keeps_branch(depth_, op_, key, context.step, position);
+      const bool kept = keeps_branch(depth_.keep, op_, key, context.step, position);
       stored_kernels<T>().scale(elements_, from_.at<T>(lane, image),
                                 kept ? 1.0f / depth_.keep : 0.0f, to_.at<T>(lane, image));
     }
@@ -103,7 +103,7 @@ class BranchGateKernel : public Kernel {
 
  private:
   float gate(const StepContext& context) const {
-    return draws_ ? branch_gate(gate_, op_, context.seed, context.step) : gate_.keep;
+    return draws_ ? branch_gate(gate_.keep, op_, context.seed, context.step) : gate_.keep;
   }
 
   OpId op_;

@@ -98,38 +98,6 @@ class FinishGradientNorm : public Kernel {
   double* sums_;
 };
 
-class SgdUpdate : public Kernel {
- public:
-  SgdUpdate(const Sgd& sgd, const Graph& graph, const OwnedTensors& owned, const Binding& b)
-      : blocks_(update_blocks(graph, owned)),
-        sgd_(sgd),
-        gradients_(b[Role::kGradient].of_lane()),
-        momentum_(b[Role::kSlots].of_lane()),
-        weights_(b[Role::kWeights].of_lane()),
-        norm_(b[Role::kSums].of_lane<double>()) {}
-  int units() const override { return static_cast<int>(blocks_.size()); }
-  void run(const StepContext& context, const Lane&, const Range& range) override {
-    if (norm_[2] != 0) return;
-    SgdOptions options{.learning_rate = context.learning_rate,
-                       .momentum = sgd_.momentum,
-                       .gradient_scale = static_cast<float>(norm_[1]),
-                       .nesterov = sgd_.nesterov};
-    for (int i = range.first; i < range.last; ++i) {
-      const UpdateBlock& block = blocks_[static_cast<std::size_t>(i)];
-      options.weight_decay = block.decay ? sgd_.weight_decay : 0.0f;
-      kernels().sgd(block.count, options, gradients_ + block.begin, momentum_ + block.begin,
-                    weights_ + block.begin);
-    }
-  }
-
- private:
-  std::vector<UpdateBlock> blocks_;
-  Sgd sgd_;
-  const float* gradients_;
-  float *momentum_, *weights_;
-  const double* norm_;
-};
-
 /// base^exponent by products alone: a library's pow may round differently on another machine.
 double power(double base, std::int64_t exponent) {
   double result = 1;
@@ -138,58 +106,81 @@ double power(double base, std::int64_t exponent) {
   return result;
 }
 
-class AdamWUpdate : public Kernel {
+/// Where an update reads and writes: one block of each segment.
+struct BlockOfState {
+  std::size_t count;
+  const float* gradient;
+  float* weights;
+  float* slots;  // the first; the others are `slot_floats` apart
+  std::size_t slot_floats;
+};
+
+// An optimizer: what depends on the step alone, and a block's update by it.
+
+SgdOptions step_of(const Sgd& sgd, const StepContext& context, double gradient_scale) {
+  return {.learning_rate = context.learning_rate,
+          .momentum = sgd.momentum,
+          .gradient_scale = static_cast<float>(gradient_scale),
+          .nesterov = sgd.nesterov};
+}
+
+void update(const Sgd& sgd, SgdOptions step, bool decays, const StepContext&,
+            const BlockOfState& b) {
+  step.weight_decay = decays ? sgd.weight_decay : 0.0f;
+  kernels().sgd(b.count, step, b.gradient, b.slots, b.weights);
+}
+
+AdamWOptions step_of(const AdamW& adamw, const StepContext& context, double gradient_scale) {
+  const std::int64_t t = context.slot_updates + 1;
+  const double correction1 = 1 - power(adamw.beta1, t), correction2 = 1 - power(adamw.beta2, t);
+  return {.rest1 = static_cast<float>(1 - adamw.beta1),
+          .beta2 = static_cast<float>(adamw.beta2),
+          .rest2 = static_cast<float>(1 - adamw.beta2),
+          .step_size = static_cast<float>(context.learning_rate / correction1),
+          .inverse_root = static_cast<float>(1 / std::sqrt(correction2)),
+          .eps = static_cast<float>(adamw.eps),
+          .gradient_scale = static_cast<float>(gradient_scale)};
+}
+
+void update(const AdamW& adamw, AdamWOptions step, bool decays, const StepContext& context,
+            const BlockOfState& b) {
+  const double decay = static_cast<double>(context.learning_rate) * adamw.weight_decay;
+  step.kept = decays ? static_cast<float>(1 - decay) : 1.0f;
+  kernels().adamw(b.count, step, b.gradient, b.slots, b.slots + b.slot_floats, b.weights);
+}
+
+/// Parameters by their gradients and slots, unless the update is held.
+template <class T>
+class Update : public Kernel {
  public:
-  AdamWUpdate(const AdamW& adamw, const Graph& graph, const OwnedTensors& owned, const Binding& b)
-      : blocks_(update_blocks(graph, owned)),
-        adamw_(adamw),
+  Update(const T& optimizer, const Graph& graph, const OwnedTensors& owned, const Binding& b)
+      : optimizer_(optimizer),
+        blocks_(update_blocks(graph, owned)),
+        slot_floats_(parameter_offsets(graph, owned).back()),
         gradients_(b[Role::kGradient].of_lane()),
-        first_(b[Role::kSlots].of_lane()),
-        second_(first_ + parameter_offsets(graph, owned).back()),
+        slots_(b[Role::kSlots].of_lane()),
         weights_(b[Role::kWeights].of_lane()),
         norm_(b[Role::kSums].of_lane<double>()) {}
   int units() const override { return static_cast<int>(blocks_.size()); }
   void run(const StepContext& context, const Lane&, const Range& range) override {
     if (norm_[2] != 0) return;
-    AdamWOptions options = options_of(context);
-    const double decay = static_cast<double>(context.learning_rate) * adamw_.weight_decay;
+    const auto step = step_of(optimizer_, context, norm_[1]);
     for (int i = range.first; i < range.last; ++i) {
       const UpdateBlock& block = blocks_[static_cast<std::size_t>(i)];
-      options.kept = block.decay ? static_cast<float>(1 - decay) : 1.0f;
-      kernels().adamw(block.count, options, gradients_ + block.begin, first_ + block.begin,
-                      second_ + block.begin, weights_ + block.begin);
+      update(optimizer_, step, block.decay, context,
+             {block.count, gradients_ + block.begin, weights_ + block.begin, slots_ + block.begin,
+              slot_floats_});
     }
   }
 
  private:
-  AdamWOptions options_of(const StepContext& context) const {
-    const std::int64_t t = context.slot_updates + 1;
-    const double correction1 = 1 - power(adamw_.beta1, t), correction2 = 1 - power(adamw_.beta2, t);
-    return {.rest1 = static_cast<float>(1 - adamw_.beta1),
-            .beta2 = static_cast<float>(adamw_.beta2),
-            .rest2 = static_cast<float>(1 - adamw_.beta2),
-            .step_size = static_cast<float>(context.learning_rate / correction1),
-            .inverse_root = static_cast<float>(1 / std::sqrt(correction2)),
-            .eps = static_cast<float>(adamw_.eps),
-            .gradient_scale = static_cast<float>(norm_[1])};
-  }
-
+  T optimizer_;
   std::vector<UpdateBlock> blocks_;
-  AdamW adamw_;
+  std::size_t slot_floats_;
   const float* gradients_;
-  float *first_, *second_, *weights_;
+  float *slots_, *weights_;
   const double* norm_;
 };
-
-std::unique_ptr<Kernel> make_update(const AdamW& adamw, const Graph& graph,
-                                    const OwnedTensors& owned, const Binding& binding) {
-  return std::make_unique<AdamWUpdate>(adamw, graph, owned, binding);
-}
-
-std::unique_ptr<Kernel> make_update(const Sgd& sgd, const Graph& graph, const OwnedTensors& owned,
-                                    const Binding& binding) {
-  return std::make_unique<SgdUpdate>(sgd, graph, owned, binding);
-}
 
 }  // namespace
 
@@ -203,10 +194,11 @@ std::unique_ptr<Kernel> make_update_kernel(const Graph& graph, const CpuBackendO
     return std::make_unique<GradientNorm>(graph, options.owned, binding);
   if (call.kind == CallKind::kFinishGradientNorm)
     return std::make_unique<FinishGradientNorm>(graph, options.clip_norm, binding);
-  const auto update = [&](const auto& optimizer) {
-    return make_update(optimizer, graph, options.owned, binding);
-  };
-  return std::visit(update, options.optimizer);
+  return std::visit(
+      [&]<class T>(const T& optimizer) -> std::unique_ptr<Kernel> {
+        return std::make_unique<Update<T>>(optimizer, graph, options.owned, binding);
+      },
+      options.optimizer);
 }
 
 }  // namespace lockstep::cpu

@@ -41,7 +41,7 @@ struct DepthBody {
   T* to;
   __device__ void operator()(std::size_t i) const {
     const std::int64_t position = draws.positions[i / vectors];
-    const bool kept = keeps_branch(depth, draws.op, key, draws.step, position);
+    const bool kept = keeps_branch(depth.keep, draws.op, key, draws.step, position);
     const float alpha = kept ? 1.0f / depth.keep : 0.0f;
     Pack<T, V> x = load<V>(from + i * V);
 #pragma unroll

@@ -167,7 +167,7 @@ void draw_case(Bench& bench, Storage storage) {
           key);
       mask.values[n * kElements + i] = uniform_float(bits[i % 4]) < dropout.probability ? 0 : 1;
       kept.values[n * kElements + i] =
-          keeps_branch(depth, 17, depth_key, 4321, positions[n]) ? 1 : 0;
+          keeps_branch(depth.keep, 17, depth_key, 4321, positions[n]) ? 1 : 0;
     }
   const auto masked = [&](const Tensor& m, float factor) {
     Tensor t = m;
