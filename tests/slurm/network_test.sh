@@ -4,20 +4,8 @@
 # Needs root; exits with 77 where it cannot run, and says why.
 # Usage: network_test.sh LOCKSTEP
 set -euo pipefail
-cluster=$(realpath "$(dirname "$0")/../../slurm/local-cluster")
-lockstep=$(realpath "$1")
-"$cluster" check --no-slurm || exit 77
-top=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-network-test.XXXXXX")
-export LOCKSTEP_CLUSTER_DIR=$top/cluster
-
-stop() {
-  "$cluster" down || true
-  rm -rf --one-file-system "$top"
-}
-trap stop EXIT
-"$cluster" up 2 --no-slurm
+source "$(dirname "$0")/two_nodes.sh" "$1" --no-slurm
 network=$(cat "$LOCKSTEP_CLUSTER_DIR/network").0/24
-cd "$LOCKSTEP_CLUSTER_DIR/shared"
 
 cat >small.cfg <<END
 [data]
@@ -46,7 +34,7 @@ fail() {
 train() {
   local run=$1 expected=$2 code=0
   shift 2
-  timeout 60 "$cluster" mpirun "$@" "$lockstep" train small.cfg --set "run.name=$run" >"$run.log" 2>&1 || code=$?
+  timeout 60 "$cluster" mpirun "$@" "$LOCKSTEP" train small.cfg --set "run.name=$run" >"$run.log" 2>&1 || code=$?
   [ $code = "$expected" ] || fail "$run ended with $code, not $expected"
 }
 says() { grep -q -F -- "$2" "$1.log" || fail "$1 does not say '$2'"; }

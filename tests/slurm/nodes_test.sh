@@ -3,19 +3,7 @@
 # stages, both, and data sent by rank 0. Needs root; exits with 77 where it cannot run, and says why.
 # Usage: nodes_test.sh LOCKSTEP
 set -euo pipefail
-cluster=$(realpath "$(dirname "$0")/../../slurm/local-cluster")
-lockstep=$(realpath "$1")
-"$cluster" check --no-slurm || exit 77
-top=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-nodes-test.XXXXXX")
-export LOCKSTEP_CLUSTER_DIR=$top/cluster
-
-stop() {
-  "$cluster" down || true
-  rm -rf --one-file-system "$top"
-}
-trap stop EXIT
-"$cluster" up 2 --no-slurm
-cd "$LOCKSTEP_CLUSTER_DIR/shared"
+source "$(dirname "$0")/two_nodes.sh" "$1" --no-slurm
 
 cat >small.cfg <<END
 [data]
@@ -46,7 +34,7 @@ sent() { "$cluster" run "$1" cat /proc/net/dev | awk '/eth0:/ { print $10 }'; }
 train() {
   local run=$1 ranks=$2 per_node=$3
   shift 3
-  timeout 60 "$cluster" mpirun -n "$ranks" --per-node "$per_node" "$lockstep" train small.cfg --set "run.name=$run" "$@" \
+  timeout 60 "$cluster" mpirun -n "$ranks" --per-node "$per_node" "$LOCKSTEP" train small.cfg --set "run.name=$run" "$@" \
     >"$run.log" 2>&1 || fail "$run ended with $?"
 }
 
