@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
+#include "coordinator/plan/index.h"
 #include "layers/layout.h"
 
 namespace lockstep {
 
 namespace {
-
-std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 double value_bytes(const Graph& graph, ValueId value, Storage activations, int images) {
   return static_cast<double>(graph.value(value).shape.elements()) *

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "coordinator/plan/index.h"
+
 namespace lockstep {
 
 namespace {
-
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 /// The first block from `from` on that reads the value; the chain's size if none does.
 int first_reader(const ChainWeights::Value& value, int from, int size) {

@@ -5,14 +5,13 @@
 #include <numeric>
 #include <string>
 
+#include "coordinator/plan/index.h"
 #include "data/error.h"
 #include "data/host.h"
 
 namespace lockstep {
 
 namespace {
-
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 [[noreturn]] void refuse(int workers, int stages) {
   std::string counts;

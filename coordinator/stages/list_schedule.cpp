@@ -5,11 +5,11 @@
 #include <limits>
 #include <tuple>
 
+#include "coordinator/plan/index.h"
+
 namespace lockstep {
 
 namespace {
-
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 /// One run of list scheduling.
 class ListScheduler {

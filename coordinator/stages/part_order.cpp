@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <limits>
 
+#include "coordinator/plan/index.h"
 #include "coordinator/stages/list_schedule.h"
 
 namespace lockstep {
 
 namespace {
-
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 /// Stage s = chunk s: all forwards, then all backwards.
 Orders gpipe(int stages, int micro_batches) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "coordinator/plan/index.h"
 #include "coordinator/stages/chunk_costs.h"
 #include "data/error.h"
 #include "data/spelling.h"
@@ -14,8 +15,6 @@ namespace {
 constexpr double kImpossible = std::numeric_limits<double>::infinity();
 constexpr double kRounding = 1 + 1e-9;  // sums in another order
 constexpr int kMostFoldedBlocks = 96;   // the fold's program grows with the fourth power
-
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 double worse(double a, double b) { return std::max(a, b); }
 double total(double a, double b) { return a + b; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "coordinator/plan/index.h"
 #include "coordinator/stages/part_order.h"
 #include "data/error.h"
 
@@ -10,8 +11,6 @@ namespace lockstep {
 namespace {
 
 constexpr double kSlack = 0.05;  // times are not known better: rather send less
-
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 /// What each chunk holds if all take the same time.
 std::vector<int> usual_in_flight(const PipelineOptions& options, Pipeline pipeline) {

@@ -4,6 +4,7 @@
 #include <limits>
 #include <numeric>
 
+#include "coordinator/plan/index.h"
 #include "data/error.h"
 
 namespace lockstep {
@@ -11,8 +12,6 @@ namespace lockstep {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
-
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 }  // namespace
 

@@ -4,13 +4,12 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "coordinator/plan/index.h"
 #include "coordinator/plan/message_check.h"
 
 namespace lockstep {
 
 namespace {
-
-std::size_t at(int id) { return static_cast<std::size_t>(id); }
 
 std::string to_text(const std::vector<StageAction>& actions) {
   nlohmann::json list = nlohmann::json::array();
