@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "coordinator/job.h"
 #include "data/error.h"
 
 namespace lockstep {
@@ -105,6 +106,10 @@ Checkpoint open_checkpoint(const CheckpointChoice& choice, const fs::path& run_d
                            what_exists(checkpoints));
   if (*best == newest.state().step) return newest;
   return open_step(checkpoints, *best, "best checkpoint, of step");
+}
+
+Checkpoint open_named_checkpoint(const CheckpointChoice& choice) {
+  return open_checkpoint(choice, RunOptions{}.directory / choice.directory);
 }
 
 }  // namespace lockstep

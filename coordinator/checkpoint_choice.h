@@ -32,4 +32,7 @@ std::string what_was_meant(const std::filesystem::path& missing, const std::file
 Checkpoint open_checkpoint(const CheckpointChoice& choice,
                            const std::filesystem::path& run_directory);
 
+/// The same without a job: `choice` has a directory, and what was meant may lie in `runs`, where runs usually are.
+Checkpoint open_named_checkpoint(const CheckpointChoice& choice);
+
 }  // namespace lockstep

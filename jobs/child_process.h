@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,14 @@ inline bool ignores(int signal) {
 /// As a shell says it: 128 + N after signal N. `status`: of waitpid.
 inline int exit_code_of(int status) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/// Waits for the end of a child; its exit code.
+inline int wait_for_end(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return exit_code_of(status);
 }
 
 }  // namespace lockstep

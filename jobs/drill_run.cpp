@@ -115,10 +115,7 @@ RunOutcome run_and_listen(const std::vector<std::string>& command, double most_s
       kill(pid, SIGINT);  // lockstep launch ends its ranks at once
   }
   close(ends[0]);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  outcome.exit_code = exit_code_of(status);
+  outcome.exit_code = wait_for_end(pid);
   return outcome;
 }
 

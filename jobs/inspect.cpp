@@ -42,11 +42,11 @@ namespace {
 
 int inspect(const fs::path& path, const std::string& source) {
   if (!fs::exists(path)) {
-    const fs::path runs = RunOptions{}.directory;
     const CheckpointChoice choice = parse_checkpoint_choice(path.string());
     if (choice.directory.empty() || choice.which == CheckpointChoice::Which::kNewest)
-      throw MissingFileError(path.string() + " does not exist" + what_was_meant(path, runs));
-    return inspect_checkpoint(open_checkpoint(choice, runs / choice.directory).directory());
+      throw MissingFileError(path.string() + " does not exist" +
+                             what_was_meant(path, RunOptions{}.directory));
+    return inspect_checkpoint(open_named_checkpoint(choice).directory());
   }
   if (!source.empty()) return inspect_dataset_at(path, source);
   if (!fs::is_directory(path)) {

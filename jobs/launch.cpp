@@ -118,10 +118,7 @@ void run_sbatch(const std::vector<std::string>& command, std::vector<std::string
         "there is no sbatch in PATH; --slurm submits from a machine of a Slurm cluster. --dry-run "
         "prints the batch script");
   if (error != 0) throw IoError("cannot start sbatch: " + std::string(std::strerror(error)));
-  int status = 0;
-  while (waitpid(sbatch, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (const int code = exit_code_of(status); code != 0)
+  if (const int code = wait_for_end(sbatch); code != 0)
     throw ConfigError(
         "lockstep launch --slurm: sbatch did not take the job (it said why above, and ended with " +
         std::to_string(code) + "); other ranks, --nodes, --threads, --time or --sbatch may do");

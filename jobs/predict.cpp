@@ -40,11 +40,10 @@ Checkpoint open_checkpoint_of(const PredictRequest& request) {
                       " is a job file; name its run's directory: " +
                       (fs::path(run.directory) / run.name).string());
   }
-  const fs::path runs = RunOptions{}.directory;
   CheckpointChoice choice = parse_checkpoint_choice(
       request.checkpoint.empty() && !fs::exists(request.run) ? request.run : request.checkpoint);
   if (choice.directory.empty()) choice.directory = request.run;
-  return open_checkpoint(choice, runs / choice.directory);
+  return open_named_checkpoint(choice);
 }
 
 std::string line_of(const std::string& picture, const std::vector<Likely>& likely,
