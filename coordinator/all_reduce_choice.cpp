@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <utility>
+
 #include "data/error.h"
 #include "data/files.h"
 
@@ -47,18 +49,24 @@ std::string table_text(const Job& job, const fs::path& run_directory) {
   return job.parallel.all_reduce_table.empty() ? "" : read_for(job, run_directory);
 }
 
-AllReduceTable table_of(const Job& job, const std::string& text, const RankGrid& grid, bool warns) {
-  AllReduceTable table = read_table(text, grid, job.parallel.all_reduce_table);
-  if (!text.empty() && table.rows.empty() && grid.ranks > 1 && warns)
+AllReduceOptions chosen_all_reduce(AllReduceOptions options, const Job& job,
+                                   const std::string& table, int nodes, const RankGrid& grid,
+                                   bool warns) {
+  options = fitted_to_nodes(std::move(options), nodes);
+  options.table = read_table(table, grid, job.parallel.all_reduce_table);
+  if (!table.empty() && options.table.rows.empty() && grid.ranks > 1 && warns)
     spdlog::warn(
         "{} has no lines for {} ranks on {} nodes: the built-in choice is used; measure it "
         "with lockstep bench allreduce --table on as many",
         job.parallel.all_reduce_table, grid.ranks, grid.nodes);
-  return table;
+  return options;
 }
 
-AllReduceTable table_of(const Job& job, const std::string& text, const Communicator& workers) {
-  return table_of(job, text, RankGrid{workers.size(), workers.nodes()}, workers.rank() == 0);
+AllReduceOptions chosen_all_reduce(AllReduceOptions options, const Job& job,
+                                   const std::string& table, const Communicator& world,
+                                   const Communicator& replicas) {
+  return chosen_all_reduce(std::move(options), job, table, world.nodes(),
+                           {replicas.size(), replicas.nodes()}, replicas.rank() == 0);
 }
 
 void record_table(const fs::path& run_directory, const std::string& text) {

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "coordinator/job.h"
-#include "worker/comm/all_reduce_table.h"
+#include "worker/comm/all_reduce.h"
 #include "worker/comm/communicator.h"
 
 namespace lockstep {
@@ -17,10 +17,15 @@ std::string table_text(const Job& job, const std::filesystem::path& run_director
 /// The same where there is one process, which plans.
 std::string table_text(const Job& job, const std::filesystem::path& run_directory);
 
-/// Its rows for a grid; warns if it has none, where `warns`. @throws ConfigError
-AllReduceTable table_of(const Job& job, const std::string& text, const RankGrid& grid, bool warns);
-/// For the ranks that train; rank 0 warns.
-AllReduceTable table_of(const Job& job, const std::string& text, const Communicator& workers);
+/// `options` as they suit ranks on so many nodes, with the table's rows for the `grid` of those that sum together;
+/// where it has none, this warns if `warns`. @throws ConfigError
+AllReduceOptions chosen_all_reduce(AllReduceOptions options, const Job& job,
+                                   const std::string& table, int nodes, const RankGrid& grid,
+                                   bool warns);
+/// For the replicas of a job that runs; their rank 0 warns.
+AllReduceOptions chosen_all_reduce(AllReduceOptions options, const Job& job,
+                                   const std::string& table, const Communicator& world,
+                                   const Communicator& replicas);
 
 /// Keeps the text with the run (rank 0). @throws IoError
 void record_table(const std::filesystem::path& run_directory, const std::string& text);

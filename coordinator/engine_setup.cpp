@@ -43,9 +43,9 @@ KnownTimes op_times(const Job& job, const Graph& graph, const RankOptions& optio
 }
 
 /// Holds what the ranks will take against their machines, before they take it. Collective.
-void admit(const Job& job, const RankPlan& plan, const Communicator& workers) {
+void admit(const Job& job, const RankPlan& plan, std::size_t bytes, const Communicator& workers) {
   if (job.memory.budget_mib > 0) return;
-  const MemoryDemand demand{.bytes = plan.bytes(), .what_would_fit = [&](std::size_t share_bytes) {
+  const MemoryDemand demand{.bytes = bytes, .what_would_fit = [&](std::size_t share_bytes) {
                               return what_would_fit(plan, share_bytes);
                             }};
   check_overcommit(demand, workers, machine_memory(), job.memory.on_overcommit == "stop");
@@ -59,7 +59,8 @@ JobEngine make_stage(const Job& job, Graph graph, const RankOptions& options,
   if (times.measured) made.predicted_seconds = forecast(choice.pipeline, choice.times).seconds;
   RankPlan plan = plan_rank(std::move(graph),
                             stage_options(options, choice.pipeline, groups.same_replica.rank()));
-  admit(job, plan, workers);
+  made.planned_bytes = total_bytes(memory_of(plan));
+  admit(job, plan, made.planned_bytes, workers);
   made.engine = std::make_unique<Engine>(std::move(plan), groups.same_stage, &groups.same_replica);
   check_stages(made.engine->train_plan(), groups.same_replica);
   check_stages(made.engine->eval_plan(), groups.same_replica);
@@ -75,8 +76,9 @@ JobEngine make_engine(const Job& job, Graph graph, RankOptions options, const Co
   if (predicts || options.memory.recompute.kind == RecomputeKind::kAuto)
     times = probe_for_plan(graph, options, workers);
   RankPlan plan = plan_rank(std::move(graph), std::move(options));
-  admit(job, plan, workers);
-  JobEngine made{.engine = std::make_unique<Engine>(std::move(plan), workers), .pipeline = {}};
+  JobEngine made{.engine = nullptr, .pipeline = {}, .planned_bytes = total_bytes(memory_of(plan))};
+  admit(job, plan, made.planned_bytes, workers);
+  made.engine = std::make_unique<Engine>(std::move(plan), workers);
   if (times)
     made.predicted_seconds = times->step(
         made.engine->train_plan(), made.engine->train_plan().max_images, job.train.micro_batches);

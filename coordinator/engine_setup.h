@@ -12,6 +12,7 @@ namespace lockstep {
 struct JobEngine {
   std::unique_ptr<Engine> engine;
   std::optional<PipelineChoice> pipeline;  // if the replica has stages
+  std::size_t planned_bytes = 0;           // of this rank
   // of a step, by what its ops took in a probe, without messages; 0: none was made
   double predicted_seconds = 0;
 };

@@ -21,7 +21,7 @@ void ForecastReport::on_step(const StepMetrics& metrics) {
 
 void ForecastReport::on_end() {
   Comparison comparison;
-  if (place_.first_to_work()) comparison = forecast_->compare(model_.engine().plan().bytes());
+  if (place_.first_to_work()) comparison = forecast_->compare(model_.expected()->planned_bytes);
   place_.share_with_coordinator(comparison, "forecast");
   if (!place_.first() || comparison.steps == 0) return;
   spdlog::info("{}", summary(comparison));

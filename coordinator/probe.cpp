@@ -38,12 +38,17 @@ RankPlan plan_probe(const Graph& graph, RankOptions options) {
       budget == 0 ? kArenaBytes : std::min(kArenaBytes, budget - std::min(budget, state));
   options.plan.pipeline = {};
   options.memory = {};
-  for (;;) {
-    RankPlan plan = plan_rank(graph, options);
-    int& images = options.plan.max_images;
-    if (images <= options.plan.lanes || plan.train.arena_bytes <= most) return plan;
-    images = std::max(options.plan.lanes, images / 2);
-  }
+  RankPlan plan = plan_rank(graph, options);
+  const auto too_large = [&](const Plan& step) {
+    return step.max_images > step.lanes && step.arena_bytes > most;
+  };
+  if (!too_large(plan.train)) return plan;
+  PlanOptions step = plan.options.plan;
+  do {
+    step.max_images = std::max(step.lanes, step.max_images / 2);
+  } while (too_large(make_plan(*plan.graph, *plan.backend, step)));
+  options.plan.max_images = step.max_images;
+  return plan_rank(graph, options);
 }
 
 /// Images and labels for steps of a probe.

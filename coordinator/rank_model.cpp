@@ -43,9 +43,9 @@ RankOptions RankModel::make_options(const JobData& data, const Graph& graph,
   const Communicator& world = place_.world;
   RankOptions options = rank_options(job_, graph, place_.grid.replicas(),
                                      lanes_of_rank(job_.parallel.threads, world));
-  options.all_reduce = fitted_to_nodes(options.all_reduce, world.nodes());
   all_reduce_table_ = table_text(job_, run_directory, world);
-  options.all_reduce.table = table_of(job_, all_reduce_table_, place_.replicas());
+  options.all_reduce =
+      chosen_all_reduce(options.all_reduce, job_, all_reduce_table_, world, place_.replicas());
   options.memory.question.dataset_bytes = bytes_in_memory(data);
   limit_to_machine(options, world);
   warn_of_crowding(place_.works ? options.plan.lanes : 0, place_.workers);
@@ -57,7 +57,7 @@ void RankModel::make_engine(Graph graph, const RankOptions& options) {
   const std::size_t before = resident_bytes(), samples = options.memory.question.dataset_bytes;
   JobEngine made = lockstep::make_engine(job_, std::move(graph), options, place_.workers,
                                          place_.groups ? &*place_.groups : nullptr);
-  expected_ = expect(made, place_.stage(), place_.grid.replicas(), job_.train.micro_batches);
+  expected_ = expect(made, place_.stage());
   expected_->base_bytes = before - std::min(before, samples);
   engine_ = std::move(made.engine);
   if (!made.pipeline) return;

@@ -38,17 +38,16 @@ std::string sizes(const Pair& pair) {
 
 }  // namespace
 
-Expected expect(const JobEngine& made, int stage, int replicas, int micro_batches) {
-  Expected expected{.step_seconds = made.predicted_seconds};
+Expected expect(const JobEngine& made, int stage) {
+  Expected expected{.planned_bytes = made.planned_bytes, .step_seconds = made.predicted_seconds};
   if (made.pipeline) {
     const PipelineForecast forecast =
         lockstep::forecast(made.pipeline->pipeline, made.pipeline->times);
     expected.waiting = 1 - forecast.busy[static_cast<std::size_t>(stage)] / forecast.seconds;
   }
-  // A pipeline's plan holds all micro-batches of a step.
-  const Traffic traffic =
-      step_traffic(made.engine->train_plan(), replicas, made.pipeline ? 1 : micro_batches);
-  if (replicas > 1 || made.pipeline)
+  const RankPlan& plan = made.engine->plan();
+  const Traffic& traffic = plan.traffic;
+  if (plan.options.replicas > 1 || made.pipeline)
     expected.step_bytes = traffic.gradient_bytes() + traffic.sync_bytes + traffic.loss_bytes +
                           traffic.stage_bytes_sent;
   return expected;

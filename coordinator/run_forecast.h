@@ -12,13 +12,14 @@ namespace lockstep {
 struct Expected {
   // resident before the plan's memory was asked for, samples aside: program, MPI
   std::size_t base_bytes = 0;
+  std::size_t planned_bytes = 0;
   double step_seconds = 0;     // without messages
   double waiting = 0;          // part of a step in which it waits for other stages, 0 to 1
   std::size_t step_bytes = 0;  // given to all-reduces and to other stages
 };
 
-/// Of a rank at `stage`, in a job of so many replicas and micro-batches.
-Expected expect(const JobEngine& made, int stage, int replicas, int micro_batches);
+/// Of a rank at `stage`.
+Expected expect(const JobEngine& made, int stage);
 
 struct Pair {
   double predicted = 0, measured = 0;  // predicted 0: was not

@@ -20,10 +20,10 @@ PlanTimes::PlanTimes(const Job& job, const PlanInput& in, int ranks, int threads
                             planned_threads(job, threads, ranks))) {
   for (const std::string& doubt : model_doubts(job.model, graph_)) spdlog::warn("{}", doubt);
   const int machines = (ranks + ranks_on_machine - 1) / ranks_on_machine;
-  options_.all_reduce = fitted_to_nodes(options_.all_reduce, machines);
-  options_.all_reduce.table =
-      table_of(job, table_text(job, std::filesystem::path(job.run.directory) / job.run.name),
-               {options_.replicas, std::min(options_.replicas, machines)}, true);
+  options_.all_reduce =
+      chosen_all_reduce(options_.all_reduce, job,
+                        table_text(job, std::filesystem::path(job.run.directory) / job.run.name),
+                        machines, {options_.replicas, std::min(options_.replicas, machines)}, true);
   limit_to_machine(options_, ranks_on_machine);
   options_.memory.question.dataset_bytes = held_sample_bytes(job, in);
   if (!job.parallel.probe) return;

@@ -85,8 +85,8 @@ StepBench::StepBench(const Job& job, const Shape& input, int classes, const Comm
   Graph graph = build_model(job.model, input, classes);
   threads_ = lanes_of_rank(job.parallel.threads, group);
   RankOptions rank = rank_options(job, graph, grid_.replicas(), threads_);
-  rank.all_reduce = fitted_to_nodes(rank.all_reduce, group.nodes());
-  rank.all_reduce.table = table_of(job, table_text(job, {}, group), same_stage());
+  rank.all_reduce =
+      chosen_all_reduce(rank.all_reduce, job, table_text(job, {}, group), group, same_stage());
   if (options.nhwc) rank.plan.layout = LayoutKind::kNhwc;
   limit_to_machine(rank, group);
   JobEngine made = make_engine(job, std::move(graph), rank, group_, groups_ ? &*groups_ : nullptr,

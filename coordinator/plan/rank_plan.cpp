@@ -54,12 +54,15 @@ RankPlan plan_rank(Graph graph, RankOptions options) {
   training.recompute = rank.recomputation;
   rank.train = make_plan(*rank.graph, *rank.backend, training);
   rank.eval = make_plan(*rank.graph, *rank.backend, forward_options(rank.options, false));
-  rank.memory =
-      rank_memory(*rank.graph, rank.train, rank.eval, *rank.backend, rank.options.memory.question);
   rank.traffic = step_traffic(rank.train, rank.options.replicas,
                               rank.options.plan.staged() ? 1 : rank.options.micro_batches,
                               rank.options.all_reduce);
   return rank;
+}
+
+std::vector<MemoryGroup> memory_of(const RankPlan& rank) {
+  return rank_memory(*rank.graph, rank.train, rank.eval, *rank.backend,
+                     rank.options.memory.question);
 }
 
 Plan plan_estimation(const RankPlan& rank) {

@@ -14,14 +14,14 @@ struct RankPlan {
   std::unique_ptr<Backend> backend;    // whose kernels the plans are made for
   Recomputation recomputation;
   Plan train, eval;
-  std::vector<MemoryGroup> memory;  // of the rank, to the byte
-  Traffic traffic;                  // of a step
-
-  std::size_t bytes() const { return total_bytes(memory); }
+  Traffic traffic;  // of a step
 };
 
 /// Pure but for making kernels, which takes the time. @throws ConfigError if the rank does not fit and must (options.memory).
 RankPlan plan_rank(Graph graph, RankOptions options);
+
+/// The memory of the rank, to the byte. Makes all kernels to ask them for their scratch memory, and keeps none: ask once.
+std::vector<MemoryGroup> memory_of(const RankPlan& rank);
 
 /// A plan of forward alone with batch statistics, to estimate running statistics anew.
 Plan plan_estimation(const RankPlan& rank);

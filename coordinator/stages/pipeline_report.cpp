@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <set>
 
+#include "coordinator/plan/index.h"
 #include "coordinator/plan/rank_plan.h"
 #include "coordinator/stages/pipeline_forecast.h"
 
 namespace lockstep {
 
 namespace {
-
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 std::vector<int> chunk_of_ops(const Graph& graph, const Pipeline& pipeline) {
   std::vector<int> chunks(graph.ops().size(), 0);
@@ -65,7 +64,7 @@ PipelineReport report_pipeline(const Graph& graph, const RankOptions& options,
   PipelineTimes times = choice.times;
   for (int s = 0; s < pipeline.stages; ++s) {
     const RankPlan rank = plan_rank(graph, stage_options(options, pipeline, s));
-    StageReport stage{.held = held[at(s)], .memory = rank.memory, .traffic = rank.traffic};
+    StageReport stage{.held = held[at(s)], .memory = memory_of(rank), .traffic = rank.traffic};
     stage.replays = add_replays(graph, rank.train, op_times, chunk_of, times);
     for (std::size_t c = 0; c < pipeline.chunks.size(); ++c) {
       if (pipeline.stage_of_chunk[c] != s) continue;

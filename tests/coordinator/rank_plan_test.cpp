@@ -12,7 +12,7 @@ namespace {
 class RankPlanTest : public testing::Test {
  protected:
   static std::size_t part(const RankPlan& rank, const std::string& name) {
-    for (const MemoryGroup& group : rank.memory)
+    for (const MemoryGroup& group : memory_of(rank))
       for (const MemoryPart& part : group.parts)
         if (part.name == name) return part.bytes;
     return 0;

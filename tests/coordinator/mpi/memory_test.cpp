@@ -23,7 +23,7 @@ TEST(Memory, TheEngineTakesWhatWasPlanned) {
   engine.trainer().prepare(plan.max_images);
   engine.evaluator().prepare(plan.max_images);
 
-  const std::vector<MemoryGroup>& groups = engine.plan().memory;
+  const std::vector<MemoryGroup> groups = memory_of(engine.plan());
   EXPECT_EQ(groups[0].bytes(), engine.state().bytes());
   EXPECT_EQ(groups[1].bytes(), engine.arena_bytes());
   EXPECT_EQ(groups[2].parts[0].bytes, engine.trainer().scratch_bytes());

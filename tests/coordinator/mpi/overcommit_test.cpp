@@ -42,7 +42,7 @@ TEST(CheckOvercommit, APlanSaysWhatItsRankTakesBeforeItDoes) {
   Graph graph = build_model({.family = "resnet", .depth = 8}, {3, 32, 32}, 10);
   const PlanOptions step{.max_images = 8, .layout = cpu::best_layout(graph), .recompute = {}};
   RankPlan plan = plan_rank(graph, {.plan = step, .replicas = world.size()});
-  const std::size_t asked = plan.bytes();
+  const std::size_t asked = total_bytes(memory_of(plan));
   const std::string advice = what_would_fit(plan, asked / 10);
   EXPECT_TRUE(advice.starts_with("a rank's share of that is ")) << advice;
   const MemoryDemand demand{.bytes = asked, .what_would_fit = [&](std::size_t share_bytes) {
